@@ -76,7 +76,7 @@ def test_age_counts_only_where_a_recovery_opens() -> None:
     assert scope_rule_for({"created_at": THEN - 366 * DAY}, opening=False) is None
 
 
-def test_maximum_age_equals_the_longest_window_of_the_shipped_policy() -> None:
+def test_shipped_maximum_age_is_thirty_days() -> None:
     rules = parse_policy(POLICY_FILE.read_text(), "policies.toml", STRATEGIES).scope
     assert rules.oldest == timedelta(days=30)
     assert rules == ScopeRules(oldest=rules.oldest), "and the file says what is taken without it"

@@ -66,7 +66,7 @@ class FakeSimulations:
     """Does what `core.simulations.Simulations` promises, by lists."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.canceled: list[str] = []
         self.failing: Exception | None = None
         """What every call raises."""
@@ -75,13 +75,13 @@ class FakeSimulations:
         """Noted."""
         if self.failing:
             raise self.failing
-        self.begun.append(simulation_id)
+        self.started.append(simulation_id)
 
     async def cancel_simulation(self, simulation_id: str) -> None:
         """Only those that were begun."""
         if self.failing:
             raise self.failing
-        if simulation_id not in self.begun:
+        if simulation_id not in self.started:
             raise NotFound("no such run")
         self.canceled.append(simulation_id)
 

@@ -45,7 +45,7 @@ BAD_HEADERS: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", BAD_HEADERS)
-async def test_without_a_usable_key_it_is_401(headers: dict[str, str], harness: ApiHarness) -> None:
+async def test_missing_or_invalid_key_is_401(headers: dict[str, str], harness: ApiHarness) -> None:
     for method, path in keyed_routes(harness):
         answer = await request_route(harness, method, path, headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
@@ -72,13 +72,13 @@ async def test_keys_expire_and_are_revoked(harness: ApiHarness) -> None:
     assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 401
 
 
-async def test_an_unset_bootstrap_key_opens_nothing(harness: ApiHarness) -> None:
+async def test_unset_bootstrap_key_is_refused(harness: ApiHarness) -> None:
     app = build_app(harness.db, harness.recoveries, bootstrap_api_key=SecretStr(""))
     async with open_harness(app, harness.db, harness.recoveries) as closed:
         for headers in ({"Authorization": "Bearer "}, {"Authorization": "Bearer"}, ALL_SCOPES):
             assert (await closed.client.get("/v1/recoveries", headers=headers)).status_code == 401
 
 
-async def test_a_body_is_not_validated_before_its_sender(harness: ApiHarness) -> None:
+async def test_sender_is_authenticated_before_the_body_is_validated(harness: ApiHarness) -> None:
     answer = await harness.client.post("/v1/recoveries/stripe/in_1/retry", json={"nonsense": 1})
     assert answer.status_code == 401

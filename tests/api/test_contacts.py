@@ -28,25 +28,25 @@ async def stored_contact(harness: ApiHarness, customer: str) -> Contact | None:
         return await contacts.load_contact(session, "adyen", customer, "any")
 
 
-async def test_whom_a_refusal_names_can_be_written_to(harness: ApiHarness) -> None:
+async def test_contact_of_a_refused_payment_is_stored(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     _, answer = await send_refusal(harness, customer, email="kim@example.com", name="Kim", locale="de_DE")
     assert answer.status_code == 202
     assert await stored_contact(harness, customer) == Contact(email="kim@example.com", name="Kim", language="de_DE")
 
 
-async def test_nothing_of_them_is_kept_with_the_event_or_logged(
+async def test_personal_data_is_neither_in_the_event_nor_in_logs(
     harness: ApiHarness, log_lines: list[dict[str, Any]]
 ) -> None:
     customer = unique_id("shopper")
     invoice, _ = await send_refusal(harness, customer, email="kim@example.com", name="Kim Secret")
     async with harness.db.begin() as session:
         (row,) = await inbox.webhooks_of_invoice(session, "adyen", invoice)
-    for text in (row.model_dump_json(), json.dumps(log_lines, default=str), repr(harness.recoveries.begun_events)):
+    for text in (row.model_dump_json(), json.dumps(log_lines, default=str), repr(harness.recoveries.started_events)):
         assert "kim" not in text.lower()
 
 
-async def test_what_a_later_webhook_leaves_out_stays_as_it_was(harness: ApiHarness) -> None:
+async def test_contact_fields_missing_in_a_later_webhook_are_kept(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     await send_refusal(harness, customer, email="kim@example.com", name="Kim", phone="+1")
     await send_refusal(harness, customer, email="new@example.com", name=None)
@@ -54,7 +54,7 @@ async def test_what_a_later_webhook_leaves_out_stays_as_it_was(harness: ApiHarne
     assert await stored_contact(harness, customer) == Contact(email="new@example.com", name="Kim", phone="+1")
 
 
-async def test_an_old_webhook_that_comes_again_undoes_nothing(harness: ApiHarness) -> None:
+async def test_repeated_old_webhook_does_not_overwrite_the_contact(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     failed_payment = FailedPayment(customer_id=customer, email="old@example.com")
     _, body, headers = sample_adyen_webhook(failed_payment, ADYEN["ADYEN_HMAC_KEYS"])
@@ -68,7 +68,7 @@ async def test_an_old_webhook_that_comes_again_undoes_nothing(harness: ApiHarnes
     assert contact.email == "new@example.com"
 
 
-async def test_who_was_erased_stays_so(harness: ApiHarness) -> None:
+async def test_erased_customer_stays_erased(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     await send_refusal(harness, customer)
     async with harness.db.begin() as session:
@@ -80,7 +80,7 @@ async def test_who_was_erased_stays_so(harness: ApiHarness) -> None:
         assert (await session.exec_driver_sql(query, (customer,))).one() == (None, None)
 
 
-async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(harness: ApiHarness) -> None:
+async def test_characters_that_postgresql_cannot_store_do_not_lose_the_webhook(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     _, answer = await send_refusal(harness, customer, name="Kim\x00Dam")
     assert answer.status_code == 202
@@ -89,7 +89,7 @@ async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(harness: A
     assert contact.name == "Kim\N{REPLACEMENT CHARACTER}Dam"
 
 
-async def test_a_bug_in_reading_them_costs_a_message_and_no_recovery(
+async def test_failed_contact_extraction_does_not_lose_the_recovery(
     harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_bug(_: bytes) -> None:

@@ -38,7 +38,7 @@ async def add_declined_recovery(
         await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def test_used_and_left_add_up_over_invoices(harness: ApiHarness) -> None:
+async def test_credential_usage_adds_up_over_invoices(harness: ApiHarness) -> None:
     start = app_now() - timedelta(hours=2)
     for number in range(3):
         await add_declined_recovery(harness, f"in_cred_{number}", "fp_three", start + timedelta(minutes=number))
@@ -78,7 +78,7 @@ async def test_a_fingerprint_may_hold_anything(harness: ApiHarness) -> None:
     assert answer.json()["fingerprint"] == "fp/a b%2F+é"
 
 
-async def test_what_nobody_tried_is_unknown(harness: ApiHarness) -> None:
+async def test_unused_credential_is_404(harness: ApiHarness) -> None:
     await add_declined_recovery(harness, "in_known", "fp_known", app_now() - timedelta(hours=1))
     for unknown in (
         credential_path("fp_nobody"),
@@ -93,13 +93,13 @@ async def test_what_nobody_tried_is_unknown(harness: ApiHarness) -> None:
     ).status_code == 200
 
 
-async def test_it_needs_a_key_that_may_read(harness: ApiHarness) -> None:
+async def test_credential_route_needs_the_read_scope(harness: ApiHarness) -> None:
     assert (await harness.client.get(credential_path("fp_known"))).status_code == 401
     writer = await harness.create_key("recoveries:write")
     assert (await harness.client.get(credential_path("fp_known"), headers=writer)).status_code == 403
 
 
-async def test_it_is_described(harness: ApiHarness) -> None:
+async def test_credential_route_is_in_the_openapi_document(harness: ApiHarness) -> None:
     described = (await harness.client.get("/openapi.json")).json()["paths"]["/v1/credentials/{fingerprint}"]["get"]
     assert {"200", "401", "403", "404"} <= described["responses"].keys()
     assert {parameter["name"] for parameter in described["parameters"]} == {"fingerprint", "provider"}
@@ -110,7 +110,7 @@ async def append_events(harness: ApiHarness, recovery: Recovery, *events: Event)
         return fold_records(recovery, await event_log.append_to_log(session, recovery, events, app_now()))
 
 
-async def test_our_own_charges_and_what_was_withheld_are_shown(harness: ApiHarness) -> None:
+async def test_own_charges_and_withheld_tries_are_shown(harness: ApiHarness) -> None:
     card = {"fingerprint": "fp_own", "network": "visa"}
     start = app_now() - timedelta(hours=3)
     recovery = await append_events(
@@ -153,7 +153,7 @@ async def test_a_limit_per_amount_counts_the_newest_amount(harness: ApiHarness) 
     assert rules == {"mastercard_24h": (3, 7, False), "mastercard_30d": (1, 34, True)}
 
 
-async def test_without_a_valid_policy_there_is_a_problem_that_says_so(
+async def test_invalid_policy_is_a_problem_with_its_reason(
     database: Database, recoveries: FakeRecoveries, tmp_path: Path
 ) -> None:
     """A merchant may have lowered the limits: to show the network's own instead would promise too much."""

@@ -19,7 +19,9 @@ from tests.api.harness import ALL_SCOPES, ApiHarness
         ("GET", "/v1/recoveries?limit=x", 422, "invalid_request"),
     ],
 )
-async def test_an_error_is_a_problem(method: str, path: str, status: int, code: str, harness: ApiHarness) -> None:
+async def test_errors_are_problem_documents(
+    method: str, path: str, status: int, code: str, harness: ApiHarness
+) -> None:
     answer = await harness.client.request(method, path, headers=ALL_SCOPES)
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -28,7 +30,7 @@ async def test_an_error_is_a_problem(method: str, path: str, status: int, code: 
     assert problem["instance"] == path.partition("?")[0]
 
 
-async def test_a_bug_shows_nothing_of_itself(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_internal_error_reveals_no_details(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_bug() -> None:
         raise ZeroDivisionError("inner workings")
 
@@ -59,7 +61,7 @@ def operations_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(path, operation) for path, methods in schema["paths"].items() for operation in methods.values()]
 
 
-async def test_the_description_is_valid_and_complete(harness: ApiHarness) -> None:
+async def test_openapi_document_is_valid_and_complete(harness: ApiHarness) -> None:
     schema = (await harness.client.get("/openapi.json")).json()
     validate(schema)
     assert schema["components"]["securitySchemes"]

@@ -33,7 +33,9 @@ async def raising_check() -> str | None:
     raise EngineUnavailable("Temporal cannot be reached")
 
 
-async def test_ready_with_everything_there(harness: ApiHarness, database: Database, recoveries: FakeRecoveries) -> None:
+async def test_readiness_with_all_dependencies(
+    harness: ApiHarness, database: Database, recoveries: FakeRecoveries
+) -> None:
     answer = await harness.client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["checks"] == {
@@ -51,7 +53,7 @@ async def test_ready_with_everything_there(harness: ApiHarness, database: Databa
 
 
 @pytest.mark.quiet
-async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
+async def test_failed_readiness_names_its_reason_quickly(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     checks = [ReadinessCheck("slow", hanging_check), ReadinessCheck("temporal", raising_check)]
     async with open_harness(build_app(database, recoveries, checks), database, recoveries) as harness:
@@ -68,7 +70,7 @@ async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
     assert seconds < 2
 
 
-async def test_metrics_tell_what_was_counted(harness: ApiHarness) -> None:
+async def test_metrics_show_counted_requests(harness: ApiHarness) -> None:
     await store_recovery(harness.db, failure_event(unique_id("in")), canceled_event())
     await harness.send_event(failed_event(unique_id("in")))
     harness.recoveries.error = TEMPORAL_AWAY
@@ -95,7 +97,7 @@ async def test_ids_never_become_metrics(harness: ApiHarness) -> None:
     assert 'route="/v1/recoveries/{provider}/{invoice_id}"' in text
 
 
-async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> None:
+async def test_gauges_without_a_database_are_nan(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
         text = (await harness.client.get("/metrics")).text
@@ -103,7 +105,7 @@ async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> N
     assert "pri_inbox_undelivered NaN" in text
 
 
-async def test_scrapes_in_a_row_ask_the_database_once(harness: ApiHarness) -> None:
+async def test_consecutive_scrapes_query_the_database_once(harness: ApiHarness) -> None:
     counts = TableGauges()
     await counts.refresh_gauges(harness.app.state.parts)
     await harness.send_event(failed_event(unique_id("in")))

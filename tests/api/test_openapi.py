@@ -18,16 +18,16 @@ CLOSED_ENUMS = {
 }  # fmt: skip
 
 
-def test_the_committed_description_is_the_services() -> None:
+def test_committed_openapi_document_is_current() -> None:
     assert json.loads(COMMITTED.read_text()) == openapi_description(), "make reference writes it anew"
 
 
-def test_it_is_openapi() -> None:
+def test_document_is_valid_openapi() -> None:
     validate(openapi_description())
 
 
 @pytest.mark.parametrize(("schema", "field"), sorted(CLOSED_ENUMS))
-def test_words_that_programs_tell_apart_are_closed(schema: str, field: str) -> None:
+def test_closed_enums_are_enums_in_openapi(schema: str, field: str) -> None:
     schemas = openapi_description()["components"]["schemas"]
     assert len(_enum_values(schemas, schemas[schema]["properties"][field])) > 1
 

@@ -39,7 +39,9 @@ def first_answer(address: str, process: subprocess.Popen[str]) -> httpx.Response
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_starts_alone_says_what_is_missing_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+def test_process_starts_without_dependencies_reports_them_and_ends_cleanly(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     secret = "whsec_never_to_be_shown"

@@ -70,7 +70,7 @@ async def test_an_id_may_hold_anything(invoice_id: str, harness: ApiHarness) -> 
 @pytest.mark.parametrize(
     "path", ["/stripe/in_none", "/stripe/in_none/events", "/nobody/in_1", "/stripe/%00", "/stripe/%FF"]
 )
-async def test_what_is_unknown_is_404(path: str, harness: ApiHarness) -> None:
+async def test_unknown_recovery_is_404(path: str, harness: ApiHarness) -> None:
     answer = await harness.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
@@ -118,7 +118,7 @@ async def test_pages_hold_everything_once(harness: ApiHarness) -> None:
         {"cursor": "x" * 2000}, {"q": "a\x00b"}, {"q": "x" * 300}, {"q": ""},
     ],
 )  # fmt: skip
-async def test_a_query_that_does_not_fit_is_explained(query: dict[str, Any], harness: ApiHarness) -> None:
+async def test_invalid_query_is_explained(query: dict[str, Any], harness: ApiHarness) -> None:
     answer = await harness.client.get("/v1/recoveries", headers=ALL_SCOPES, params=query)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

@@ -61,7 +61,7 @@ async def assert_refused(answer: Any, by: str) -> None:
     assert f"{by} asked for it; another operator must ask for the same" in problem["detail"]
 
 
-async def test_a_retry_above_the_limit_takes_two(answering_harness: ApiHarness) -> None:
+async def test_retry_above_the_limit_needs_two_people(answering_harness: ApiHarness) -> None:
     ann, bob = (
         await answering_harness.create_key(*WRITE, name="ann"),
         await answering_harness.create_key(*WRITE, name="bob"),
@@ -77,7 +77,7 @@ async def test_a_retry_above_the_limit_takes_two(answering_harness: ApiHarness) 
     await assert_refused(await submit_command(answering_harness, invoice, bob), "bob")
 
 
-async def test_up_to_the_limit_one_is_enough(answering_harness: ApiHarness) -> None:
+async def test_retry_up_to_the_limit_needs_one_person(answering_harness: ApiHarness) -> None:
     ann = await answering_harness.create_key(*WRITE, name="ann")
     assert (
         await submit_command(answering_harness, await start_recovery(answering_harness, 1000), ann)
@@ -87,7 +87,7 @@ async def test_up_to_the_limit_one_is_enough(answering_harness: ApiHarness) -> N
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
-async def test_what_charges_nothing_takes_one(action: str, answering_harness: ApiHarness) -> None:
+async def test_commands_without_a_charge_need_one_person(action: str, answering_harness: ApiHarness) -> None:
     assert (
         await submit_command(
             answering_harness,
@@ -106,7 +106,7 @@ async def test_the_bootstrap_key_needs_a_second_person_too(answering_harness: Ap
     ).status_code == 200
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(answering_harness: ApiHarness) -> None:
+async def test_approval_needs_two_people_and_rejection_one(answering_harness: ApiHarness) -> None:
     ann, bob = (
         await answering_harness.create_key(*WRITE, name="ann"),
         await answering_harness.create_key(*WRITE, name="bob"),
@@ -118,7 +118,7 @@ async def test_an_approval_takes_two_and_a_rejection_one(answering_harness: ApiH
     assert [command.asked_by for _, command in answering_harness.recoveries.submitted_commands] == ["ann", None]
 
 
-async def test_what_is_refused_anyway_waits_for_nobody(answering_harness: ApiHarness) -> None:
+async def test_refused_command_creates_no_approval_request(answering_harness: ApiHarness) -> None:
     ann = await answering_harness.create_key(*WRITE, name="ann")
     invoice = unique_id("in")
     await store_recovery(answering_harness.db, failure_event(invoice, amount=5000), canceled_event())
@@ -133,7 +133,7 @@ async def test_what_is_refused_anyway_waits_for_nobody(answering_harness: ApiHar
 
 
 @pytest.mark.parametrize("error", [CommandRefused("network_limit", "Not now."), EngineUnavailable("Away.")])
-async def test_without_effect_the_first_ones_command_goes_on_waiting(
+async def test_approval_request_stays_open_if_the_command_had_no_effect(
     error: Exception, answering_harness: ApiHarness
 ) -> None:
     ann, bob = (
@@ -162,7 +162,7 @@ async def test_the_same_request_sent_again_stays_approved(answering_harness: Api
     assert first == second
 
 
-async def test_the_first_ones_command_is_in_the_audit(answering_harness: ApiHarness) -> None:
+async def test_command_of_the_first_person_is_audited(answering_harness: ApiHarness) -> None:
     operator = unique_id("ann")
     invoice = await start_recovery(answering_harness)
     for _ in range(2):

@@ -57,7 +57,7 @@ def worker(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWork
     return approval_worker
 
 
-async def test_a_retry_takes_two(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_retry_needs_two_people(harness: ApiHarness, worker: ApprovalWorker) -> None:
     ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
     invoice = await start_recovery(harness)
     await assert_refused(await submit_command(harness, invoice, ann), "ann")
@@ -69,7 +69,7 @@ async def test_a_retry_takes_two(harness: ApiHarness, worker: ApprovalWorker) ->
     assert command.asked_reason == f"because of {invoice}"
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_approval_needs_two_people_and_rejection_one(harness: ApiHarness, worker: ApprovalWorker) -> None:
     ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
     invoice = await start_reviewed_recovery(harness)
     assert (await submit_command(harness, invoice, ann, "review", decision="reject")).status_code == 200
@@ -78,7 +78,7 @@ async def test_an_approval_takes_two_and_a_rejection_one(harness: ApiHarness, wo
     assert [command.decision for command in worker.followed] == ["reject", "approve"]
 
 
-async def test_up_to_the_limit_one_is_enough(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_retry_up_to_the_limit_needs_one_person(harness: ApiHarness, worker: ApprovalWorker) -> None:
     assert (
         await submit_command(harness, await start_recovery(harness, 1000), await harness.create_key(*WRITE, name="ann"))
     ).status_code == 200
@@ -96,7 +96,7 @@ async def test_the_same_request_sent_again_stays_as_it_was(harness: ApiHarness, 
     assert first == second
 
 
-async def test_nobody_is_approved_by_saying_so(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_client_cannot_claim_an_approval(harness: ApiHarness, worker: ApprovalWorker) -> None:
     """As an update by Temporal's own command line, with names that anybody can type."""
     invoice = await start_recovery(harness)
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")

@@ -25,7 +25,7 @@ async def address(database: Database, recoveries: FakeRecoveries) -> AsyncIterat
         yield running
 
 
-async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveries) -> None:
+async def test_hundred_copies_over_http_start_one_recovery(address: str, recoveries: FakeRecoveries) -> None:
     event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
     limits = httpx.Limits(max_connections=50)
@@ -36,7 +36,7 @@ async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveri
     assert sorted(answer.json()["status"] for answer in answers) == ["accepted"] + ["duplicate"] * 99
     name = recovery_id("stripe", event["data"]["object"]["id"])
     assert {answer.json()["recovery_id"] for answer in answers} == {name}
-    assert len(recoveries.begun_events) == 1
+    assert len(recoveries.started_events) == 1
 
 
 @pytest.mark.parametrize(("size", "status"), [(MIB, 400), (MIB + 1, 413), (20 * MIB, 413)])
@@ -54,12 +54,12 @@ async def test_the_limit_holds_while_a_body_streams(address: str) -> None:
     assert answer.startswith("HTTP/1.1 413 ")
 
 
-async def test_a_length_that_is_no_number_is_refused(address: str) -> None:
+async def test_invalid_content_length_is_refused(address: str) -> None:
     assert (await send_raw(address, ["Content-Length: many"], [b"x"])).startswith("HTTP/1.1 400 ")
 
 
 @pytest.mark.quiet
-async def test_a_body_that_dribbles_is_ended(
+async def test_slow_body_is_aborted(
     database: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(middleware.BodyLimit.__init__, "__defaults__", (MIB, 0.5))

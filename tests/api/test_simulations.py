@@ -40,7 +40,7 @@ async def get_simulation(harness: ApiHarness, id: str, rest: str = "") -> Any:
     return await harness.client.get(f"/v1/simulations/{id}{rest}", headers=ALL_SCOPES)
 
 
-async def test_a_new_one_is_queued_and_begun(harness: ApiHarness) -> None:
+async def test_new_simulation_is_queued_and_started(harness: ApiHarness) -> None:
     answer = await post_simulation(harness, seed=7, recoveries=1000, source="history")
     assert answer.status_code == 202
     body = answer.json()
@@ -70,7 +70,7 @@ async def test_the_baseline_is_the_active_policy_unless_another_is_given(harness
 
 
 @pytest.mark.parametrize("field", ["policy", "baseline"])
-async def test_a_wrong_policy_is_refused_at_the_door_with_line_and_key(harness: ApiHarness, field: str) -> None:
+async def test_invalid_policy_is_refused_with_line_and_key(harness: ApiHarness, field: str) -> None:
     answer = await post_simulation(harness, **{field: WRONG})
     assert (answer.status_code, answer.json()["code"]) == (422, "policy_invalid")
     line = 1 + WRONG[: WRONG.index('"many"')].count("\n")
@@ -93,7 +93,7 @@ BAD_ORDERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("body", BAD_ORDERS, ids=lambda body: next(iter(body)))
-async def test_what_does_not_fit_is_422(harness: ApiHarness, body: dict[str, Any]) -> None:
+async def test_invalid_simulation_request_is_422(harness: ApiHarness, body: dict[str, Any]) -> None:
     answer = await post_simulation(harness, **body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -133,7 +133,7 @@ async def test_the_report_is_a_page_that_may_load_nothing(harness: ApiHarness) -
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
 
 
-async def test_cancel_asks_the_run_once_it_was_begun(harness: ApiHarness) -> None:
+async def test_cancel_signals_a_started_run(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
     answer = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert answer.status_code == 200
@@ -141,7 +141,7 @@ async def test_cancel_asks_the_run_once_it_was_begun(harness: ApiHarness) -> Non
     assert answer.json()["state"] == "queued"  # its run writes the end
 
 
-async def test_cancel_of_one_without_a_run_ends_it(harness: ApiHarness) -> None:
+async def test_cancel_without_a_run_ends_the_simulation(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
     fake_simulations(harness).begun.clear()
     answer = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
@@ -151,13 +151,13 @@ async def test_cancel_of_one_without_a_run_ends_it(harness: ApiHarness) -> None:
 
 
 @pytest.mark.parametrize("id", [str(uuid4()), "nothing", "%00"], ids=["unknown", "no id", "nul"])
-async def test_what_is_not_there_is_404(harness: ApiHarness, id: str) -> None:
+async def test_unknown_simulation_is_404(harness: ApiHarness, id: str) -> None:
     assert (await get_simulation(harness, id)).status_code == 404
     assert (await get_simulation(harness, id, "/report")).status_code == 404
     assert (await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)).status_code == 404
 
 
-async def test_the_list_has_no_results_in_it(harness: ApiHarness) -> None:
+async def test_list_items_have_no_result(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
     page = (await harness.client.get("/v1/simulations?limit=1", headers=ALL_SCOPES)).json()
     assert [item["id"] for item in page["items"]] == [id]
@@ -166,7 +166,7 @@ async def test_the_list_has_no_results_in_it(harness: ApiHarness) -> None:
     assert id not in [item["id"] for item in following["items"]]
 
 
-async def test_a_reader_may_look_and_not_start(harness: ApiHarness) -> None:
+async def test_read_scope_may_not_start_a_simulation(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
     reader, simulator, writer = [
         await harness.create_key(f"{scope}") for scope in ("recoveries:read", "simulations:write", "recoveries:write")
@@ -183,7 +183,7 @@ async def test_a_reader_may_look_and_not_start(harness: ApiHarness) -> None:
     assert starts == [403, 202, 403]
 
 
-async def test_who_started_and_who_canceled_is_kept(harness: ApiHarness) -> None:
+async def test_start_and_cancel_are_audited(harness: ApiHarness) -> None:
     id = await start_simulation(harness, recoveries=500)
     await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     async with harness.db.begin() as session:

@@ -30,7 +30,7 @@ async def add_recovery(
         await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def test_the_sums_and_the_arms(harness: ApiHarness) -> None:
+async def test_summary_sums_and_experiment_arms(harness: ApiHarness) -> None:
     for number, (arm, paid) in enumerate([("holdout", True), ("holdout", False), ("quick", True), ("quick", None)]):
         await add_recovery(harness, f"in_sum_{number}", arm, paid=paid)
     await add_recovery(harness, "in_sum_jpy", "quick", paid=False, currency="JPY")
@@ -52,7 +52,7 @@ async def test_the_sums_and_the_arms(harness: ApiHarness) -> None:
     assert quick["difference"]["low"] < quick["difference"]["estimate"] == 0.5 < quick["difference"]["high"]
 
 
-async def test_money_in_parts_late_and_back_stands_apart(harness: ApiHarness) -> None:
+async def test_partial_late_and_returned_money_are_separate_figures(harness: ApiHarness) -> None:
     """In a currency that no other test here uses."""
     at, paid = NOW - timedelta(hours=1), event_of(EventType.PAID_ELSEWHERE)
     behind = [event_of(EventType.PAYMENT_REFUNDED, amount=120), event_of(EventType.PAYMENT_LATE, amount=400)]
@@ -79,7 +79,7 @@ async def test_money_in_parts_late_and_back_stands_apart(harness: ApiHarness) ->
     assert (body["amount"], body["paid"], body["paid_late"], body["returned"]) == (400, 100, 400, 0)
 
 
-async def test_it_is_narrowed_by_currency_and_time(harness: ApiHarness) -> None:
+async def test_summary_is_filtered_by_currency_and_time(harness: ApiHarness) -> None:
     only = (await harness.client.get(f"/v1/summary?currency=jpy&{urlencode(LAST_DAY)}", headers=ALL_SCOPES)).json()
     assert [row["currency"] for row in only["currencies"]] == ["JPY"]
     before = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
@@ -104,9 +104,9 @@ async def test_fees_of_the_networks_are_in_their_own_currency(harness: ApiHarnes
 
 
 @pytest.mark.parametrize("query", ["currency=euros", "from=yesterday", "to=2026-01-01T00:00:00"])
-async def test_nonsense_is_refused(harness: ApiHarness, query: str) -> None:
+async def test_invalid_query_is_refused(harness: ApiHarness, query: str) -> None:
     assert (await harness.client.get(f"/v1/summary?{query}", headers=ALL_SCOPES)).status_code == 422
 
 
-async def test_it_needs_a_key(harness: ApiHarness) -> None:
+async def test_summary_needs_a_key(harness: ApiHarness) -> None:
     assert (await harness.client.get("/v1/summary")).status_code == 401

@@ -46,7 +46,7 @@ async def is_unsubscribed(db: Database, subscription: Subscription = JENNYS) -> 
         return await suppressions.is_suppressed(session, subscription)
 
 
-async def test_looking_changes_nothing_and_a_click_does(signed: ApiHarness) -> None:
+async def test_only_a_post_unsubscribes(signed: ApiHarness) -> None:
     address = f"/unsubscribe/{create_unsubscribe_token(JENNYS, SECRET.encode())}"
     response = await signed.client.get(address)
     assert (response.status_code, '<form method="post">' in response.text) == (200, True)
@@ -60,7 +60,7 @@ async def test_looking_changes_nothing_and_a_click_does(signed: ApiHarness) -> N
 
 
 @pytest.mark.parametrize("method", ["multipart", "empty", "query", "older", "stored"])
-async def test_every_way_of_the_standard_and_every_key(signed: ApiHarness, method: str) -> None:
+async def test_unsubscribe_by_every_method_of_the_standard_and_every_key(signed: ApiHarness, method: str) -> None:
     key = SECRET[::-1].encode() if method == "older" else SECRET.encode()
     if method == "stored":
         async with signed.db.begin() as session:
@@ -76,7 +76,7 @@ async def test_every_way_of_the_standard_and_every_key(signed: ApiHarness, metho
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b", create_unsubscribe_token(JENNYS, b"somebody else's key"), "%00", "x" * 3000, "%C3%A9.x"]
 )
-async def test_anything_else_is_a_page_that_says_so(signed: ApiHarness, token: str) -> None:
+async def test_invalid_token_shows_an_error_page(signed: ApiHarness, token: str) -> None:
     for address in (f"/unsubscribe/{token}" if token else "/unsubscribe", f"/unsubscribe?token={token}"):
         for answer in (await signed.client.get(address), await signed.client.post(address)):
             assert answer.status_code == 404

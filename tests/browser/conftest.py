@@ -34,7 +34,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture
 def open_window(browser: Browser, service: RunningService) -> Open:
     """Opens windows in which nobody has signed in."""
-    return partial(open_browser_window, browser, service.place.api)
+    return partial(open_browser_window, browser, service.endpoints.api)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def window(open_window: Open) -> AsyncIterator[Window]:
 @pytest.fixture
 async def console(window: Window, service: RunningService) -> Window:
     """One in which the administrator has."""
-    await window.sign_in("admin", service.place.key)
+    await window.sign_in("admin", service.endpoints.key)
     return window
 
 

@@ -11,13 +11,15 @@ PATHS = ["/" + path for path, _, _ in MENU]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
-async def test_nothing_bars_anybody(browser: Browser, service: RunningService, width: int, scheme: Scheme) -> None:
+async def test_pages_are_accessible_and_do_not_overflow(
+    browser: Browser, service: RunningService, width: int, scheme: Scheme
+) -> None:
     recovery = await service.create_failure("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
     await recovery.wait_for_event("retry.planned")
-    async with open_browser_window(browser, service.place.api, width, scheme) as window:
+    async with open_browser_window(browser, service.endpoints.api, width, scheme) as window:
         await window.open_page("/login")
         faults = {"/login": [*await window.accessibility_faults(), *await _overflowing_elements(window)]}
-        await window.sign_in("admin", service.place.key)
+        await window.sign_in("admin", service.endpoints.key)
         for path in [*PATHS, f"/recoveries/stripe/{recovery.invoice}", "/policies/candidate"]:
             answer = await window.open_page(path)
             assert answer.status == 200, path

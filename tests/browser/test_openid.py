@@ -55,7 +55,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert complaints == []
 
 
-async def test_there_and_back_to_the_page_one_wanted(page: Page, address: str) -> None:
+async def test_openid_sign_in_returns_to_the_requested_page(page: Page, address: str) -> None:
     await page.goto(f"{address}/admin/recoveries?q=in_1")
     await page.get_by_role("link", name="Sign in with your account").click()
     await page.wait_for_url(f"{address}/admin/recoveries?q=in_1")
@@ -69,7 +69,7 @@ async def test_there_and_back_to_the_page_one_wanted(page: Page, address: str) -
     await page.wait_for_url("**/admin/login?**")
 
 
-async def test_somebody_without_a_role_reads_so(browser: Browser, address: str, issuer: Issuer) -> None:
+async def test_user_without_a_role_sees_the_reason(browser: Browser, address: str, issuer: Issuer) -> None:
     issuer.claims = {"roles": ["strangers"], "preferred_username": "joe"}
     page = await browser.new_page()
     await page.goto(f"{address}/admin/login")

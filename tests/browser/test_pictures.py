@@ -29,7 +29,7 @@ CODES = (
 )  # fmt: skip
 
 
-async def test_pictures(
+async def test_every_page_has_a_picture(
     browser: Browser, service: RunningService, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     folder = Path(request.config.getoption("--pictures") or tmp_path)
@@ -69,8 +69,8 @@ async def _prepare_recoveries(service: RunningService) -> Recovery:
 async def _take_pictures(
     browser: Browser, service: RunningService, recovery: Recovery, folder: Path, ending: str, width: int, scheme: Scheme
 ) -> None:
-    async with open_browser_window(browser, service.place.api, width, scheme) as window:
-        await window.sign_in("admin", service.place.key)
+    async with open_browser_window(browser, service.endpoints.api, width, scheme) as window:
+        await window.sign_in("admin", service.endpoints.key)
         for name, path in _pages_to_picture(recovery)[ending].items():
             await _take_picture(window, path, folder / f"{name}{ending}.png")
 

@@ -27,7 +27,7 @@ async def test_a_filter_finds_it_and_stays_in_the_address(operator: Window, serv
     assert operator.path == f"/admin/recoveries/stripe/{expected.invoice}"
 
 
-async def test_a_page_changes_while_it_is_looked_at(operator: Window, service: RunningService) -> None:
+async def test_open_page_updates_live(operator: Window, service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, "insufficient_funds")
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await operator.page.evaluate("window.sameDocument = true")
@@ -67,7 +67,7 @@ async def test_a_refusal_says_what_the_workflow_says(operator: Window, service: 
     assert await recovery.fetch_pay_calls() == []
 
 
-async def test_many_are_paused_at_once(operator: Window, service: RunningService) -> None:
+async def test_selected_recoveries_are_paused_together(operator: Window, service: RunningService) -> None:
     some = [await create_waiting_recovery(service) for _ in range(3)]
     await operator.open_page("/recoveries?state=waiting")
     for recovery in some[:2]:
@@ -85,7 +85,7 @@ async def test_many_are_paused_at_once(operator: Window, service: RunningService
     assert (paused["data"]["actor"], paused["data"]["reason"]) == ("oscar", "the bank has trouble")
 
 
-async def test_the_list_goes_into_a_spreadsheet(operator: Window, service: RunningService) -> None:
+async def test_list_is_exported_as_csv(operator: Window, service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries?q={recovery.invoice}")
     async with operator.page.expect_download() as download_info:

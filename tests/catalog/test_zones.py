@@ -53,7 +53,7 @@ def render_deadline(deadline: datetime, country: str | None, zone: str | None = 
         ("DE", None, "2026-10-24T22:30", "October 25"),
     ],
 )
-def test_a_deadline_is_the_date_on_which_it_ends_for_everybody_it_may_be(
+def test_deadline_is_the_last_full_day_in_every_zone_of_the_country(
     country: str | None, zone: str | None, deadline: str, date: str
 ) -> None:
     assert f"by {date}, 2026" in render_deadline(datetime.fromisoformat(deadline).replace(tzinfo=UTC), country, zone)

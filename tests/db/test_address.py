@@ -41,7 +41,7 @@ VALID_ADDRESSES = {
 
 
 @pytest.mark.parametrize(("address", "parameters"), VALID_ADDRESSES.items())
-def test_understood(address: str, parameters: dict[str, str]) -> None:
+def test_valid_address_is_parsed(address: str, parameters: dict[str, str]) -> None:
     settings = parse_address(address)
     assert settings.parameters == parameters
     assert settings.role == parameters.get("user")
@@ -49,7 +49,7 @@ def test_understood(address: str, parameters: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("raw", ["p@w", "p/w", "p?w", "p:w", "p#w", "p w", "p%w", "p@w@x", "p+w", "p&w", "5/w", "p%zz"])
-def test_a_password_that_nobody_encoded_is_understood_while_it_can_be(raw: str) -> None:
+def test_unencoded_password_is_parsed_where_unambiguous(raw: str) -> None:
     assert parse_address(f"postgresql://u:{raw}@h:5432/n").parameters == {
         "user": "u", "password": raw, "host": "h", "port": "5432", "dbname": "n",
     }  # fmt: skip
@@ -65,7 +65,7 @@ OPTION_ADDRESSES = {
 
 
 @pytest.mark.parametrize(("query", "options"), OPTION_ADDRESSES.items())
-def test_options_however_they_are_written(query: str, options: str) -> None:
+def test_options_are_parsed_in_every_notation(query: str, options: str) -> None:
     assert parse_address(f"postgresql://u@h/n{query}").options == options
 
 
@@ -110,7 +110,7 @@ def test_options_as_settings(options: str, settings: dict[str, str] | None) -> N
         ("postgresql://u@h/n%00", "zero byte"),
     ],
 )
-def test_refused_by_name(address: str, problem: str) -> None:
+def test_invalid_address_is_refused_with_its_reason(address: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_address(address, "DATABASE_OWNER_URL")
     assert str(refused.value).startswith("DATABASE_OWNER_URL: ")

@@ -28,7 +28,7 @@ async def judge_command(
         return await approvals.judge_command(session, recovery, command, NOW + after)
 
 
-async def test_the_first_asks_and_the_second_is_granted_with_the_first_ones_name(database: Database) -> None:
+async def test_second_person_is_granted_with_the_first_persons_name(database: Database) -> None:
     name = unique_id("r")
     first = await judge_command(database, name, command_of("ann"))
     assert first.verdict is ApprovalStatus.REQUESTED
@@ -55,7 +55,7 @@ async def test_another_recovery_action_or_decision_is_another_command(database: 
     ).verdict is ApprovalStatus.GRANTED
 
 
-async def test_after_a_day_it_begins_anew(database: Database) -> None:
+async def test_approval_request_expires_after_a_day(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann"))
     late = await judge_command(database, name, command_of("bob"), APPROVAL_LIFETIME)
@@ -77,7 +77,7 @@ async def test_a_request_that_is_sent_again_stays_granted(database: Database) ->
     ).verdict is ApprovalStatus.REQUESTED
 
 
-async def test_what_had_no_effect_waits_again(database: Database) -> None:
+async def test_grant_without_effect_is_reopened(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann"))
     granted = (await judge_command(database, name, command_of("bob"))).approval
@@ -88,7 +88,7 @@ async def test_what_had_no_effect_waits_again(database: Database) -> None:
     assert (await judge_command(database, name, command_of("bob"))).verdict is ApprovalStatus.GRANTED
 
 
-async def test_what_was_asked_anew_meanwhile_keeps_its_place(database: Database) -> None:
+async def test_newer_request_is_kept_when_an_older_is_reopened(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann"))
     granted = (await judge_command(database, name, command_of("bob"))).approval
@@ -110,7 +110,7 @@ async def test_only_open_ones_are_shown(database: Database) -> None:
         assert await approvals.waiting_approvals(session, name, NOW + APPROVAL_LIFETIME) == []
 
 
-async def test_many_at_once_are_one_first_and_one_second(database: Database) -> None:
+async def test_concurrent_requests_have_one_first_and_one_second(database: Database) -> None:
     name = unique_id("r")
     people = [command_of(f"p{n}") for n in range(8)]
     verdicts = [

@@ -49,9 +49,7 @@ async def is_rebuild_equal(database: Database) -> bool:
 
 @given(transitions=transition_batches())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_happens_the_log_alone_gives_the_live_row(
-    database: Database, transitions: list[list[Event]]
-) -> None:
+async def test_read_model_can_be_rebuilt_from_any_log(database: Database, transitions: list[list[Event]]) -> None:
     name = f"in_any_{next(NUMBERS)}"
     recovery = await write_recovery(database, name, transitions)
     async with database.begin() as session:
@@ -59,7 +57,7 @@ async def test_whatever_happens_the_log_alone_gives_the_live_row(
     assert (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
-async def test_a_lost_read_model_is_made_again_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+async def test_lost_read_model_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
     database, _ = own_database
     for n in range(7):
         await write_recovery(
@@ -80,7 +78,7 @@ async def test_a_lost_read_model_is_made_again_from_the_log(own_database: tuple[
     assert await _read_table(database) == before
 
 
-async def test_a_lost_ledger_is_made_again_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+async def test_lost_ledger_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
     """Also for recoveries that are older than the ledger."""
     database, _ = own_database
     card = {"fingerprint": "fp_1", "network": "visa"}
@@ -142,7 +140,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize(("forgery", "complaint"), FORGERIES.items())
-async def test_a_forgery_is_found(own_database: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
+async def test_forged_rows_are_detected(own_database: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
     database, addresses = own_database
     recovery = await write_recovery(
         database, "in_1", [[failed_event()], [event_of(EventType.PAUSED)], [event_of(EventType.RESUMED)]]
@@ -159,7 +157,7 @@ async def test_a_forgery_is_found(own_database: tuple[Database, Addresses], forg
     assert not (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
-async def test_progress_is_told_and_writers_go_on_meanwhile(database: Database) -> None:
+async def test_rebuild_reports_progress_and_does_not_block_writers(database: Database) -> None:
     await write_recovery(database, f"in_any_{next(NUMBERS)}", [[failed_event()]])
     progress: list[int] = []
     report = await audit.verify_log(database, progress=progress.append)

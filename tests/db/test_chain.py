@@ -36,7 +36,7 @@ def chain_of(length: int) -> list[dict[str, Any]]:
 
 @given(JSON)
 @settings(deadline=None, max_examples=300)
-def test_plain_data_comes_back_from_jsonb_as_it_went_in(stored: "psycopg.Connection[Any]", value: Any) -> None:
+def test_hashable_data_round_trips_through_jsonb(stored: "psycopg.Connection[Any]", value: Any) -> None:
     value = chain.to_json_value(value)
     answer = stored.execute("SELECT %s::jsonb", [psycopg.types.json.Jsonb(value)]).fetchone()
     assert answer is not None
@@ -56,7 +56,7 @@ def stored(addresses: Addresses) -> Any:
 @pytest.mark.parametrize(
     "bad", [1.0, {"a": [1, 0.5]}, float("nan"), object(), {1: "a"}, 10**1000, {"a": datetime.now(UTC)}]
 )
-def test_what_cannot_be_hashed_for_ever_is_refused(bad: Any) -> None:
+def test_unhashable_data_is_refused(bad: Any) -> None:
     with pytest.raises(InvalidInput):
         chain.to_json_value(bad)
 
@@ -73,7 +73,7 @@ def test_characters_that_cannot_be_stored_are_replaced() -> None:
     assert chain.to_json_value({"a\x00": "b\ud800c", "t": ("x",)}) == {"a\ufffd": "b\ufffdc", "t": ["x"]}
 
 
-def test_a_moment_has_one_spelling() -> None:
+def test_time_has_one_canonical_form() -> None:
     in_india = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert chain.canonical_bytes(chain_row(occurred_at=in_india)) == chain.canonical_bytes(chain_row())
 
@@ -90,7 +90,7 @@ def test_an_untouched_chain_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize("column", chain.HASHED_COLUMNS)
-def test_a_change_of_any_column_is_found(column: str) -> None:
+def test_change_of_any_column_is_detected(column: str) -> None:
     rows = chain_of(3)
     changed = {"data": {"n": 9}, "sequence": 7, "opened_on": date(2020, 1, 1), "event_id": UUID(int=99)}
     rows[1][column] = changed.get(column, NOW + timedelta(days=1) if column.endswith("_at") else "forged")

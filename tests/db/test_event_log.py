@@ -54,7 +54,7 @@ async def test_a_repeat_returns_what_is_stored_and_writes_nothing(database: Data
     assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
-async def test_a_run_that_is_behind_catches_up_with_all_that_is_written(database: Database) -> None:
+async def test_outdated_run_gets_all_later_rows(database: Database) -> None:
     opened = blank_recovery("in_behind")
     first = await append_events(database, opened, failed_event())
     rest = await append_events(
@@ -78,14 +78,14 @@ async def test_the_closing_row_comes_with_what_ends_the_recovery(database: Datab
     assert (row["state"], row["close_reason"], row["sequence"]) == ("canceled", "operator", 3)
 
 
-async def test_fifty_at_once_make_one_chain_and_one_row(database: Database) -> None:
+async def test_fifty_concurrent_appends_write_one_row(database: Database) -> None:
     opened = blank_recovery("in_race")
     results = await asyncio.gather(*(append_events(database, opened, failed_event(racer=n)) for n in range(50)))
     assert len({records[0].data["racer"] for records in results}) == 1
     assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
-async def test_fifty_that_go_on_at_once_leave_no_gap(database: Database) -> None:
+async def test_fifty_concurrent_continuations_leave_no_gap(database: Database) -> None:
     opened = blank_recovery("in_long_race")
 
     async def append_one(number: int) -> None:
@@ -102,13 +102,13 @@ async def test_fifty_that_go_on_at_once_leave_no_gap(database: Database) -> None
     assert chain.verify_chain(rows) == []
 
 
-async def test_nothing_is_written_behind_the_end_of_the_log(database: Database) -> None:
+async def test_nothing_is_appended_after_the_end_of_the_log(database: Database) -> None:
     with pytest.raises(RecoveryError, match="ends before row 3"):
         await append_events(database, blank_recovery("in_unknown").with_changes(sequence=3), failed_event())
 
 
 @pytest.mark.parametrize("bad", [{"amount": 1.5}, {"amount": 2**63}])
-async def test_data_that_cannot_be_stored_is_refused_whole(database: Database, bad: dict[str, Any]) -> None:
+async def test_unstorable_data_refuses_the_whole_batch(database: Database, bad: dict[str, Any]) -> None:
     opened = blank_recovery("in_refused")
     with pytest.raises(InvalidInput):
         await append_events(database, opened, failed_event(**bad))

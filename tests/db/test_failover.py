@@ -119,12 +119,12 @@ async def server_pids(database: Database) -> set[object]:
     return set(await asyncio.gather(*(run_statement(database, question) for _ in range(3))))
 
 
-async def test_of_several_hosts_the_one_that_takes_writes_is_used(pair: ServerPair, database: Database) -> None:
+async def test_writable_host_of_several_is_used(pair: ServerPair, database: Database) -> None:
     await run_statement(database, WRITE)
     assert run_as_superuser(pair.primary, "SELECT count(*) FROM note", DATABASE) == [(1,)]
 
 
-async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: ServerPair) -> None:
+async def test_read_only_server_serves_reads_and_explains_refused_writes(pair: ServerPair) -> None:
     database = Database(f"postgresql://{WRITER}@/{DATABASE}?host={pair.standby.sockets}")
     assert await run_statement(database, "SELECT 1") == 1
     with pytest.raises(StoreUnavailable, match="cannot execute INSERT in a read-only transaction"):
@@ -134,7 +134,7 @@ async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: Serve
     await database.close()
 
 
-async def test_the_first_refused_write_lets_go_of_all_sessions(pair: ServerPair, database: Database) -> None:
+async def test_first_refused_write_closes_all_sessions(pair: ServerPair, database: Database) -> None:
     before = await server_pids(database)
     with demoted_server(pair.primary), pytest.raises(StoreUnavailable, match="read-only"):
         await run_statement(database, WRITE)
@@ -143,7 +143,7 @@ async def test_the_first_refused_write_lets_go_of_all_sessions(pair: ServerPair,
 
 
 @pytest.mark.quiet
-async def test_sessions_are_let_go_also_where_nobody_writes(pair: ServerPair, database: Database) -> None:
+async def test_sessions_are_replaced_without_a_write(pair: ServerPair, database: Database) -> None:
     before = await server_pids(database)
     await asyncio.sleep(YOUNG_SECONDS)
     with demoted_server(pair.primary):

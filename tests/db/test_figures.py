@@ -65,7 +65,7 @@ async def touched_days(database: Database) -> int:
         return int((await session.exec_driver_sql("SELECT count(*) FROM recovery_touched")).scalar_one())
 
 
-async def test_sums_are_the_same_before_and_after_they_are_kept(database: Database) -> None:
+async def test_sums_are_equal_before_and_after_a_refresh(database: Database) -> None:
     await put_recovery(database, "fig_open", failed_event())
     await put_recovery(database, "fig_won", failed_event(at=NOW - 30 * HOUR), *CHARGED)
     await put_recovery(
@@ -89,7 +89,7 @@ async def test_sums_are_the_same_before_and_after_they_are_kept(database: Databa
     assert {(Dimension.REACHED, "charged", 1), (Dimension.REACHED, "planned", 1)} <= names
 
 
-async def test_a_change_shows_at_once_and_only_its_days_are_summed_anew(database: Database) -> None:
+async def test_change_is_visible_at_once_and_refreshes_only_its_days(database: Database) -> None:
     await put_recovery(database, "fig_day1", failed_event(at=NOW - 5 * DAY))
     await put_recovery(database, "fig_day2", failed_event(at=NOW - 4 * DAY))
     await refresh_figures(database)
@@ -103,7 +103,7 @@ async def test_a_change_shows_at_once_and_only_its_days_are_summed_anew(database
     assert figures.total_of(await read_figures(database), "at_risk") == 500
 
 
-async def test_what_changes_no_sum_leaves_no_mark(database: Database) -> None:
+async def test_change_without_a_sum_marks_no_day(database: Database) -> None:
     await put_recovery(database, "fig_still", failed_event())
     await refresh_figures(database)
     async with database.begin() as session:
@@ -111,7 +111,7 @@ async def test_what_changes_no_sum_leaves_no_mark(database: Database) -> None:
     assert await touched_days(database) == 0
 
 
-async def test_removal_by_hand_and_rebuild_are_seen(database: Database, addresses: Addresses) -> None:
+async def test_manual_deletion_and_rebuild_are_reflected(database: Database, addresses: Addresses) -> None:
     await put_recovery(database, "fig_gone", failed_event())
     await refresh_figures(database)
     async with database.begin() as session:
@@ -152,7 +152,7 @@ def opened() -> list[datetime]:
     return [midnight + days * DAY + shift for days in (-1, 0, 1) for shift in (-tick, 0 * tick, tick, 9 * HOUR)]
 
 
-async def test_any_span_holds_just_what_opened_in_it(database: Database, opened: list[datetime]) -> None:
+async def test_any_period_holds_exactly_what_opened_in_it(database: Database, opened: list[datetime]) -> None:
     for number, at in enumerate(opened):
         await put_recovery(database, f"fig_span{number}", failed_event(at=at))
     await refresh_figures(database)
@@ -167,7 +167,7 @@ async def test_any_span_holds_just_what_opened_in_it(database: Database, opened:
 
 @given(hours=st.integers(0, 100_000))
 @settings(max_examples=300)
-def test_buckets_lie_side_by_side(hours: int) -> None:
+def test_histogram_buckets_are_contiguous(hours: int) -> None:
     begin = hours if hours < 48 else hours // 6 * 6 if hours < 336 else hours // 24 * 24
     assert begin <= hours < figures.bucket_end(begin)
 

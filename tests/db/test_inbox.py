@@ -63,7 +63,7 @@ async def test_a_hundred_copies_are_one_row(database: Database) -> None:
     assert news.count(True) == 1
 
 
-async def test_a_row_comes_back_as_it_was_kept(database: Database) -> None:
+async def test_stored_webhook_is_read_back(database: Database) -> None:
     await store_event(database, "evt_back", invoice_id="in_1", customer_id="cus_1", detail="a\x00b")
     row = await fetch_row(database, "evt_back")
     assert row.event == event_with("evt_back", invoice_id="in_1", customer_id="cus_1", detail="a\ufffdb")
@@ -122,7 +122,7 @@ async def test_a_relay_that_dies_leaves_its_rows_to_the_next(database: Database)
         assert len(await inbox.lock_undelivered(session, 10, AFTER_HEAD_START)) == 1
 
 
-async def test_the_first_verdict_stands(database: Database) -> None:
+async def test_first_outcome_of_a_webhook_stands(database: Database) -> None:
     await store_event(database, "evt_verdict")
     await conclude_event(database, "evt_verdict", WebhookOutcome.ACCEPTED, recovery_id="recovery-stripe-in_1")
     await conclude_event(database, "evt_verdict", WebhookOutcome.IGNORED, reason="too late")
@@ -131,7 +131,7 @@ async def test_the_first_verdict_stands(database: Database) -> None:
     assert row.delivered_at == NOW
 
 
-async def test_waits_double_up_to_five_minutes(database: Database) -> None:
+async def test_retry_delays_double_up_to_five_minutes(database: Database) -> None:
     await store_event(database, "evt_later")
     delays = []
     for tries in range(8):

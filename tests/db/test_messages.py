@@ -26,13 +26,13 @@ async def conclude_message(
         await messages.conclude_message(session, name, state, NOW, reason, "de")
 
 
-async def test_of_many_at_once_one_may_send(database: Database) -> None:
+async def test_one_of_many_concurrent_claims_may_send(database: Database) -> None:
     claims = await asyncio.gather(*(claim_message(database) for _ in range(8)))
     assert sorted(claim.is_ours for claim in claims) == [False] * 7 + [True]
     assert {claim.state for claim in claims} == {MessageState.SENDING}
 
 
-async def test_what_surely_was_not_sent_may_be_tried_again_and_nothing_else(database: Database) -> None:
+async def test_only_an_unsent_message_may_be_retried(database: Database) -> None:
     name = NAME.model_copy(update={"step": "card_data-2"})
     assert (await claim_message(database, name)).is_ours
     await conclude_message(database, name, MessageState.UNSENT, "smtp_421")
@@ -55,7 +55,7 @@ async def test_a_contact_is_renewed_and_keeps_the_links_of_other_invoices(databa
     assert second == other
 
 
-async def test_who_is_erased_stays_erased(database: Database) -> None:
+async def test_erased_contact_stays_erased(database: Database) -> None:
     async with database.begin() as session:
         await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
         assert await contacts.erase_contact(session, "cus_gone", NOW) == 1
@@ -67,7 +67,7 @@ async def test_who_is_erased_stays_erased(database: Database) -> None:
         assert row.one() == (None, None, None, "{}")
 
 
-async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Database) -> None:
+async def test_customer_erased_before_the_first_read_stays_erased(database: Database) -> None:
     async with database.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_erased"), [failed_event()], NOW)
         customer = (await event_log.load_recovery(session, "recovery-stripe-in_erased")).customer_id  # type: ignore[union-attr]
@@ -77,7 +77,7 @@ async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Datab
         assert await contacts.load_contact(session, "stripe", customer, "in_erased") is None
 
 
-async def test_a_notice_is_kept_once_and_handed_over_once(database: Database) -> None:
+async def test_notice_is_stored_and_handed_over_once(database: Database) -> None:
     dead_letter = dead_letter_notice("webhook evt_1", NOW, why="because")
     async with database.begin() as session:
         await notices.add_notices(session, [dead_letter])

@@ -53,7 +53,7 @@ async def is_at_head(address: str) -> bool:
 OLD_AMOUNTS = {"UGX": (500_000, 5_000), "ISK": (27_950, 280), "MGA": (500, 50_000), "JPY": (500, 500)}
 
 
-def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> None:
+def test_migration_converts_amounts_in_stripes_own_units(fresh_database: Fresh) -> None:
     """What is made of the log says the same as the log, which is read as what it meant."""
     database_addresses = fresh_database()
     schema.upgrade_schema(database_addresses.owner, WRITER)
@@ -77,7 +77,7 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
     }
 
 
-async def test_up_down_and_up_again(fresh_database: Fresh) -> None:
+async def test_migrations_run_up_down_and_up_again(fresh_database: Fresh) -> None:
     database_addresses = fresh_database()
     assert not await is_at_head(database_addresses.owner)
     schema.upgrade_schema(database_addresses.owner, WRITER)
@@ -123,7 +123,7 @@ async def test_a_log_with_rows_is_not_dropped_by_accident(fresh_database: Fresh)
     assert object_names(database_addresses.owner) == set()
 
 
-async def test_the_models_are_what_the_migrations_make(database: Database) -> None:
+async def test_models_match_the_migrated_schema(database: Database) -> None:
     async with database.engine.connect() as connection:
         for table in models.METADATA.sorted_tables:
             columns = await connection.run_sync(_column_types, table.name)
@@ -149,7 +149,7 @@ def test_one_role_for_both_needs_no_grants(fresh_database: Fresh) -> None:
         assert connection.execute("SELECT count(*) FROM event_log").fetchone() == (0,)
 
 
-def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
+def test_later_migration_repairs_grants(fresh_database: Fresh) -> None:
     database_addresses = fresh_database()
     schema.upgrade_schema(database_addresses.owner, WRITER)
     with psycopg.connect(psycopg_address(database_addresses.owner), autocommit=True) as owner:

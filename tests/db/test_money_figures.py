@@ -236,7 +236,7 @@ async def test_the_sums_are_what_the_logs_add_up_to(
         assert (await audit.verify_log(database, blank_recovery(invoice).recovery_id)).is_clean
 
 
-async def test_late_money_touches_the_days_of_opening_and_end_and_no_other(database: Database) -> None:
+async def test_late_money_marks_only_the_days_of_opening_and_end(database: Database) -> None:
     case = MoneyCase("EUR", 500, SINCE + DAY, [], "paid", SINCE + 9 * DAY, [])
     invoice = await write_until_end(database, case)
     await write_until_end(database, case._replace(opened_at=SINCE + 5 * DAY, ended_at=SINCE + 6 * DAY))
@@ -254,7 +254,7 @@ async def test_late_money_touches_the_days_of_opening_and_end_and_no_other(datab
     assert await refresh_figures(database) == 2
 
 
-async def test_what_is_not_ours_is_neither_lost_nor_at_risk_but_every_other_cancel_is(database: Database) -> None:
+async def test_out_of_scope_is_neither_lost_nor_at_risk(database: Database) -> None:
     for end in ("out of scope", "canceled", "voided"):
         await write_until_end(database, MoneyCase("EUR", 500, SINCE, [part_payment(100, 400)], end, SINCE + HOUR, []))
     async with database.begin() as session:
@@ -277,7 +277,7 @@ async def test_a_customers_history_knows_net_money_and_no_failure_out_of_scope(d
     assert history.recovered_amounts == {"EUR": 500 - 150 + 100 + 100}
 
 
-async def test_a_refund_between_the_payment_and_the_end_is_money_that_went_back(database: Database) -> None:
+async def test_refund_between_payment_and_end_counts_as_returned(database: Database) -> None:
     """The end waits while a charge is in flight; what was paid meanwhile and goes back must not get lost."""
     rows = [
         event_of(EventType.CHARGE_REQUESTED),

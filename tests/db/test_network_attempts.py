@@ -111,7 +111,7 @@ def fullest_window(moments: list[datetime], length: timedelta) -> int:
 
 
 @pytest.mark.parametrize("round", range(5))
-async def test_two_recoveries_race_for_the_last_try_and_one_gets_it(database: Database, round: int) -> None:
+async def test_one_of_two_concurrent_recoveries_gets_the_last_try(database: Database, round: int) -> None:
     card = f"fp_race_{round}"
     rivals = [await declined_recovery(database, f"in_race_{round}_{n}", card, NOW - HOUR) for n in range(9)]
     rows = await asyncio.gather(*(request_charge(database, rival, NOW) for rival in rivals[:2]))
@@ -175,7 +175,7 @@ async def test_a_repeat_of_a_request_takes_no_second_try(database: Database) -> 
     assert [attempt.key for attempt in await fetch_tries(database, "fp_twice")] == ["failure-0", "attempt-1"]
 
 
-async def test_what_is_withheld_spends_nothing_and_keeps_the_fee_it_avoided(database: Database) -> None:
+async def test_withheld_try_does_not_count_and_records_the_avoided_fee(database: Database) -> None:
     full = [await declined_recovery(database, f"in_held_{n}", "fp_held", NOW - HOUR) for n in range(10)]
     for recovery in full:
         assert (await request_charge(database, recovery, NOW)).type is EventType.RETRY_SKIPPED
@@ -196,7 +196,7 @@ async def test_a_charge_that_was_asked_for_is_refused_and_not_moved(database: Da
     assert parse_timestamp(row.data["free_at"]) == NOW + 23 * HOUR
 
 
-async def test_what_was_refused_before_the_network_or_surely_not_executed_is_no_try(database: Database) -> None:
+async def test_blocked_or_unexecuted_charge_is_no_network_try(database: Database) -> None:
     blocked = await declined_recovery(database, "in_kept", "fp_kept", NOW - HOUR, outcome="blocked")
     await request_charge(database, blocked, NOW)
     (opening, requested_try) = await fetch_tries(database, "fp_kept")
@@ -218,7 +218,7 @@ async def test_what_was_refused_before_the_network_or_surely_not_executed_is_no_
     assert [window.used for window in decision.windows] == [0]
 
 
-async def test_an_approval_begins_visas_count_anew(database: Database) -> None:
+async def test_approval_resets_visas_count(database: Database) -> None:
     approved = [
         await declined_recovery(database, f"in_won_{n}", "fp_won", NOW - HOUR, network="visa") for n in range(19)
     ]
@@ -253,7 +253,7 @@ async def test_an_answer_that_forbids_every_further_try_is_never_forgotten(
     assert row.data["network"]["never"]
 
 
-async def test_other_cards_and_other_providers_are_others(database: Database) -> None:
+async def test_tries_are_counted_per_card_and_provider(database: Database) -> None:
     for number in range(10):
         await declined_recovery(database, f"in_mine_{number}", "fp_mine", NOW - HOUR)
     assert len(await fetch_tries(database, "fp_mine")) == 10

@@ -56,7 +56,7 @@ async def test_rows_come_back_newest_first_in_pages(database: Database) -> None:
     assert {entry.role for entry in entries} == {"admin"}
 
 
-async def test_narrowed_by_actor_and_action(database: Database) -> None:
+async def test_audit_entries_are_filtered_by_actor_and_action(database: Database) -> None:
     ann, bob = unique_id("ann"), unique_id("bob")
     for actor, kind in ((ann, AuditAction.LOGIN), (ann, AuditAction.EXPORTED), (bob, AuditAction.EXPORTED)):
         await record_action(database, actor, kind)
@@ -68,7 +68,7 @@ async def test_narrowed_by_actor_and_action(database: Database) -> None:
     assert {entry.action for entry in exports.items} == {"exported"}
 
 
-async def test_a_cursor_of_somebody_else_is_refused(database: Database) -> None:
+async def test_cursor_of_another_list_is_refused(database: Database) -> None:
     async with database.begin() as session:
         with pytest.raises(InvalidInput):
             await operator_actions.load_entries(session, after="nonsense")
@@ -94,7 +94,7 @@ async def test_failed_logins_are_counted_by_name_and_by_address(database: Databa
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nobody_changes_a_row(addresses: Addresses, change: str) -> None:
+def test_audit_entries_are_append_only(addresses: Addresses, change: str) -> None:
     for address in (addresses.owner, addresses.superuser):
         with (
             psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection,
@@ -104,7 +104,7 @@ def test_nobody_changes_a_row(addresses: Addresses, change: str) -> None:
 
 
 @pytest.mark.parametrize("change", [*CHANGES, "ALTER TABLE operator_action DISABLE TRIGGER ALL"])
-def test_the_writer_has_not_even_the_right(addresses: Addresses, change: str) -> None:
+def test_writer_role_lacks_the_permission(addresses: Addresses, change: str) -> None:
     with (
         psycopg.connect(addresses.writer.replace("+psycopg", ""), autocommit=True) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -50,7 +50,7 @@ async def show_settings(database: Database, *names: str) -> list[str]:
         return [str((await session.execute(text(f"SHOW {name}"))).scalar_one()) for name in names]
 
 
-async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> None:
+async def test_migration_writes_and_reads_work_through_a_pooler(port: int, fresh_database: Fresh) -> None:
     database_addresses = fresh_database()
     await asyncio.to_thread(schema.upgrade_schema, address_through(port, OWNER, database_addresses), WRITER)
     database = Database(address_through(port, WRITER, database_addresses))
@@ -71,7 +71,7 @@ async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> No
     await database.close()
 
 
-async def test_limits_hold_and_what_the_address_sets(port: int, addresses: Addresses) -> None:
+async def test_limits_and_address_options_apply_through_a_pooler(port: int, addresses: Addresses) -> None:
     database = Database(address_through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "timezone", "work_mem")
     for settings in await asyncio.gather(*(show_settings(database, *names) for _ in range(8))):
@@ -92,7 +92,7 @@ async def test_a_transaction_can_still_choose_its_isolation(port: int, addresses
     await database.close()
 
 
-async def test_nothing_stays_in_the_servers_session(transactions: int, addresses: Addresses) -> None:
+async def test_no_settings_stay_in_the_server_session(transactions: int, addresses: Addresses) -> None:
     database = Database(address_through(transactions, WRITER, addresses))
     await show_settings(database, "statement_timeout")
     await database.close()
@@ -101,7 +101,7 @@ async def test_nothing_stays_in_the_servers_session(transactions: int, addresses
         assert next_connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
 
 
-def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_database: Fresh) -> None:
+def test_migrators_take_turns_and_leave_no_lock(transactions: int, fresh_database: Fresh) -> None:
     database_addresses = fresh_database()
     address = address_through(transactions, OWNER, database_addresses)
     with ThreadPoolExecutor() as pool:
@@ -114,7 +114,7 @@ def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_databas
     schema.upgrade_schema(database_addresses.owner, WRITER)  # directly: no lock is in the way
 
 
-async def test_one_that_takes_no_transactions_says_so_itself(cluster: Cluster, addresses: Addresses) -> None:
+async def test_unsupported_pooler_mode_is_reported(cluster: Cluster, addresses: Addresses) -> None:
     with run_pooler(cluster, {"pool_mode": "statement"}) as port:
         database = Database(address_through(port, WRITER, addresses))
         with pytest.raises(StoreUnavailable, match="transaction blocks not allowed in statement pooling mode"):

@@ -84,7 +84,7 @@ def is_large(name: str, sizes: Mapping[str, float]) -> bool:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_answers_by_index(crowd: Database, about: SampleRecoveries, name: str) -> None:
+async def test_queries_use_indexes(crowd: Database, about: SampleRecoveries, name: str) -> None:
     questions = await statements_of(crowd, lambda session: CASES[name](session, about))
     assert questions
     async with crowd.begin() as session:
@@ -99,14 +99,14 @@ async def test_answers_by_index(crowd: Database, about: SampleRecoveries, name: 
             assert not sorted_ or name in DASHBOARD_CASES, question[0]
 
 
-async def test_the_check_sees_a_walk_through_a_table(crowd: Database) -> None:
+async def test_check_detects_a_sequential_scan(crowd: Database) -> None:
     async with crowd.begin() as session:
         sizes = await table_sizes(session)
         plan = await explain_plan(session, ("SELECT count(*) FROM recovery WHERE attempts_used = 3", ()))
     assert any(node["Node Type"] == "Seq Scan" and is_large(node["Relation Name"], sizes) for node in plan_nodes(plan))
 
 
-async def test_the_sums_of_a_year_are_those_of_the_recoveries(crowd: Database) -> None:
+async def test_sums_of_a_year_match_the_recoveries(crowd: Database) -> None:
     since = datetime(2026, 1, 3, 4, 5, 6, tzinfo=UTC)
     async with crowd.begin() as session:
         figures_read = await figures.read_figures(session, since, NOW)

@@ -82,7 +82,7 @@ async def test_pages_hold_every_row_once_newest_first(database: Database) -> Non
 
 
 @pytest.mark.parametrize("cursor", ["x", "ü", "aGVsbG8", "MjAyNi0wOS0wMQ", "MjAyNi0wOS0wMVQwMDowMDowMFogYQBi"])
-async def test_a_cursor_of_somebody_else_is_refused(database: Database, cursor: str) -> None:
+async def test_cursor_of_another_list_is_refused(database: Database, cursor: str) -> None:
     with pytest.raises(InvalidInput):
         await find_recoveries(database, 5, cursor)
 
@@ -122,7 +122,7 @@ async def test_open_ones_of_a_customer_and_the_one_of_a_charge(database: Databas
         assert await recoveries.recoveries_by_charge(session, "stripe", []) == []
 
 
-async def test_overdue_is_what_should_have_happened_and_did_not(database: Database) -> None:
+async def test_overdue_recoveries_have_missed_their_next_attempt(database: Database) -> None:
     due, hour = NOW + timedelta(hours=3), timedelta(hours=1)
     await put_recovery(database, "in_due", failed_event(provider_attempt=1), *DECIDED, planned_event(due))
     await put_recovery(database, "in_far", failed_event(), *DECIDED, planned_event(due + 9 * hour))

@@ -130,7 +130,9 @@ FILTERS: list[tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = [
 
 
 @pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=lambda value: str(value) if isinstance(value, dict) else "")
-async def test_filters_narrow(database: Database, crowd: list[dict[str, Any]], filters: Any, fits: Any) -> None:
+async def test_recovery_search_filters(
+    database: Database, crowd: list[dict[str, Any]], filters: Any, fits: Any
+) -> None:
     expected = ids_of(row for row in crowd if fits(row))
     assert ids_of((await fetch_page(database, limit=100, **filters)).items) == expected
     assert ids_of(await matching_rows(database, **filters)) == expected
@@ -141,7 +143,7 @@ async def test_filters_narrow(database: Database, crowd: list[dict[str, Any]], f
         assert ids_of(await recovery_search.list_matches(session, RecoveryFilters(**filters))) == expected
 
 
-async def test_a_count_stops_where_nobody_needs_to_know_more(database: Database, crowd: list[dict[str, Any]]) -> None:
+async def test_count_stops_at_its_limit(database: Database, crowd: list[dict[str, Any]]) -> None:
     async with database.begin() as session:
         assert await recovery_search.count_matches(session, RecoveryFilters(), 5) == recovery_search.MatchCount(
             count=5, more=True
@@ -172,7 +174,7 @@ async def test_a_cursor_of_another_list_is_refused(database: Database, cursor: s
         await fetch_page(database, cursor)
 
 
-async def test_reviews_come_by_deadline_with_what_was_found(database: Database) -> None:
+async def test_reviews_are_ordered_by_deadline_with_their_findings(database: Database) -> None:
     for number, hours in enumerate((5, 2, 9)):
         skipped = event_of(
             EventType.RETRY_SKIPPED, action="review", reason="fraud", until=format_timestamp(NOW + hours * HOUR)
@@ -190,7 +192,7 @@ async def test_reviews_come_by_deadline_with_what_was_found(database: Database) 
     assert second.next_cursor is None
 
 
-async def test_the_inbox_newest_first_narrowed_and_one_with_its_body(database: Database) -> None:
+async def test_inbox_is_listed_newest_first_filtered_and_read_with_body(database: Database) -> None:
     async with database.begin() as session:
         for number in range(5):
             provider, kind = "stripe" if number else "adyen", f"type.{number % 2}"
@@ -225,7 +227,7 @@ async def test_the_inbox_newest_first_narrowed_and_one_with_its_body(database: D
     assert (row["body"], row["outcome"], row["reason"]) == (b"{}", "ignored", "test")
 
 
-async def test_cards_come_once_by_their_newest_try(database: Database) -> None:
+async def test_cards_are_listed_once_by_newest_try(database: Database) -> None:
     def charge_requested(card: str, at: datetime, attempt: int) -> Event:
         data = {"trigger": "scheduled", "idempotency_key": f"{card}{attempt}", "amount": 500, "currency": "EUR"}
         return Event(
@@ -254,7 +256,7 @@ async def test_cards_come_once_by_their_newest_try(database: Database) -> None:
     assert second.next_cursor is None
 
 
-async def test_what_operators_did_over_all_recoveries(database: Database) -> None:
+async def test_operator_events_over_all_recoveries(database: Database) -> None:
     ann, ben = ({"actor": name, "reason": "asked"} for name in ("ann@example.com", "ben@example.com"))
     later = datetime(2027, 1, 1, tzinfo=UTC)
     await put_recovery(
@@ -278,7 +280,7 @@ async def test_what_operators_did_over_all_recoveries(database: Database) -> Non
     assert [row["invoice_id"] for row in later_events.items] == ["in_audit_2", "in_audit_1"]
 
 
-async def test_how_providers_answered_lately(database: Database) -> None:
+async def test_recent_charge_outcomes_by_provider(database: Database) -> None:
     then = datetime(2027, 2, 1, tzinfo=UTC)
     requested = event_of(EventType.CHARGE_REQUESTED)
     for number, answer in enumerate((EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_UNKNOWN)):

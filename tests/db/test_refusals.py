@@ -55,7 +55,7 @@ async def connect_error(words: str, query: str) -> tuple[str, list[dict[str, str
 
 
 @pytest.mark.parametrize("words", WORDS)
-async def test_we_try_again_without_options(words: str) -> None:
+async def test_connection_is_retried_without_options(words: str) -> None:
     error, startups = await connect_error(words, "&options=-c work_mem=7MB")
     assert "nothing is served here" in error
     first, second = startups
@@ -64,7 +64,7 @@ async def test_we_try_again_without_options(words: str) -> None:
     assert not second.get("options")
 
 
-async def test_what_is_meant_for_the_pooler_stays() -> None:
+async def test_pooler_options_are_kept() -> None:
     error, startups = await connect_error(WORDS[0], "&options=endpoint=ep-1")
     assert "endpoint=ep-1" in startups[0]["options"]
     assert startups[1]["options"] == "endpoint=ep-1"

@@ -34,7 +34,7 @@ async def write_recovery(session: Session, invoice: str, *events: Event) -> None
     await event_log.append_to_log(session, fold_records(blank_recovery(invoice), records), events, NOW)
 
 
-async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(database: Database) -> None:
+async def test_shadow_plans_are_compared_by_action_and_delay(database: Database) -> None:
     async with database.begin() as session:
         await write_recovery(
             session, "in_same", planned_event(3), shadow_event(True, action="retry", at=stamp_after(3))

@@ -39,7 +39,7 @@ async def simulation_state(session: Session, id: UUID) -> SimulationState:
     return SimulationState(row["state"])
 
 
-async def test_from_the_order_to_the_result(session: Session) -> None:
+async def test_simulation_from_request_to_result(session: Session) -> None:
     id = await create_simulation(session)
     assert await simulation_state(session, id) is SimulationState.QUEUED
     assert await simulations.begin_simulation(session, id, NOW) == ORDER
@@ -60,7 +60,7 @@ async def test_from_the_order_to_the_result(session: Session) -> None:
     assert await simulations.load_report(session, id) == (SimulationState.DONE, RESULT.report)
 
 
-async def test_a_worker_that_takes_over_begins_anew(session: Session) -> None:
+async def test_another_worker_restarts_a_simulation(session: Session) -> None:
     id = await create_simulation(session)
     await simulations.begin_simulation(session, id, NOW)
     await simulations.save_progress(session, id, 7, 500)
@@ -71,7 +71,7 @@ async def test_a_worker_that_takes_over_begins_anew(session: Session) -> None:
 
 
 @pytest.mark.parametrize("end", [SimulationState.DONE, SimulationState.FAILED, SimulationState.CANCELED])
-async def test_what_has_ended_stays_as_it_ended(session: Session, end: SimulationState) -> None:
+async def test_ended_simulation_stays_unchanged(session: Session, end: SimulationState) -> None:
     id = await create_simulation(session)
     if end is SimulationState.CANCELED:
         assert await simulations.mark_canceled(session, id, NOW)
@@ -89,7 +89,7 @@ async def test_what_has_ended_stays_as_it_ended(session: Session, end: Simulatio
     assert await simulation_state(session, id) is end
 
 
-async def test_one_that_nobody_took_can_be_removed(session: Session) -> None:
+async def test_unstarted_simulation_can_be_deleted(session: Session) -> None:
     id = await create_simulation(session)
     await simulations.remove_queued(session, id)
     assert await simulations.load_simulation(session, id) is None
@@ -110,6 +110,6 @@ async def test_pages_lead_through_all_of_them_newest_first(session: Session) -> 
     assert not {"policy", "result", "report"} & set(page.items[0])
 
 
-async def test_a_cursor_of_somebody_else_is_refused(session: Session) -> None:
+async def test_cursor_of_another_list_is_refused(session: Session) -> None:
     with pytest.raises(InvalidInput):
         await simulations.load_simulation_page(session, 3, "no-cursor")

@@ -34,7 +34,7 @@ async def fetch_velocity(db: Database, customer: str | None, card: str | None) -
         return await count_velocity(session, "stripe", "recovery-stripe-in_now", customer, card, NOW, 7 * DAY, HOUR)
 
 
-async def test_others_are_counted_with_this_failure_in_the_window(database: Database) -> None:
+async def test_velocity_counts_other_failures_in_the_window(database: Database) -> None:
     assert await fetch_velocity(database, "cus_v", "fp_1") == Velocity(
         cards_of_customer=1, customers_on_card=1, failures_in_burst=1
     )
@@ -55,7 +55,7 @@ async def test_the_indexes_are_on_every_partition(database: Database) -> None:
         assert result.scalar_one() > 10
 
 
-async def test_the_past_by_cause_and_the_sums_by_arm(database: Database) -> None:
+async def test_customer_history_by_cause_and_sums_by_arm(database: Database) -> None:
     await write_failure(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
     async with database.begin() as session:
         history = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")

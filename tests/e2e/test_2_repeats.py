@@ -19,9 +19,9 @@ async def send_hundred_copies(service: RunningService, shape: Shape) -> Recovery
     """One event, a hundred times, fifty at once."""
     delivery = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
     recovery = await service.create_failure(delivery=delivery)
-    answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.made.deliveries]
+    answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.ids.deliveries]
     assert sorted(answers) == [(202, "accepted"), *[(202, "duplicate")] * 99]
-    assert {delivery.body["recovery_id"] for delivery in recovery.made.deliveries} == {recovery.id}
+    assert {delivery.body["recovery_id"] for delivery in recovery.ids.deliveries} == {recovery.id}
     return recovery
 
 
@@ -53,7 +53,7 @@ async def test_other_events_about_the_same_attempt_change_nothing(service: Runni
     for shape in (Shape.LEGACY, Shape.BASIL):
         again = Delivery(wait=True, shape=shape, copies=3, concurrency=3)
         (event_id,) = {d.event for d in (await recovery.send_event(FAILED_TYPE, fresh=True, delivery=again)).deliveries}
-        assert event_id != recovery.made.event
+        assert event_id != recovery.ids.event
     await recovery.submit_command("retry")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types()).count("payment.failed") == 1
@@ -78,7 +78,7 @@ async def test_the_echo_of_our_own_failed_charge_changes_nothing(service: Runnin
 
 @together
 async def test_paid_before_the_failure_was_told(service: RunningService) -> None:
-    recovery = await service.create_untold_failure(SLOW_CODE)
+    recovery = await service.create_unreported_failure(SLOW_CODE)
     paid = await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     assert {delivery.status for delivery in paid.deliveries} == {202}
     assert (await service.api.get(recovery.path)).status_code == 404  # nothing has failed, as far as we know

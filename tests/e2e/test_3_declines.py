@@ -28,7 +28,7 @@ async def test_a_card_refused_for_good_waits_for_another(service: RunningService
     await recovery.wait_for_one_payment()
     updated = await recovery.fetch_only_event("payment_method.updated")
     (call,) = await recovery.fetch_pay_calls()
-    assert call.params["payment_method"] == updated["data"]["method_id"] != recovery.made.payment_method
+    assert call.params["payment_method"] == updated["data"]["method_id"] != recovery.ids.payment_method
     assert (await recovery.fetch_only_event("charge.requested"))["data"]["trigger"] == "payment_method_change"
     assert (await recovery.fetch_view())["attempts_used"] == 0
 
@@ -50,7 +50,7 @@ async def test_a_new_card_that_fails_too_waits_for_yet_another(service: RunningS
 @together
 async def test_wrong_card_data_is_mended_by_the_card_updater(service: RunningService) -> None:
     recovery = await create_awaiting_recovery(service, "expired_card")
-    await service.sandbox.update_card(recovery.made.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.update_card(recovery.ids.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 

@@ -117,7 +117,7 @@ async def test_paid_by_the_customer_just_before_we_charge(service: RunningServic
 
 @together
 async def test_a_provider_that_cannot_be_read_for_a_while(service: RunningService) -> None:
-    recovery = await service.create_untold_failure("insufficient_funds")
+    recovery = await service.create_unreported_failure("insufficient_funds")
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "error:500", times=2)
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)

@@ -43,7 +43,7 @@ async def test_a_body_that_is_no_event(service: RunningService, body: bytes) -> 
 
 async def test_signatures(service: RunningService) -> None:
     body = json.dumps(stripe_event()).encode()
-    secret, now = service.place.secret, int(time.time())
+    secret, now = service.endpoints.secret, int(time.time())
     headers: list[str | bytes] = [
         "",
         "nonsense",
@@ -142,7 +142,7 @@ async def test_an_invoice_that_the_provider_does_not_know(service: RunningServic
 
 @together
 async def test_provider_answers_that_do_not_fit(service: RunningService) -> None:
-    recovery = await service.create_untold_failure("insufficient_funds")
+    recovery = await service.create_unreported_failure("insufficient_funds")
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
     await service.sandbox.set_script(recovery.invoice, "malformed")
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
@@ -160,7 +160,7 @@ async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service
 
 async def test_nobody_reads_or_writes_without_a_key(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
-    async with httpx.AsyncClient(base_url=service.place.api, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=service.endpoints.api, trust_env=False) as client:
         assert_problem(await client.get(recovery.path), 401)
         assert_problem(await client.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
     await recovery.submit_command("cancel")

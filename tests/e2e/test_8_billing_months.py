@@ -42,7 +42,7 @@ class Subscriber:
 @pytest.fixture
 async def api(service: RunningService) -> AsyncIterator[stripe.StripeClient]:
     """Stripe's own library before the sandbox."""
-    async with stripe_client(service.place.sandbox, key=service.stack.environment["STRIPE_API_KEY"]) as client:
+    async with stripe_client(service.endpoints.sandbox, key=service.stack.environment["STRIPE_API_KEY"]) as client:
         yield client
 
 

@@ -23,8 +23,8 @@ async def test_the_examples_work(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     environment = clean_environment() | {
-        "API": service.place.api,
-        "KEY": service.place.key,
+        "API": service.endpoints.api,
+        "KEY": service.endpoints.key,
         "INVOICE": recovery.invoice,
     }
     answers = [await _run_command(command, environment) for command in curl_examples()]

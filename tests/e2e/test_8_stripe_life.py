@@ -58,7 +58,7 @@ async def test_a_switch_to_sent_invoices_ends_it_before_the_charge(service: Runn
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     change: Any = {"collection_method": "send_invoice"}
-    await service.sandbox.change_object("subscriptions", recovery.made.subscription or "", tell=False, **change)
+    await service.sandbox.change_object("subscriptions", recovery.ids.subscription or "", tell=False, **change)
     await recovery.wait_for_unpaid_end("canceled")
     assert await recovery.fetch_pay_calls() == []
 
@@ -98,7 +98,7 @@ async def test_a_method_that_cannot_be_charged_leaves_the_schedule(service: Runn
 
 @together
 async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService) -> None:
-    recovery = await service.create_untold_failure()
+    recovery = await service.create_unreported_failure()
     events = (await service.sandbox.add_card(recovery.customer, type="us_bank_account", set_default=False)).events
     debit = (await service.sandbox.read_event(events[0]["id"]))["data"]["object"]["id"]
     await service.sandbox.add_partial_payment(recovery.invoice, 500, "processing", payment_method=debit)

@@ -32,7 +32,7 @@ async def test_temporal_is_away(service: RunningService) -> None:
         began = time.monotonic()
         recoveries = await asyncio.gather(*(service.create_failure("insufficient_funds") for _ in range(20)))
         assert time.monotonic() - began < 5
-        deliveries = [recovery.made.deliveries[0] for recovery in recoveries]
+        deliveries = [recovery.ids.deliveries[0] for recovery in recoveries]
         assert {(delivery.status, delivery.tries, delivery.body["status"]) for delivery in deliveries} == {
             (202, 1, "accepted")
         }
@@ -63,7 +63,7 @@ async def test_postgresql_is_away(service: RunningService) -> None:
         await recovery.wait_for_event("retry.planned")
     assert (await charging.submit_command("retry")).status_code == 200
     await charging.wait_for_pay_calls()
-    refused = await service.create_untold_failure("insufficient_funds")
+    refused = await service.create_unreported_failure("insufficient_funds")
     async with part_away(service, "postgres"):
         event = {"id": "evt_nowhere", "object": "event", "type": "x", "created": int(time.time()), "data": {}}
         for _ in range(3):
@@ -97,6 +97,6 @@ async def test_the_api_crashes(service: RunningService) -> None:
     await asyncio.sleep(0.1)
     service.stack.kill("api")
     recovery = await failing
-    assert {delivery.status for delivery in recovery.made.deliveries} == {202}
+    assert {delivery.status for delivery in recovery.ids.deliveries} == {202}
     service.stack.wait_ready()
     await recovery.wait_for_one_payment(timeout_seconds=90)

@@ -53,14 +53,14 @@ class DevProcess:
         with self._process.stdout as out:
             line = out.readline()
         assert line.startswith("ready http://127.0.0.1:"), (self._folder / "dev.log").read_text()
-        self.place = ServiceEndpoints(
+        self.endpoints = ServiceEndpoints(
             api=line.split()[1],
             sandbox=self.settings["STRIPE_API_BASE"],
             temporal=f"127.0.0.1:{self._temporal_port}",
             key=self.settings["BOOTSTRAP_API_KEY"],
             secret=self.settings["STRIPE_WEBHOOK_SECRETS"].split(",")[0],
         )
-        return self.place
+        return self.endpoints
 
     def child_pids(self) -> dict[str, int]:
         """The parts by name."""
@@ -122,7 +122,7 @@ async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
     killed = await check_goes_on(dev, ended)
     dev.kill_tree()
     await check_goes_on(dev, killed)
-    async with open_service(dev.place) as service:
+    async with open_service(dev.endpoints) as service:
         asleep = service.recovery_of(sleeping)
         if (await asleep.fetch_view())["state"] == "waiting":
             await asleep.submit_command("retry")

@@ -15,7 +15,7 @@ Run = WorkflowHandle[object, object]
 async def test_one_row_per_signal(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
-    client = await Client.connect(service.place.temporal)
+    client = await Client.connect(service.endpoints.temporal)
     run: Run = client.get_workflow_handle(recovery.id)
     signals = [(name, f"{name} {number}") for number in range(PAIRS) for name in ("pause", "resume")]
     await asyncio.gather(*(run.signal(name, {"actor": "ann", "reason": reason}) for name, reason in signals))

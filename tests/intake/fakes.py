@@ -46,8 +46,8 @@ class FakeRecoveries:
     running: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)
     """Runs that Temporal remembers as completed."""
-    begun_events: list[ProviderEvent] = field(default_factory=list)
-    told_events: list[tuple[str, ProviderEvent]] = field(default_factory=list)
+    started_events: list[ProviderEvent] = field(default_factory=list)
+    signalled_events: list[tuple[str, ProviderEvent]] = field(default_factory=list)
     ensured_runs: list[str] = field(default_factory=list)
     submitted_commands: list[tuple[str, Command]] = field(default_factory=list)
     patience: timedelta | None = None
@@ -66,7 +66,7 @@ class FakeRecoveries:
         if name in self.completed:
             raise RunClosed(name)
         self.running.add(name)
-        self.begun_events.append(event)
+        self.started_events.append(event)
 
     async def ensure_running(self, provider: str, invoice_id: str) -> bool:
         """A run, if there is none."""
@@ -84,7 +84,7 @@ class FakeRecoveries:
         self._raise_error()
         if recovery_id not in self.running:
             raise NotFound(recovery_id)
-        self.told_events.append((recovery_id, event))
+        self.signalled_events.append((recovery_id, event))
 
     async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
         """The scripted answer of a running one."""

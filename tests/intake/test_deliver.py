@@ -113,8 +113,8 @@ async def test_an_event_that_names_its_customer(
 
 def _assert_signalled(recoveries: FakeRecoveries, about: ProviderEvent, event: ProviderEvent) -> None:
     rid = recovery_id("stripe", about.invoice_id or "")
-    event_ids = [e.event_id for name, e in recoveries.told_events if name == rid] + [
-        e.event_id for e in recoveries.begun_events
+    event_ids = [e.event_id for name, e in recoveries.signalled_events if name == rid] + [
+        e.event_id for e in recoveries.started_events
     ]
     assert event_ids.count(event.event_id) == 1
 
@@ -155,15 +155,15 @@ async def test_lost_run_is_restarted_before_it_is_signalled(database: Database, 
     about = await build_situation("lost", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
     assert recoveries.ensured_runs == [recovery_id("stripe", about.invoice_id or "")]
-    assert not recoveries.begun_events
+    assert not recoveries.started_events
 
 
 async def test_waiting_failure_event_is_delivered_first(database: Database, recoveries: FakeRecoveries) -> None:
     """The order of two events that were kept while Temporal was away is the order in which they came."""
     about = await build_situation("arrived", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
-    assert [event.event_id for event in recoveries.begun_events] == [about.event_id]
-    assert [event.kind for _, event in recoveries.told_events] == [EventKind.INVOICE_PAID]
+    assert [event.event_id for event in recoveries.started_events] == [about.event_id]
+    assert [event.kind for _, event in recoveries.signalled_events] == [EventKind.INVOICE_PAID]
 
 
 @pytest.mark.parametrize("situation", ["ended", "ended and forgotten"])
@@ -230,7 +230,7 @@ async def test_end_of_another_subscription_is_ignored(database: Database, recove
     event = provider_event(EventKind.SUBSCRIPTION_ENDED, customer_id=about.customer_id, subscription_id="sub_other")
     delivery = await deliver_event(event, database, recoveries, NOW)
     assert delivery.status is DeliveryStatus.IGNORED
-    assert not recoveries.told_events
+    assert not recoveries.signalled_events
 
 
 @pytest.mark.parametrize(("subscription", "event_count"), [("sub_mine", 1), ("sub_other", 0)])
@@ -242,7 +242,7 @@ async def test_resumed_collection_wakes_recoveries_of_its_subscription(
     recoveries.running.add((await store_recovery(database, about)).recovery_id)
     event = provider_event(EventKind.WAKE, customer_id=about.customer_id, subscription_id=subscription)
     await deliver_event(event, database, recoveries, NOW)
-    assert len(recoveries.told_events) == event_count
+    assert len(recoveries.signalled_events) == event_count
 
 
 async def test_a_dispute_halts_everything_of_the_customer(database: Database, recoveries: FakeRecoveries) -> None:
@@ -256,7 +256,7 @@ async def test_a_dispute_halts_everything_of_the_customer(database: Database, re
     event = provider_event(EventKind.DISPUTE_OPENED, invoice_id=invoices[1], customer_id=customer)
     delivery = await deliver_event(event, database, recoveries, NOW)
     assert delivery == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoices[1]))
-    assert sorted(name for name, _ in recoveries.told_events) == sorted(recovery_id("stripe", i) for i in invoices)
+    assert sorted(name for name, _ in recoveries.signalled_events) == sorted(recovery_id("stripe", i) for i in invoices)
 
 
 async def test_a_dispute_about_a_closed_recovery_is_kept_and_halts_the_others(
@@ -305,7 +305,7 @@ class TestPaymentsOnly:
         gateway = FakeGateway(owner={"invoice_id": about.invoice_id, "customer_id": about.customer_id})
         delivery = await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
         assert delivery.status is DeliveryStatus.ACCEPTED
-        assert len(recoveries.told_events) == 1
+        assert len(recoveries.signalled_events) == 1
 
     async def test_customer_id_alone_identifies_recoveries(
         self, database: Database, recoveries: FakeRecoveries

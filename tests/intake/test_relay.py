@@ -52,8 +52,8 @@ async def test_rows_are_delivered_in_their_order(empty_inbox: Database, recoveri
         await store_in_inbox(empty_inbox, event, at=NOW + timedelta(seconds=second))
     report = await run_relay(empty_inbox, recoveries, {}, LATER, 200)
     assert (report.delivered, report.waiting) == (3, 0)
-    assert [event.event_id for event in recoveries.begun_events] == [events[0].event_id]
-    assert [event.event_id for _, event in recoveries.told_events] == [events[1].event_id]
+    assert [event.event_id for event in recoveries.started_events] == [events[0].event_id]
+    assert [event.event_id for _, event in recoveries.signalled_events] == [events[1].event_id]
     rows = await inbox_rows(empty_inbox, events)
     assert [row.outcome for row in rows] == ["accepted", "accepted", "ignored"]
     assert rows[0].recovery_id == recovery_id("stripe", invoice)
@@ -72,7 +72,7 @@ async def test_two_passes_at_once_deliver_each_row_once(empty_inbox: Database, r
     await store_in_inbox(empty_inbox, *(failure_event(unique_id("in")) for _ in range(12)))
     reports = await asyncio.gather(*(run_relay(empty_inbox, recoveries, {}, LATER, 200) for _ in range(3)))
     assert sum(report.delivered for report in reports) == 12
-    assert len({event.event_id for event in recoveries.begun_events}) == len(recoveries.begun_events) == 12
+    assert len({event.event_id for event in recoveries.started_events}) == len(recoveries.started_events) == 12
 
 
 async def test_relay_delivers_up_to_its_limit(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
@@ -131,7 +131,7 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(
     ("broken", "reason"),
     [(ValueError("4242424242424242"), "ValueError"), (RecoveryError("a sentence of ours"), "a sentence of ours")],
 )
-async def test_failing_row_ends_as_a_visible_dead_letter(
+async def test_failing_row_is_given_up_with_its_reason(
     broken: Exception, reason: str, empty_inbox: Database, recoveries: FakeRecoveries
 ) -> None:
     failing, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
@@ -206,9 +206,7 @@ class TestRevive:
         await store_recovery(empty_inbox, failure_event(unique_id("in")))
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
 
-    async def test_unreachable_temporal_is_not_logged_as_an_error(
-        self, empty_inbox: Database, recoveries: FakeRecoveries
-    ) -> None:
+    async def test_unreachable_temporal_starts_no_run(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
         await store_recovery(empty_inbox, failure_event(unique_id("in")))
         recoveries.error = TEMPORAL_AWAY
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 0

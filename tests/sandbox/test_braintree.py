@@ -30,7 +30,7 @@ class Receiver:
     """What the library makes of each webhook that came."""
 
     def __init__(self) -> None:
-        self.got: list[Any] = []
+        self.received: list[Any] = []
         self.answers: list[int] = []
 
 
@@ -42,7 +42,7 @@ def run_receiver() -> Iterator[tuple[Receiver, str]]:
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             parse = braintree_client("http://127.0.0.1:9").webhook_notification.parse
-            receiver.got.append(parse(form["bt_signature"][0], form["bt_payload"][0]))
+            receiver.received.append(parse(form["bt_signature"][0], form["bt_payload"][0]))
             self.send_response(receiver.answers.pop(0) if receiver.answers else 202)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -176,7 +176,7 @@ async def test_faults_and_scripts_are_those_of_every_fake(box: BraintreeSandboxC
 
 async def test_a_failure_is_told_signed(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
     failed_payment = await box.create_failed_payment(delivery=WAIT)
-    (notification,) = receiver[0].got
+    (notification,) = receiver[0].received
     assert (notification.kind, notification.subscription.id) == (
         "subscription_charged_unsuccessfully",
         failed_payment.subscription,
@@ -192,7 +192,7 @@ async def test_our_own_charges_are_echoed(
     for _ in range(2):
         braintree_client(address).subscription.retry_charge(failed_payment.subscription, "20.00", True)
     await box.wait_until_idle()
-    kinds = [notification.kind for notification in receiver[0].got]
+    kinds = [notification.kind for notification in receiver[0].received]
     assert kinds == ["subscription_charged_unsuccessfully", "subscription_charged_successfully"]
 
 
@@ -201,12 +201,12 @@ async def test_webhooks_come_twice_late_out_of_order_and_again(
 ) -> None:
     failed_payment = await box.create_failed_payment()
     await box.report_event(failed_payment.invoice, "dispute_opened", delivery=Delivery(wait=True, copies=2))
-    assert [notification.kind for notification in receiver[0].got] == ["dispute_opened"] * 2
-    receiver[0].got.clear()
+    assert [notification.kind for notification in receiver[0].received] == ["dispute_opened"] * 2
+    receiver[0].received.clear()
     receiver[0].answers.append(503)
     backwards = Delivery(wait=True, reverse=True)
     await box.send_events(*await box.list_events(failed_payment.invoice), delivery=backwards)
-    kinds = [notification.kind for notification in receiver[0].got]
+    kinds = [notification.kind for notification in receiver[0].received]
     assert sorted(kinds) == ["dispute_opened", "dispute_opened", "subscription_charged_unsuccessfully"]
     assert kinds[0] == "dispute_opened"
 
@@ -279,7 +279,7 @@ async def test_a_debits_webhook_says_why_it_came_back(
     failed_payment = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
     back = "transaction_settlement_declined"
     await box.report_event(failed_payment.invoice, back, decline_code="R10", reads_settled=True, delivery=WAIT)
-    (notification,) = receiver[0].got
+    (notification,) = receiver[0].received
     assert (notification.kind, notification.transaction.status, notification.transaction.ach_return_code) == (
         back,
         "settled",
@@ -291,9 +291,9 @@ async def test_a_refund_names_its_sale(box: BraintreeSandboxClient, receiver: tu
     failed_payment = await box.create_failed_payment(subscription=False)
     await box.report_event(failed_payment.invoice, "transaction_settled")
     await box.wait_until_idle()
-    receiver[0].got.clear()
+    receiver[0].received.clear()
     await box.report_event(failed_payment.invoice, "transaction_disbursed", amount=500, delivery=WAIT)
-    (notification,) = receiver[0].got
+    (notification,) = receiver[0].received
     (sale,) = await box.read_ledger(failed_payment.invoice)
     credit = notification.transaction
     assert (credit.type, credit.refunded_transaction_id, str(credit.amount)) == ("credit", sale.charge, "5.00")
@@ -306,7 +306,7 @@ async def test_a_dispute_is_told_with_its_kind_and_amount(
     await box.report_event(
         failed_payment.invoice, "dispute_opened", dispute_kind="retrieval", amount=700, delivery=WAIT
     )
-    (notification,) = receiver[0].got
+    (notification,) = receiver[0].received
     assert (notification.dispute.kind, str(notification.dispute.amount), notification.dispute.status) == (
         "retrieval",
         "7.00",

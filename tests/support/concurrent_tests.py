@@ -25,12 +25,12 @@ class ConcurrentTests:
     def __init__(self, *, early: bool = False) -> None:
         if early:
             EARLY_GROUPS.append(self)
-        self._stories: dict[str, Scenario] = {}
+        self._scenarios: dict[str, Scenario] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def __call__(self, scenario: Scenario) -> Test:
         name = scenario.__name__
-        self._stories[name] = scenario
+        self._scenarios[name] = scenario
 
         async def test(service: RunningService, request: pytest.FixtureRequest) -> None:
             for group in (self, *EARLY_GROUPS):
@@ -42,7 +42,7 @@ class ConcurrentTests:
 
     def _start_all(self, service: RunningService, request: pytest.FixtureRequest) -> None:
         chosen = {(item.path, item.name) for item in request.session.items}
-        for name, scenario in self._stories.items() if not self._running else ():
+        for name, scenario in self._scenarios.items() if not self._running else ():
             if (Path(inspect.getfile(scenario)), name) in chosen:
                 self._running[name] = asyncio.create_task(self._run_scenario(scenario, service))
 

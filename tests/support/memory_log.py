@@ -26,7 +26,7 @@ class MemoryLog:
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """These events behind `before`, or what is there already."""
-        await self._fail_if_told()
+        await self._fail_if_scripted()
         if written := await self.load_since(before):
             return written
         _, records = append_events(before, events, now)
@@ -56,7 +56,7 @@ class MemoryLog:
         ]
         return tuple(sorted(attempts, key=lambda entry: entry.at))
 
-    async def _fail_if_told(self) -> None:
+    async def _fail_if_scripted(self) -> None:
         if self.hangs:
             self.hangs -= 1
             await asyncio.sleep(5)

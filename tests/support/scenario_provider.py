@@ -78,19 +78,21 @@ class ScenarioProvider:
     def __init__(self) -> None:
         self.idempotency: timedelta | None = timedelta(hours=23)
         self.can_read = True
-        self.scenes: dict[str, InvoiceScenario] = {}
+        self.scenarios: dict[str, InvoiceScenario] = {}
         self.log = MemoryLog()
 
     def add_scenario(self, scenario: InvoiceScenario) -> None:
         """A new one, with a card of its own."""
         self.log.ledger.clear()
-        self.scenes[scenario.case.invoice_id] = scenario
+        self.scenarios[scenario.case.invoice_id] = scenario
         for entry in list_earlier_entries(scenario.case, PROVIDER, scenario.card):
             self.log.ledger[entry.recovery_id, entry.key] = entry
 
     async def read_history(self, _: str, customer_id: str, __: str) -> CustomerHistory:
         """What our own log would say of the customer."""
-        payer = next(scene.case.payer for scene in self.scenes.values() if scene.case.customer_id == customer_id)
+        payer = next(
+            scenario.case.payer for scenario in self.scenarios.values() if scenario.case.customer_id == customer_id
+        )
         profile = payer.profile
         return CustomerHistory(
             successes=profile.successes or 0,
@@ -101,12 +103,12 @@ class ScenarioProvider:
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it stands."""
-        return self.scenes[invoice_id].invoice_view()
+        return self.scenarios[invoice_id].invoice_view()
 
     async def read_failure(self, invoice_id: str, _: ProviderEvent | None) -> FailureFacts:
         """All there is to know."""
-        scene = self.scenes[invoice_id]
-        case, tenure = scene.case, timedelta(days=scene.case.payer.profile.tenure_days or 0)
+        scenario = self.scenarios[invoice_id]
+        case, tenure = scenario.case, timedelta(days=scenario.case.payer.profile.tenure_days or 0)
         customer = CustomerView(
             customer_id=case.customer_id,
             created_at=to_utc_datetime(case.failed_at) - tenure,
@@ -114,20 +116,20 @@ class ScenarioProvider:
             time_zone=case.payer.time_zone,
         )
         return FailureFacts(
-            invoice=scene.invoice_view(),
+            invoice=scenario.invoice_view(),
             failure=case.kind.failure,
-            card=scene.card,
+            card=scenario.card,
             customer=customer,
             risk=case.kind.risk,
         )
 
     async def read_card(self, invoice_id: str, _: str | None) -> Card | None:
         """The one that would be charged."""
-        return self.scenes[invoice_id].card
+        return self.scenarios[invoice_id].card
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """As the simulator's luck had it."""
-        return self.scenes[order.invoice_id].answer_charge(order)
+        return self.scenarios[order.invoice_id].answer_charge(order)
 
     async def reconcile(self, _: ChargeOrder) -> ChargeResult:
         """Nothing is ever in doubt here."""
@@ -145,7 +147,7 @@ class WorkflowRunner:
     """Plays cases on the real workflow, one after another."""
 
     def __init__(self, environment: WorkflowEnvironment, provider: ScenarioProvider) -> None:
-        self._environment, self._theatre = environment, provider
+        self._environment, self._provider = environment, provider
 
     async def server_time(self) -> int:
         """By the server's clock, in whole seconds."""
@@ -153,7 +155,7 @@ class WorkflowRunner:
 
     async def run_scenario(self, scenario: InvoiceScenario, closes_at: int) -> list[Record]:
         """The case to its end by the real workflow, and the rows that were written. Nothing is said after the end."""
-        self._theatre.add_scenario(scenario)
+        self._provider.add_scenario(scenario)
         failed, *later_events = list_provider_events(scenario.case, PROVIDER)
         await self._sleep_until(failed)
         handle = await self._start_workflow(failed)
@@ -161,7 +163,7 @@ class WorkflowRunner:
             if event.occurred_at.timestamp() <= closes_at:
                 await self._deliver_event(handle, scenario, event)
         await handle.result()
-        return self._theatre.log.rows[handle.id]
+        return self._provider.log.rows[handle.id]
 
     async def _start_workflow(self, event: ProviderEvent) -> WorkflowHandle[Any, RecoveryStatus]:
         return await self._environment.client.start_workflow(

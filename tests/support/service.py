@@ -49,7 +49,7 @@ class RunningService:
     def __init__(
         self, endpoints: ServiceEndpoints, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None
     ) -> None:
-        self.place, self.sandbox, self.api = endpoints, sandbox, api
+        self.endpoints, self.sandbox, self.api = endpoints, sandbox, api
         self.adyen = AdyenSandboxClient(endpoints.sandbox)
         self.braintree = BraintreeSandboxClient(endpoints.sandbox)
         self._stack = stack
@@ -70,7 +70,7 @@ class RunningService:
         failed_invoice = await self.sandbox.create_failed_invoice(**fields)
         return Recovery(self, failed_invoice)
 
-    async def create_untold_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
+    async def create_unreported_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
         """A payment failed at the provider; nobody was told yet."""
         return await self.create_failure(code, **{"delivery": None} | spec)
 
@@ -78,8 +78,8 @@ class RunningService:
         """What the API answers to a webhook that we send ourselves, rightly signed unless told otherwise."""
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         if signature is None:
-            signature = sign_stripe_payload(body, self.place.secret, int(time.time()))
-        async with httpx.AsyncClient(base_url=self.place.api, trust_env=False, timeout=30) as client:
+            signature = sign_stripe_payload(body, self.endpoints.secret, int(time.time()))
+        async with httpx.AsyncClient(base_url=self.endpoints.api, trust_env=False, timeout=30) as client:
             headers: Any = {"Stripe-Signature": signature}
             return await client.post("/webhooks/stripe", content=body, headers=headers)
 
@@ -103,7 +103,7 @@ class RunningService:
 
     async def run_temporal_cli(self, *arguments: str) -> str:
         """What Temporal's own command line says."""
-        argv = (str(temporal.find_temporal_server()), *arguments, "--address", self.place.temporal)
+        argv = (str(temporal.find_temporal_server()), *arguments, "--address", self.endpoints.temporal)
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         process = await asyncio.create_subprocess_exec(*argv, **pipes)  # type: ignore[arg-type]
         output, _ = await process.communicate()
@@ -136,7 +136,7 @@ class Recovery:
     """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
 
     def __init__(self, service: RunningService, ids: FailedInvoiceIds, provider: str = "stripe") -> None:
-        self.service, self.made, self.provider = service, ids, provider
+        self.service, self.ids, self.provider = service, ids, provider
         self.books = service.provider_sandbox(provider)
         self.invoice, self.customer = ids.invoice, ids.customer
         self.id = f"recovery-{provider}-{ids.invoice}"

@@ -166,7 +166,7 @@ class RecoveryRuns:
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> RecoveryRun:
         """A campaign against a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
-        fraud_signals, between = gateway.pop("suspicion", None), gateway.pop("interceptors", ())
+        fraud_signals, between = gateway.pop("fraud_signals", None), gateway.pop("interceptors", ())
         approvals = gateway.pop("approvals", NO_APPROVAL_NEEDED)
         scripted = ScriptedGateway(failure=gateway.pop("failure", Failure(code=code)), **gateway)
         recovery_run = RecoveryRun(self._environment, scripted, message_channel=post, approvals=approvals)
@@ -186,7 +186,7 @@ class RecoveryRuns:
             self._knowledge,
             unknown_history,
             recovery_run.log,
-            suspicion=fraud_signals,
+            fraud_signals=fraud_signals,
             shadow=shadow,
             channels=frozenset(channels),
         )

@@ -26,7 +26,7 @@ async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> Recover
     return recovery_run
 
 
-async def test_a_command_that_ended_its_recovery_is_answered_by_its_effect(recovery_runs: RecoveryRuns) -> None:
+async def test_command_that_ended_the_recovery_returns_its_effect(recovery_runs: RecoveryRuns) -> None:
     """The caller's patience ended a moment too early: the signal left behind finds nobody any more."""
     command = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
     recovery_run = await canceled_run(recovery_runs, command)
@@ -36,7 +36,7 @@ async def test_a_command_that_ended_its_recovery_is_answered_by_its_effect(recov
     assert status.state is State.CANCELED
 
 
-async def test_another_command_finds_nobody(recovery_runs: RecoveryRuns) -> None:
+async def test_command_to_an_ended_run_is_not_found(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await canceled_run(recovery_runs, Command(action=Action.CANCEL, actor="ann"))
     recoveries = TemporalRecoveries(recovery_run.environment.client)
     with pytest.raises(NotFound):

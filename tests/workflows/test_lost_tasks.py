@@ -76,7 +76,7 @@ async def test_each_signal_has_one_row(recovery_runs: RecoveryRuns, time_server:
     assert operator_reasons(recovery_run) == signals
 
 
-async def test_refused_and_idle_signals_come_to_the_same(
+async def test_refused_and_redundant_signals_survive_lost_tasks(
     recovery_runs: RecoveryRuns, time_server: WorkflowEnvironment
 ) -> None:
     losses = TaskLosses(4)
@@ -97,7 +97,7 @@ async def test_refused_and_idle_signals_come_to_the_same(
     ]  # fmt: skip
 
 
-async def test_updates_and_signals_among_each_other(recovery_runs: RecoveryRuns) -> None:
+async def test_interleaved_updates_and_signals_survive_lost_tasks(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(interceptors=[TaskLosses(2, 6)])
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -110,7 +110,7 @@ async def test_updates_and_signals_among_each_other(recovery_runs: RecoveryRuns)
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_names_live_through_continue_as_new(recovery_runs: RecoveryRuns) -> None:
+async def test_signal_ids_survive_continue_as_new(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(interceptors=[TaskLosses(4)])
     await recovery_run.begin_with_failure(history_limit=30)
     signals = [f"{name} {number}" for number in range(6) for name in ("pause", "resume")]

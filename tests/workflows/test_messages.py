@@ -37,7 +37,7 @@ def hours_to_messages(recovery_run: RecoveryRun) -> list[int]:
     return [round((row.occurred_at - failed_at) / HOUR) for row in message_records(recovery_run)]
 
 
-async def test_without_money_the_customer_hears_at_once_again_before_the_last_retry_and_at_the_end(
+async def test_unpaid_customer_gets_messages_at_the_start_before_the_last_retry_and_at_the_end(
     recovery_runs: RecoveryRuns,
 ) -> None:
     post = MemoryChannel()
@@ -56,7 +56,7 @@ async def test_without_money_the_customer_hears_at_once_again_before_the_last_re
     assert recovery_run.records[-2].type is EventType.RECOVERY_CLOSED
 
 
-async def test_who_was_told_of_the_failure_hears_that_it_is_mended(recovery_runs: RecoveryRuns) -> None:
+async def test_informed_customer_gets_a_recovery_message(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs(post=post)
     await begin_at_ten(recovery_run)
@@ -64,7 +64,7 @@ async def test_who_was_told_of_the_failure_hears_that_it_is_mended(recovery_runs
     assert post.message_kinds == ["payment_failed", "recovered"]
 
 
-async def test_who_was_told_nothing_hears_nothing(recovery_runs: RecoveryRuns) -> None:
+async def test_uninformed_customer_gets_no_recovery_message(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("generic_decline", post=post)
     await begin_at_ten(recovery_run)
@@ -77,7 +77,7 @@ async def test_who_was_told_nothing_hears_nothing(recovery_runs: RecoveryRuns) -
     ("code", "kind"),
     [("expired_card", "card_data"), ("authentication_required", "authentication"), ("lost_card", "no_method")],
 )
-async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
+async def test_customer_action_is_requested_until_the_deadline(
     recovery_runs: RecoveryRuns, code: str, kind: str
 ) -> None:
     post = MemoryChannel()
@@ -88,7 +88,7 @@ async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
     assert recovery_run.gateway.orders == []
 
 
-async def test_nobody_hears_of_a_recovery_that_ended_meanwhile(recovery_runs: RecoveryRuns) -> None:
+async def test_no_message_after_the_recovery_has_ended(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     now = await begin_at_ten(recovery_run)
@@ -128,7 +128,7 @@ async def test_a_message_asks_for_what_is_open_now(recovery_runs: RecoveryRuns) 
     assert len(post.messages) == 5
 
 
-async def test_a_deleted_customer_hears_nothing_more(recovery_runs: RecoveryRuns) -> None:
+async def test_deleted_customer_gets_no_further_messages(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)
@@ -144,7 +144,7 @@ async def test_a_deleted_customer_hears_nothing_more(recovery_runs: RecoveryRuns
     assert post.message_kinds == ["card_data"]
 
 
-async def test_not_even_good_news_goes_to_a_deleted_customer(recovery_runs: RecoveryRuns) -> None:
+async def test_deleted_customer_gets_no_recovery_message(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     now = await begin_at_ten(recovery_run)
@@ -157,7 +157,7 @@ async def test_not_even_good_news_goes_to_a_deleted_customer(recovery_runs: Reco
     assert message_records(recovery_run)[-1].data["reason"] == "customer_deleted"
 
 
-async def test_quiet_hours_are_the_customers_own(recovery_runs: RecoveryRuns) -> None:
+async def test_quiet_hours_follow_the_customers_time_zone(recovery_runs: RecoveryRuns) -> None:
     """By the clocks in Auckland, whatever time the tests' server has, nothing comes between 21 and 8."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post, time_zone="Pacific/Auckland")
@@ -183,7 +183,7 @@ async def test_a_pause_silences_messages_too(recovery_runs: RecoveryRuns) -> Non
     await recovery_run.wait_for_end()
 
 
-async def test_while_a_person_reviews_the_customer_hears_nothing(recovery_runs: RecoveryRuns) -> None:
+async def test_no_messages_during_a_review(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("fraudulent", risk=Risk(level="highest"), post=post)
     await begin_at_ten(recovery_run)
@@ -196,7 +196,7 @@ async def test_while_a_person_reviews_the_customer_hears_nothing(recovery_runs: 
     await recovery_run.wait_for_end()
 
 
-async def test_a_broken_channel_never_delays_money(recovery_runs: RecoveryRuns) -> None:
+async def test_broken_channel_does_not_delay_a_charge(recovery_runs: RecoveryRuns) -> None:
     """The first message can't be handed in, for minutes; the charge comes when it was planned to come."""
     post = MemoryChannel(errors=[NotDelivered("smtp_421")] * 99)
     recovery_run = await recovery_runs("insufficient_funds", post=post)
@@ -222,7 +222,7 @@ def _planned_hour(planned: Record) -> float:
     return at.timestamp()
 
 
-async def test_a_channel_that_hangs_keeps_nobody_from_charging(recovery_runs: RecoveryRuns) -> None:
+async def test_hanging_channel_does_not_delay_a_charge(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel(hangs=True)
     recovery_run = await recovery_runs("insufficient_funds", post=post)
     await begin_at_ten(recovery_run)
@@ -239,7 +239,7 @@ async def test_a_channel_that_hangs_keeps_nobody_from_charging(recovery_runs: Re
     assert post.message_kinds[0] == "payment_failed"
 
 
-async def test_a_worker_that_dies_between_sending_and_saying_so_never_sends_twice(recovery_runs: RecoveryRuns) -> None:
+async def test_worker_crash_after_sending_never_sends_twice(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs(post=post)
     recovery_run.outbox.crash_on_conclude = True
@@ -260,7 +260,7 @@ async def test_an_unknown_error_of_a_channel_counts_as_maybe_sent(recovery_runs:
     assert post.send_count == 2
 
 
-async def test_nothing_personal_is_in_the_history_or_in_the_log(recovery_runs: RecoveryRuns) -> None:
+async def test_history_and_log_hold_no_personal_data(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs(post=post)
     await begin_at_ten(recovery_run)
@@ -273,7 +273,7 @@ async def test_nothing_personal_is_in_the_history_or_in_the_log(recovery_runs: R
     assert "Jenny" not in text
 
 
-async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(recovery_runs: RecoveryRuns) -> None:
+async def test_rows_and_steps_without_channels_are_unchanged(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await begin_at_ten(recovery_run)
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
@@ -281,7 +281,7 @@ async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(recove
     assert all("messages" not in row.data for row in recovery_run.records)
 
 
-async def test_the_status_says_whom_it_waits_for(recovery_runs: RecoveryRuns) -> None:
+async def test_status_names_what_the_recovery_waits_for(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)

@@ -9,7 +9,7 @@ PROCESSING = OPEN_INVOICE.model_copy(update={"processing": True})
 PART = OPEN_INVOICE.model_copy(update={"amount_due": 3000})
 
 
-def test_our_own_charge_that_began_meanwhile_is_no_reason_to_stand_back() -> None:
+def test_own_charge_in_progress_is_no_reason_to_stand_back() -> None:
     scenario = RecoveryScenario().fail_payment()
     assert [event.type for event in MessageResult(PROCESSING, scenario.now).to_events(scenario.recovery)] == [
         EventType.RETRY_SKIPPED
@@ -17,7 +17,7 @@ def test_our_own_charge_that_began_meanwhile_is_no_reason_to_stand_back() -> Non
     assert MessageResult(PROCESSING, scenario.now).to_events(scenario_in_flight(scenario).recovery) == ()
 
 
-def test_a_part_that_was_told_of_meanwhile_counts_once() -> None:
+def test_partial_payment_reported_during_a_charge_counts_once() -> None:
     scenario = RecoveryScenario().fail_payment()
     assert [event.type for event in MessageResult(PART, scenario.now).to_events(scenario.recovery)] == [
         EventType.PAID_ELSEWHERE

@@ -82,7 +82,7 @@ USUAL_TYPES = [
 ]  # fmt: skip
 
 
-async def test_a_shadow_that_disagrees_is_written_beside_every_decision_and_charges_nothing(
+async def test_disagreeing_shadow_plan_is_recorded_beside_every_decision_and_charges_nothing(
     recovery_runs: RecoveryRuns, write_shadow: WriteShadow
 ) -> None:
     recovery_run = await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(QUICKER_POLICY)))
@@ -102,7 +102,7 @@ async def test_a_shadow_that_disagrees_is_written_beside_every_decision_and_char
 
 
 @pytest.mark.parametrize("text", ["this is no policy", "", None], ids=["broken", "empty", "missing"])
-async def test_a_shadow_that_cannot_be_read_costs_the_recovery_nothing(
+async def test_unreadable_shadow_policy_does_not_affect_the_recovery(
     recovery_runs: RecoveryRuns, write_shadow: WriteShadow, text: str | None
 ) -> None:
     assert (await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(text)))).event_types == USUAL_TYPES

@@ -122,7 +122,7 @@ def is_process_gone(file: Path) -> Callable[[], Awaitable[bool]]:
     return lambda: asyncio.to_thread(is_gone)
 
 
-async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
+async def test_simulation_gives_a_reproducible_result_and_report(
     simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
     async with start_workers():
@@ -138,7 +138,7 @@ async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
     assert (second["result"], second["report"]) == (first["result"], first["report"])
 
 
-async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(
+async def test_invalid_assumptions_fail_the_simulation_with_a_reason(
     simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
     async with start_workers():
@@ -153,7 +153,7 @@ async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(
     assert (row["result"], row["report"]) == (None, None)
 
 
-async def test_it_can_be_canceled_while_it_is_computed(
+async def test_simulation_can_be_canceled_while_running(
     simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     file = tmp_path / "pid"
@@ -175,7 +175,7 @@ async def test_it_can_be_canceled_while_it_is_computed(
     assert (row["state"], row["problem"], row["ended_at"] is not None) == ("canceled", None, True)
 
 
-async def test_it_can_be_canceled_while_it_waits_for_another(
+async def test_simulation_can_be_canceled_while_queued(
     simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     file = tmp_path / "pid"
@@ -193,7 +193,7 @@ async def test_it_can_be_canceled_while_it_waits_for_another(
             await simulation_worker.run_handle(first).result()
 
 
-async def test_a_process_that_is_lost_is_begun_anew(
+async def test_lost_simulation_process_is_restarted(
     simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     async with start_workers("-c", CRASHING_PROGRAM, str(tmp_path / "marker")):
@@ -203,7 +203,7 @@ async def test_a_process_that_is_lost_is_begun_anew(
     assert (row["state"], row["report"]) == ("done", "again")
 
 
-async def test_a_process_that_is_always_lost_fails_it_in_the_end(
+async def test_repeatedly_lost_process_fails_the_simulation(
     simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
     async with start_workers("-c", "import os; os._exit(9)"):
@@ -214,7 +214,7 @@ async def test_a_process_that_is_always_lost_fails_it_in_the_end(
     assert (row["state"], row["problem"]) == ("failed", "the process that computed it ended with 9")
 
 
-async def test_the_process_ends_with_whoever_wanted_its_result(tmp_path: Path) -> None:
+async def test_simulation_process_ends_with_its_activity(tmp_path: Path) -> None:
     """Its stdin closes when a worker dies."""
     order = ORDER.model_copy(update={"recoveries": 1_000_000})
     task = f'{{"order": {order.model_dump_json()}, "address": ""}}\n'

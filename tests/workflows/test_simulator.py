@@ -154,7 +154,9 @@ def seconds_between(begin: datetime | None, end: datetime) -> float:
 
 
 @pytest.mark.timeout(3_600)
-async def test_recoveries_are_lived_alike(workflow_runner: WorkflowRunner, pytestconfig: pytest.Config) -> None:
+async def test_workflow_and_engines_agree_on_every_recovery(
+    workflow_runner: WorkflowRunner, pytestconfig: pytest.Config
+) -> None:
     recoveries: int = pytestconfig.getoption("--recoveries")
     believed, decision_world = assumptions.load_shipped_assumptions(), a_world(POLICY)
     source, outcome_models = (
@@ -167,11 +169,11 @@ async def test_recoveries_are_lived_alike(workflow_runner: WorkflowRunner, pytes
         run = RecoverySimulation(decision_world, outcome_models.for_cases(case), case, 0)
         result, fast = run.run_to_end(), ArrayEngine(decision_world, outcome_models).run(case).summary_at(0)
         assert fast == (result.state, result.reason, result.closed_at, tuple(charge.at for charge in result.charges))
-        scene = InvoiceScenario(
+        scenario = InvoiceScenario(
             case.case_at(0), believed.to_outcome_chances(), [charge.won for charge in result.charges]
         )
         real, array_result = (
-            case_result(await workflow_runner.run_scenario(scene, result.closed_at)),
+            case_result(await workflow_runner.run_scenario(scenario, result.closed_at)),
             case_result(run.records),
         )
         assert real._replace(delays=array_result.delays) == array_result, (real, array_result, case.case_at(0))

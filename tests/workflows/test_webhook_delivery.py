@@ -77,7 +77,7 @@ async def start_nothing(_: str, __: int) -> None:
     """Nothing is begun here."""
 
 
-async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_taken(outgoing: WebhookWorker) -> None:
+async def test_refused_webhook_is_posted_again_with_the_same_id_until_accepted(outgoing: WebhookWorker) -> None:
     outgoing.listening.first_statuses = [503, 500, 302, 429]
     result, after = await outgoing.post_webhook()
     assert result
@@ -88,7 +88,7 @@ async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_t
     assert await outgoing.dead_letters() == []
 
 
-async def test_an_address_that_wants_no_more_is_believed_at_once(outgoing: WebhookWorker) -> None:
+async def test_gone_address_is_given_up_at_once(outgoing: WebhookWorker) -> None:
     outgoing.listening.status = 410
     result, after = await outgoing.post_webhook()
     assert not result

@@ -34,7 +34,7 @@ class PageParser(HTMLParser):
         self.forms: list[Form] = []
         self.rows: list[list[str]] = []
         self.ids: set[str] = set()
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._open: list[tuple[str, int]] = []
         self._silent = 0
         self._form: Form | None = None
@@ -94,7 +94,7 @@ class PageParser(HTMLParser):
         elif tag in {"td", "th"} and self.rows:
             self.rows[-1].append(text)
         elif tag not in {"td", "th", "button"}:
-            self.said.append(text)
+            self.messages.append(text)
 
     def handle_data(self, data: str) -> None:
         """What is to be read."""
@@ -141,7 +141,7 @@ class Page:
     @property
     def flash_messages(self) -> list[str]:
         """What the admin console says at the top."""
-        return self.parsed.said
+        return self.parsed.messages
 
     @property
     def rows(self) -> list[list[str]]:

@@ -64,7 +64,7 @@ def paused_event() -> Event:
     return Event(type=EventType.PAUSED, occurred_at=app_now(), data={"actor": "bob", "reason": "x"})
 
 
-async def test_a_refusal_stands_on_the_page_in_the_workflows_words(console: AdminBrowser) -> None:
+async def test_refusal_is_shown_in_the_workflows_words(console: AdminBrowser) -> None:
     console.recoveries.answer = CommandRefused("network_limit", "The card network allows 15 tries, and 15 are used.")
     path, browser = await start_recovery(console), console.sign_in_as()
     after = await browser.submit_and_follow(f"{path}/retry", reason="please")
@@ -72,12 +72,12 @@ async def test_a_refusal_stands_on_the_page_in_the_workflows_words(console: Admi
     assert 'role="alert"' in after.html
 
 
-async def test_without_a_worker_the_command_is_stored_and_said_so(console: AdminBrowser) -> None:
+async def test_command_without_a_worker_is_stored_and_reported_as_such(console: AdminBrowser) -> None:
     path, browser = await start_recovery(console), console.sign_in_as()
     assert "The command is stored" in (await browser.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
 
 
-async def test_without_temporal_it_is_said_so(console: AdminBrowser) -> None:
+async def test_unreachable_temporal_is_reported_on_the_page(console: AdminBrowser) -> None:
     console.recoveries.answer = EngineUnavailable("Temporal cannot be reached.")
     path, browser = await start_recovery(console), console.sign_in_as()
     assert (await browser.submit_and_follow(f"{path}/cancel", reason="x")).flash_messages[
@@ -85,13 +85,13 @@ async def test_without_temporal_it_is_said_so(console: AdminBrowser) -> None:
     ] == "Temporal cannot be reached."
 
 
-async def test_one_that_has_ended_refuses(console: AdminBrowser) -> None:
+async def test_ended_recovery_refuses_commands(console: AdminBrowser) -> None:
     path, browser = await start_recovery(console, canceled_event()), console.sign_in_as()
     console.recoveries.running.clear()
     assert "has ended" in (await browser.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
 
 
-async def test_the_hourly_cap_of_retries_is_told(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hourly_retry_limit_is_reported(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse_retry(*_: object) -> None:
         raise TooManyRequests("ann asked for 60 retries within an hour; 60 are allowed.", operator_commands.HOUR)
 
@@ -101,7 +101,7 @@ async def test_the_hourly_cap_of_retries_is_told(console: AdminBrowser, monkeypa
     assert console.recoveries.submitted_commands == []
 
 
-async def test_sent_twice_the_same_form_is_one_command(console: AdminBrowser) -> None:
+async def test_form_sent_twice_is_one_command(console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
     path, browser = await start_recovery(console), console.sign_in_as()
     fields = (await browser.get_page(path)).form_to("/pause").fields | {"reason": "x"}
@@ -122,7 +122,7 @@ async def test_a_command_needs_a_reason(form: dict[str, str], status: int, conso
     assert console.recoveries.submitted_commands == []
 
 
-async def test_only_those_who_may_can_act_and_only_from_a_page(console: AdminBrowser) -> None:
+async def test_commands_need_the_role_and_a_form_token(console: AdminBrowser) -> None:
     path = await start_recovery(console)
     assert (await console.sign_in_as(Role.VIEWER).submit_form(f"{path}/cancel", reason="x")).status == 403
     assert (await console.submit_form(f"{path}/cancel", reason="x")).status in {303, 403}
@@ -132,7 +132,7 @@ async def test_only_those_who_may_can_act_and_only_from_a_page(console: AdminBro
     assert console.recoveries.submitted_commands == []
 
 
-async def test_a_large_amount_takes_two_people(harness: ApiHarness, tmp_path: Path) -> None:
+async def test_large_amount_needs_two_people(harness: ApiHarness, tmp_path: Path) -> None:
     file = tmp_path / "policies.toml"
     file.write_text(BUILT_IN.read_text() + POLICY)
     fakes = FakeRecoveries(answer=ACCEPTED_STATUS)

@@ -10,14 +10,14 @@ from tests.api.harness import BOOTSTRAP
 
 
 @pytest.mark.parametrize("path", ["/", "/recoveries", "/recoveries?q=%C3%A4"])
-async def test_a_page_without_login_leads_to_it_and_back(path: str, console: AdminBrowser) -> None:
+async def test_signed_out_page_redirects_to_sign_in_and_back(path: str, console: AdminBrowser) -> None:
     answer = await console.get_page(path)
     assert answer.status == 303
     signing = await console.get_page(answer.response.headers["location"])
     assert signing.form_to("/login").fields["next"] == f"/admin{path}"
 
 
-async def test_an_ended_session_says_so(console: AdminBrowser) -> None:
+async def test_ended_session_is_reported(console: AdminBrowser) -> None:
     answer = await console.sign_in_as(session_length=timedelta(seconds=-1)).get_page("/recoveries")
     assert answer.status == 303
     assert "Your session has ended" in (await console.get_page(answer.response.headers["location"])).text
@@ -40,7 +40,7 @@ async def test_a_form_needs_the_token_of_its_session(console: AdminBrowser) -> N
     assert (await browser.submit_form("/logout")).status == 303
 
 
-async def test_pages_hold_to_the_strict_policy(console: AdminBrowser) -> None:
+async def test_pages_obey_the_content_security_policy(console: AdminBrowser) -> None:
     answer = await console.sign_in_as(Role.VIEWER).get_page("/recoveries")
     policy = answer.response.headers["content-security-policy"]
     assert "unsafe" not in policy

@@ -82,7 +82,7 @@ async def next_parts(stream: AsyncIterator[tuple[str, Any]], count: int = 6) -> 
     return parts
 
 
-async def test_what_happens_appears_on_the_open_page(console: AdminBrowser) -> None:
+async def test_new_events_appear_on_the_open_page(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
     async with follow_stream(console.sign_in_as(Role.OPERATOR), recovery.invoice_id) as stream:
         recovery = await append_events(console.harness, recovery, pause_event())
@@ -105,16 +105,16 @@ async def test_every_part_is_an_element_of_the_page(console: AdminBrowser) -> No
         assert set(await next_parts(stream)) <= page.parsed.ids
 
 
-async def test_a_page_that_shows_all_is_told_nothing_and_holds_no_connection(console: AdminBrowser) -> None:
+async def test_page_without_updates_holds_no_database_connection(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
     async with follow_stream(console.sign_in_as(), recovery.invoice_id) as stream:
         waiting = asyncio.ensure_future(anext(stream))
-        streams = []
+        connection_counts = []
         for _ in range(20):
             await asyncio.sleep(0.03)
-            streams.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+            connection_counts.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
         assert not waiting.done()
-        assert min(streams) == 0
+        assert min(connection_counts) == 0
         waiting.cancel()
 
 
@@ -140,6 +140,6 @@ async def test_the_stream_ends_when_the_service_stops(console: AdminBrowser) -> 
         assert [kind async for kind, _ in stream] == []
 
 
-async def test_nobody_follows_without_login_or_what_is_not_there(console: AdminBrowser) -> None:
+async def test_stream_needs_a_session_and_an_existing_recovery(console: AdminBrowser) -> None:
     assert (await console.get_page("/recoveries/stripe/in_x/live")).status == 303
     assert (await console.sign_in_as().get_page("/recoveries/stripe/in_x/live")).status == 404

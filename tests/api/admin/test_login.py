@@ -80,21 +80,19 @@ WRONG = [("admin", "wrong"), ("admin", ""), ("", BOOTSTRAP), ("otto", BOOTSTRAP)
 
 
 @pytest.mark.parametrize(("name", "password"), WRONG)
-async def test_anything_else_does_not(name: str, password: str, visitor: Visitor) -> None:
+async def test_wrong_credentials_do_not_open_the_console(name: str, password: str, visitor: Visitor) -> None:
     answer = await visitor.sign_in(name, password.encode(errors="replace").decode())
     assert (answer.status_code, "fit" in answer.text) == (401, True)
     assert not await visitor.is_signed_in()
 
 
-async def test_what_was_typed_is_not_kept(visitor: Visitor, database: Database) -> None:
+async def test_typed_passwords_are_not_stored(visitor: Visitor, database: Database) -> None:
     await visitor.sign_in("my-password-in-the-wrong-field", "x")
     newest = (await audit_entries(database, action="login_failed"))[0]
     assert (newest.actor, newest.detail) == ("unknown", {"how": "password"})
 
 
-async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_listed_admin_disables_the_bootstrap_key(database: Database, recoveries: FakeRecoveries) -> None:
     app = app_with_users(database, recoveries, local_users=SecretStr(local_users(admin=Role.VIEWER)))
     async with open_visitor(app, address=new_address()) as visitor:
         assert (await visitor.sign_in("admin", BOOTSTRAP)).status_code == 401
@@ -111,9 +109,7 @@ async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
         ("/admin//evil.test", "/admin/"), ("/administrator", "/admin/"),
     ],
 )  # fmt: skip
-async def test_it_leads_to_where_one_wanted_to_go_and_nowhere_else(
-    destination: str, location: str, visitor: Visitor
-) -> None:
+async def test_sign_in_redirects_only_to_console_pages(destination: str, location: str, visitor: Visitor) -> None:
     assert (await visitor.sign_in(next=destination)).headers["location"] == location
 
 
@@ -123,7 +119,7 @@ async def test_a_page_leads_to_the_sign_in_and_back(visitor: Visitor) -> None:
     assert answer.headers["location"] == "/admin/login?next=%2Fadmin%2Frecoveries%3Fq%3Dx%2By"
 
 
-async def test_signing_out_ends_it_and_is_kept(visitor: Visitor, database: Database) -> None:
+async def test_sign_out_ends_the_session_and_is_audited(visitor: Visitor, database: Database) -> None:
     await visitor.sign_in("ada", PASSWORD)
     assert (await visitor.post_form("/admin/logout")).headers["location"] == "/admin/login"
     assert not await visitor.is_signed_in()
@@ -157,13 +153,13 @@ def _admin_app(app: FastAPI) -> FastAPI:
     return admin_app
 
 
-async def test_the_cookie_is_for_the_console_and_no_script(visitor: Visitor) -> None:
+async def test_session_cookie_is_limited_to_the_console_and_http_only(visitor: Visitor) -> None:
     cookie = (await visitor.sign_in()).headers["set-cookie"].lower()
     assert {"httponly", "samesite=lax", "path=/admin"} <= {part.strip() for part in cookie.split(";")}
     assert "secure" not in cookie
 
 
-async def test_behind_https_it_goes_over_https_only(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_session_cookie_is_secure_behind_https(database: Database, recoveries: FakeRecoveries) -> None:
     app = app_with_users(database, recoveries, public_url="https://desk.example.com")
     async with open_visitor(app, "https://desk.example.com", new_address()) as visitor:
         assert "secure" in (await visitor.sign_in()).headers["set-cookie"].lower()
@@ -171,7 +167,7 @@ async def test_behind_https_it_goes_over_https_only(database: Database, recoveri
 
 
 @pytest.mark.parametrize("change", ["cut", "other", "forged"])
-async def test_a_cookie_that_was_changed_opens_nothing(change: str, visitor: Visitor) -> None:
+async def test_changed_cookie_is_refused(change: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     cookie = visitor.client.cookies["pri_session"]
     changed = {"cut": cookie[:-2], "other": cookie.replace(cookie[5], "A" if cookie[5] != "A" else "B", 1),
@@ -181,7 +177,7 @@ async def test_a_cookie_that_was_changed_opens_nothing(change: str, visitor: Vis
     assert not await visitor.is_signed_in()
 
 
-async def test_one_name_fails_five_times_from_wherever(app: FastAPI, visitor: Visitor) -> None:
+async def test_username_is_locked_after_five_failures(app: FastAPI, visitor: Visitor) -> None:
     name = new_address()
     for _ in range(MAX_FAILURES_PER_NAME):
         async with open_visitor(app, address=new_address()) as other:
@@ -194,7 +190,7 @@ async def test_one_name_fails_five_times_from_wherever(app: FastAPI, visitor: Vi
     assert (await visitor.sign_in("ada", PASSWORD)).status_code == 303
 
 
-async def test_a_name_that_failed_too_often_is_refused_with_the_right_password_too(
+async def test_locked_username_is_refused_with_the_right_password(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     app = app_with_users(database, recoveries, local_users=SecretStr(local_users(locked=Role.VIEWER)))
@@ -206,7 +202,7 @@ async def test_a_name_that_failed_too_often_is_refused_with_the_right_password_t
         assert (await visitor.sign_in("locked", PASSWORD)).status_code == 303
 
 
-async def test_one_address_fails_twenty_times_with_whatever_name(app: FastAPI) -> None:
+async def test_address_is_locked_after_twenty_failures(app: FastAPI) -> None:
     async with open_visitor(app, address=new_address()) as visitor:
         for number in range(MAX_FAILURES_PER_ADDRESS):
             assert (await visitor.sign_in(f"{new_address()}-{number}", "wrong")).status_code == 401
@@ -215,7 +211,7 @@ async def test_one_address_fails_twenty_times_with_whatever_name(app: FastAPI) -
         assert (await other.sign_in("ada", PASSWORD)).status_code == 303
 
 
-async def test_the_count_holds_over_processes_and_parallel_tries(
+async def test_login_throttle_counts_across_processes_and_parallel_tries(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     name, apps = new_address(), [app_with_users(database, recoveries) for _ in range(2)]

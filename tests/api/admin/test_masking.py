@@ -72,7 +72,7 @@ KEYS = ("id", "status", "type", "code", "unknown", "metadata", "reason", "custom
 
 
 @pytest.mark.parametrize(("key", "value"), VISIBLE_FIELDS)
-def test_what_names_nobody_is_shown(key: str, value: Any) -> None:
+def test_impersonal_values_are_shown(key: str, value: Any) -> None:
     assert mask_tree({key: value}) == {key: value}
 
 
@@ -102,7 +102,7 @@ def test_links_show_only_where_they_lead() -> None:
     assert mask_tree({"url": "https://jenny:pw@pay.example.com/"}) == {"url": MASK}
 
 
-def test_all_that_is_below_a_person_is_hidden_but_for_the_country() -> None:
+def test_values_below_a_person_are_hidden_except_the_country() -> None:
     person = {"address": {"country": "DE", "x": ["Hauptstr. 1", {"y": "cus_1", "id": "in_1"}], "n": 7, "none": None}}
     hidden = {"country": "DE", "x": [MASK, {"y": MASK, "id": MASK}], "n": MASK, "none": None}
     assert mask_tree(person) == {"address": hidden}
@@ -141,12 +141,12 @@ def test_a_form_of_braintree_is_decoded() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"\xff\xfe", b"hello", b"{", b"<a>", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>']
 )
-def test_of_anything_else_only_the_length_is_shown(body: bytes) -> None:
+def test_unknown_bodies_show_only_their_length(body: bytes) -> None:
     masked = mask_body(body)
     assert (masked.text, f"{len(body)} bytes" in masked.kind) == ("", True)
 
 
-def test_what_is_too_deep_or_too_long_does_no_harm() -> None:
+def test_deep_or_long_values_are_masked_safely() -> None:
     assert mask_body(b"[" * 100_000).text == ""
     assert mask_body(b"[" * 200 + b"]" * 200).text == ""
     assert mask_body(b"<a>" * 200 + b"</a>" * 200).text == ""
@@ -178,7 +178,7 @@ def test_whatever_stands_below_a_personal_key_is_hidden(value: Any, key: str) ->
 
 
 @given(TREES)
-def test_the_shape_of_a_body_stays(value: Any) -> None:
+def test_masking_keeps_the_shape_of_a_body(value: Any) -> None:
     def outline(value: Any) -> Any:
         if isinstance(value, dict):
             return [outline(inner) for inner in value.values()]

@@ -143,7 +143,7 @@ def test_every_route_of_the_api_has_a_line(harness: ApiHarness) -> None:
     } == API_SCOPES.keys()
 
 
-def test_what_the_description_leaves_out_is_not_for_programs(harness: ApiHarness) -> None:
+def test_which_routes_are_outside_of_openapi(harness: ApiHarness) -> None:
     """For browsers; and for customers, who have a token in the place of a login (tests/api/test_unsubscribe.py)."""
     hidden = set(iter_routes(harness.app.routes)) - API_SCOPES.keys()
     assert hidden == {
@@ -214,7 +214,7 @@ async def test_a_role_opens_its_pages_and_no_other(line: str, app: FastAPI) -> N
 
 
 @pytest.mark.parametrize("line", [line for line, role in CONSOLE_ROLES.items() if role is NO_SCOPE])
-async def test_an_open_page_sends_nobody_away(line: str, app: FastAPI) -> None:
+async def test_public_page_needs_no_session(line: str, app: FastAPI) -> None:
     async with open_visitor(app, address=new_address()) as visitor:
         assert not is_redirected_to_sign_in(await request_page(visitor, line))
 
@@ -242,7 +242,7 @@ async def test_a_form_without_the_token_of_its_session_is_refused(line: str, app
         assert (await visitor.client.post(f"{ROOT}{path}", data=FORM | {"token": own_token})).status_code != 403
 
 
-async def test_a_token_from_before_the_sign_in_is_of_no_use_after_it(app: FastAPI) -> None:
+async def test_form_token_from_before_the_sign_in_is_refused_after_it(app: FastAPI) -> None:
     async with open_visitor(app, address=new_address()) as visitor:
         before = await visitor.read_form_token()
         await visitor.sign_in("ada", PASSWORD)

@@ -53,7 +53,7 @@ async def ingest_failure(console: AdminBrowser, **spec: Any) -> tuple[str, str]:
     return str(event["id"]), invoice
 
 
-async def test_the_queue_says_why_and_takes_the_verdict(console: AdminBrowser) -> None:
+async def test_review_queue_shows_reasons_and_takes_a_decision(console: AdminBrowser) -> None:
     invoice = await open_recovery(console, *fraud_events(), amount=99_900)
     browser = console.sign_in_as(Role.OPERATOR, "olga")
     page = await browser.get_page("/reviews")
@@ -66,7 +66,7 @@ async def test_the_queue_says_why_and_takes_the_verdict(console: AdminBrowser) -
     assert (name, command.decision, command.actor) == (recovery_id("stripe", invoice), "reject", "olga")
 
 
-async def test_a_verdict_needs_a_reason_and_may_be_refused(console: AdminBrowser) -> None:
+async def test_review_decision_needs_a_reason_and_may_be_refused(console: AdminBrowser) -> None:
     invoice = await open_recovery(console, *fraud_events())
     browser = console.sign_in_as(Role.OPERATOR)
     assert (
@@ -84,7 +84,7 @@ async def test_viewers_see_the_queue_without_its_buttons(console: AdminBrowser) 
     assert "Approve" not in page.text
 
 
-async def test_the_inbox_is_narrowed_and_leads_to_one(console: AdminBrowser) -> None:
+async def test_inbox_is_filtered_and_links_to_each_webhook(console: AdminBrowser) -> None:
     id, invoice = await ingest_failure(console)
     other, _ = await ingest_failure(console)
     browser = console.sign_in_as(Role.VIEWER)
@@ -97,7 +97,7 @@ async def test_the_inbox_is_narrowed_and_leads_to_one(console: AdminBrowser) -> 
     assert "Deliver again" not in detail_page.text
 
 
-async def test_bodies_are_shown_without_persons(console: AdminBrowser) -> None:
+async def test_webhook_bodies_are_shown_without_personal_data(console: AdminBrowser) -> None:
     id, _ = await ingest_failure(console, email="jenny.rosen@example.com", name="Jenny Rosen")
     page = await console.sign_in_as(Role.ADMIN).get_page(f"/webhooks/stripe/{id}")
     assert "••••" in page.text
@@ -105,7 +105,7 @@ async def test_bodies_are_shown_without_persons(console: AdminBrowser) -> None:
         assert secret not in page.text
 
 
-async def test_one_is_delivered_again_and_the_audit_entry_is_kept(console: AdminBrowser) -> None:
+async def test_webhook_replay_is_delivered_and_audited(console: AdminBrowser) -> None:
     id, _ = await ingest_failure(console)
     browser = console.sign_in_as(Role.OPERATOR, unique_id("otto"))
     after = await browser.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="to be sure")
@@ -153,7 +153,7 @@ async def test_messages_are_previewed(console: AdminBrowser, query: dict[str, st
     assert words in page.text
 
 
-async def test_a_message_stands_in_a_frame_that_may_do_nothing(console: AdminBrowser) -> None:
+async def test_message_preview_is_shown_in_a_sandboxed_frame(console: AdminBrowser) -> None:
     answer = (await console.sign_in_as(Role.VIEWER).get_page("/messages/letter", language="es")).response
     policy = answer.headers["content-security-policy"]
     assert "sandbox" in policy
@@ -161,7 +161,7 @@ async def test_a_message_stands_in_a_frame_that_may_do_nothing(console: AdminBro
     assert "Jenny Rosen" in answer.text
 
 
-async def test_the_audit_says_who_did_what(console: AdminBrowser) -> None:
+async def test_audit_page_names_actor_and_action(console: AdminBrowser) -> None:
     actor = unique_id("ann")
     entry = {"actor": actor, "reason": "the bank has trouble"}
     invoice = await open_recovery(console, event_of(EventType.PAUSED, **entry))
@@ -181,7 +181,7 @@ async def test_a_log_is_verified_by_its_invoice(console: AdminBrowser) -> None:
     assert "intact" not in page.text.lower()
 
 
-async def test_a_log_that_was_touched_is_found_out(console: AdminBrowser) -> None:
+async def test_changed_log_is_detected(console: AdminBrowser) -> None:
     invoice = await open_recovery(console)
     name = recovery_id("stripe", invoice)
     async with console.harness.db.begin() as session:

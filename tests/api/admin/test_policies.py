@@ -10,7 +10,7 @@ from tests.intake.fakes import unique_id
 SHIPPED = SHIPPED_POLICY.read_text()
 
 
-async def test_who_checked_which_candidate_is_kept_if_it_is_one(console: AdminBrowser) -> None:
+async def test_policy_check_is_audited_for_a_valid_candidate(console: AdminBrowser) -> None:
     username = unique_id("vera")
     browser = console.sign_in_as(Role.VIEWER, username)
     for text in ("", "format = 1", SHIPPED):

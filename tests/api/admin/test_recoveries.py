@@ -52,7 +52,7 @@ def planned_event(hours: float, strategy: str = "ladder_x") -> Event:
     return Event(type=EventType.RETRY_PLANNED, occurred_at=app_now(), data=data)
 
 
-async def test_each_filter_narrows_and_all_of_them_do(console: AdminBrowser) -> None:
+async def test_filters_narrow_alone_and_combined(console: AdminBrowser) -> None:
     customer, browser = unique_id("cus_filters"), console.sign_in_as(Role.VIEWER)
     plain = await open_recovery(console, customer)
     rich = await open_recovery(
@@ -86,7 +86,7 @@ async def test_each_filter_narrows_and_all_of_them_do(console: AdminBrowser) -> 
         assert (page.status, invoices_on(page)) == (200, expected), filters
 
 
-async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(console: AdminBrowser) -> None:
+async def test_unknown_filter_values_are_reported_and_ignored(console: AdminBrowser) -> None:
     customer, browser = unique_id("cus_odd"), console.sign_in_as(Role.VIEWER)
     invoice = await open_recovery(console, customer)
     for filters in ({"from": "many"}, {"state": "dancing"}, {"cause": "BAD_LUCK"}, {"to": "-5"}, {"to": "1e99"}):
@@ -97,7 +97,7 @@ async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(console: 
         assert (await browser.get_page("/recoveries", q=customer, **harmless)).status == 200
 
 
-async def test_the_column_heads_order_and_turn(console: AdminBrowser) -> None:
+async def test_column_heads_sort_in_both_directions(console: AdminBrowser) -> None:
     customer, browser = unique_id("cus_order"), console.sign_in_as(Role.VIEWER)
     cheap = await open_recovery(console, customer, planned_event(9), amount=100)
     dear = await open_recovery(console, customer, planned_event(2), amount=900)
@@ -117,7 +117,7 @@ async def test_the_column_heads_order_and_turn(console: AdminBrowser) -> None:
         assert 'aria-sort="ascending"' in sorted_page.html or 'aria-sort="descending"' in sorted_page.html
 
 
-async def test_pages_follow_each_other_there_and_back(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_are_linked_forward_and_back(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.admin.recoveries.PAGE_SIZE", 2)
     customer, browser = unique_id("cus_pages"), console.sign_in_as(Role.VIEWER)
     invoices = [await open_recovery(console, customer) for _ in range(5)][::-1]
@@ -140,7 +140,7 @@ async def test_an_empty_list_says_what_to_do(console: AdminBrowser) -> None:
 HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "<script>alert(1)</script>", 'a"b', "a,b", "ä\nö")
 
 
-async def test_the_export_holds_what_fits_and_nothing_that_calculates(console: AdminBrowser) -> None:
+async def test_export_holds_matching_rows_and_no_formulas(console: AdminBrowser) -> None:
     customer, browser = unique_id("cus_csv"), console.sign_in_as(Role.VIEWER)
     for prefix in HOSTILE:
         await open_recovery(console, customer, invoice=f"{prefix}{unique_id('in')}", amount=123_456, currency="JPY")
@@ -172,7 +172,7 @@ async def confirm_bulk_command(browser: AdminBrowser, preview: Page, reason: str
 
 
 @pytest.mark.parametrize("action", ["retry", "pause", "resume", "cancel"])
-async def test_many_are_looked_at_first_and_asked_one_by_one(action: str, console: AdminBrowser) -> None:
+async def test_bulk_command_is_previewed_and_submitted_one_by_one(action: str, console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
     browser, customer = console.sign_in_as(Role.OPERATOR, name="olga"), unique_id("cus_many")
     invoices = [await open_recovery(console, customer) for _ in range(3)]
@@ -185,7 +185,7 @@ async def test_many_are_looked_at_first_and_asked_one_by_one(action: str, consol
     assert commands == [(Action(action), "olga", "asked by the bank")] * 3
 
 
-async def test_all_that_fit_are_as_many_as_may_be(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bulk_command_on_all_matches_is_limited(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_commands, "MOST_BULK_RECOVERIES", 2)
     console.recoveries.answer = ACCEPTED_STATUS
     browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_all")
@@ -199,7 +199,7 @@ async def test_all_that_fit_are_as_many_as_may_be(console: AdminBrowser, monkeyp
     assert len((await confirm_bulk_command(browser, preview)).rows) == 1 + 2
 
 
-async def test_each_one_tells_what_came_of_it(console: AdminBrowser) -> None:
+async def test_bulk_command_reports_each_result(console: AdminBrowser) -> None:
     browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_each")
     ended_recovery = await open_recovery(console, customer, canceled_event())
     going = await open_recovery(console, customer)
@@ -217,7 +217,7 @@ async def test_each_one_tells_what_came_of_it(console: AdminBrowser) -> None:
     assert row[1:] == ["Refused", "This recovery is paused; resume it first."]
 
 
-async def test_where_nobody_answers_the_rest_is_left_alone(
+async def test_bulk_command_stops_when_temporal_is_unreachable(
     console: AdminBrowser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_commands, "PARALLEL_COMMANDS", 1)
@@ -229,7 +229,7 @@ async def test_where_nobody_answers_the_rest_is_left_alone(
     assert sentences == ["Temporal cannot be reached."] * 3 + ["Not tried: Temporal does not answer."] * 3
 
 
-async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(console: AdminBrowser) -> None:
+async def test_bulk_command_needs_reason_selection_token_and_role(console: AdminBrowser) -> None:
     browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_none")
     invoice = await open_recovery(console, customer)
     assert (await preview_bulk_command(browser, "pause")).status == 303
@@ -245,7 +245,7 @@ async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(con
     assert console.recoveries.submitted_commands == []
 
 
-async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(console: AdminBrowser) -> None:
+async def test_hostile_ids_are_escaped_and_selectable(console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
     browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_odd")
     invoice = '"><script>alert(1)</script>/%2F' + unique_id("in")

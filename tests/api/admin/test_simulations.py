@@ -28,7 +28,7 @@ async def start_simulation(console: AdminBrowser, **fields: str) -> Page:
     return await console.submit_and_follow("/simulations", policy=SHIPPED, **fields)
 
 
-async def test_an_operator_starts_one(console: AdminBrowser) -> None:
+async def test_operator_starts_a_simulation(console: AdminBrowser) -> None:
     page = await start_simulation(console.sign_in_as(Role.OPERATOR, "ottilie"), recoveries="1,000", seed="7")
     assert "Started by ottilie" in page.text
     assert "Waiting for a worker" in page.text
@@ -45,7 +45,7 @@ async def test_an_operator_starts_one(console: AdminBrowser) -> None:
         ({"policy": SHIPPED, "source": "tea leaves"}, "source"),
     ],
 )
-async def test_what_cannot_be_simulated_is_told_and_the_form_kept(
+async def test_invalid_simulation_is_reported_and_the_form_kept(
     console: AdminBrowser, fields: dict[str, str], words: str
 ) -> None:
     page = await console.sign_in_as().submit_form("/simulations", **fields)
@@ -54,7 +54,7 @@ async def test_what_cannot_be_simulated_is_told_and_the_form_kept(
     assert fake_simulations(console).begun == []
 
 
-async def test_without_temporal_nothing_is_left_behind(console: AdminBrowser) -> None:
+async def test_simulation_is_not_stored_without_temporal(console: AdminBrowser) -> None:
     browser = console.sign_in_as()
     fake_simulations(console).failing = EngineUnavailable("Temporal cannot be reached.")
     page = await browser.submit_form("/simulations", policy=SHIPPED, seed="4711")
@@ -64,7 +64,7 @@ async def test_without_temporal_nothing_is_left_behind(console: AdminBrowser) ->
     assert "4711" not in (await browser.get_page("/simulations")).text
 
 
-async def test_one_is_canceled_once(console: AdminBrowser) -> None:
+async def test_simulation_is_canceled_once(console: AdminBrowser) -> None:
     browser = console.sign_in_as(Role.OPERATOR)
     page = await start_simulation(browser)
     address = page.response.url.path
@@ -72,7 +72,7 @@ async def test_one_is_canceled_once(console: AdminBrowser) -> None:
     assert len(fake_simulations(console).canceled) == 1
 
 
-async def test_one_that_failed_says_why_and_has_no_report(console: AdminBrowser) -> None:
+async def test_failed_simulation_shows_its_reason_and_no_report(console: AdminBrowser) -> None:
     browser = console.sign_in_as(Role.OPERATOR)
     address = (await start_simulation(browser)).response.url.path
     async with browser.harness.db.begin() as session:
@@ -84,7 +84,7 @@ async def test_one_that_failed_says_why_and_has_no_report(console: AdminBrowser)
     assert "is failed already" in (await browser.submit_and_follow(f"{address}/cancel")).text
 
 
-async def test_the_report_may_be_framed_by_its_page_alone(console: AdminBrowser) -> None:
+async def test_report_may_be_framed_only_by_its_page(console: AdminBrowser) -> None:
     browser = console.sign_in_as(Role.OPERATOR)
     address = (await start_simulation(browser)).response.url.path
     async with browser.harness.db.begin() as session:

@@ -68,7 +68,7 @@ async def open_recovery(
     return f"/recoveries/stripe/{invoice}"
 
 
-async def test_it_tells_what_happened_why_and_what_was_not_taken(console: AdminBrowser) -> None:
+async def test_timeline_shows_events_reasons_and_rejected_alternatives(console: AdminBrowser) -> None:
     page = await console.sign_in_as(Role.VIEWER).get_page(await open_recovery(console, *decision_events()))
     assert page.status == 200
     for words in (
@@ -80,7 +80,7 @@ async def test_it_tells_what_happened_why_and_what_was_not_taken(console: AdminB
         assert words in page.text, words
 
 
-async def test_the_newest_comes_first_and_what_comes_next_before_it(console: AdminBrowser) -> None:
+async def test_next_steps_come_before_the_newest_entry(console: AdminBrowser) -> None:
     text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events()))).text
     order = ["What comes next", "The provider is asked to charge", "it is given up", "What happened",
              "Retry 1 of 4 is planned", "The payment failed"]  # fmt: skip
@@ -101,13 +101,13 @@ async def test_each_attempt_shows_codes_and_its_key(console: AdminBrowser) -> No
         assert words in text, words
 
 
-async def test_what_the_card_network_still_allows_stands_beside_it(console: AdminBrowser) -> None:
+async def test_remaining_network_tries_are_shown(console: AdminBrowser) -> None:
     text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events("fp_fresh")))).text
     assert "fp_fresh" in text
     assert "19 of 20 tries left" in text
 
 
-async def test_a_recovery_that_is_only_announced_is_just_received(console: AdminBrowser) -> None:
+async def test_recovery_without_a_log_is_shown_as_received(console: AdminBrowser) -> None:
     invoice = unique_id("in_new")
     assert (await console.harness.send_event(failed_event(invoice))).status_code == 202
     page = await console.sign_in_as().get_page(f"/recoveries/stripe/{invoice}")
@@ -115,7 +115,7 @@ async def test_a_recovery_that_is_only_announced_is_just_received(console: Admin
     assert f"/admin/recoveries/stripe/{invoice}/live?after=0" in page.html
 
 
-async def test_what_came_after_the_end_is_kept_and_told(console: AdminBrowser) -> None:
+async def test_events_after_the_end_are_shown(console: AdminBrowser) -> None:
     late = event_now(EventType.EVENT_LATE, event_id="evt_late", event_type="charge.refunded", kind="other", detail="x")
     path = await open_recovery(console, canceled_event(), late)
     page = await console.sign_in_as().get_page(path)
@@ -125,7 +125,7 @@ async def test_what_came_after_the_end_is_kept_and_told(console: AdminBrowser) -
     assert page.buttons == []
 
 
-async def test_money_in_parts_and_behind_the_end_is_shown(console: AdminBrowser) -> None:
+async def test_partial_and_late_payments_are_shown(console: AdminBrowser) -> None:
     part = event_now(EventType.PAID_ELSEWHERE, amount=1_100, remaining=3_800, currency="EUR")
     back = event_now(EventType.PAYMENT_REVERSED, amount=777, currency="EUR", kind="chargeback")
     path = await open_recovery(console, part, event_now(EventType.PAID_ELSEWHERE), back)
@@ -135,7 +135,7 @@ async def test_money_in_parts_and_behind_the_end_is_shown(console: AdminBrowser)
     assert "Paid after the end" not in text
 
 
-async def test_unknown_recoveries_are_told_so(console: AdminBrowser) -> None:
+async def test_unknown_recovery_is_404(console: AdminBrowser) -> None:
     for path in ("/recoveries/stripe/in_none", "/recoveries/nobody/in_1", "/recoveries/stripe/%00"):
         assert (await console.sign_in_as().get_page(path)).status == 404
 
@@ -162,12 +162,12 @@ async def test_ids_may_hold_anything(invoice_id: str, console: AdminBrowser) -> 
         (Role.ADMIN, {"Retry now", "Pause it", "Cancel the recovery"}),
     ],
 )
-async def test_who_may_act_has_buttons(role: Role, buttons: set[str], console: AdminBrowser) -> None:
+async def test_buttons_depend_on_the_role(role: Role, buttons: set[str], console: AdminBrowser) -> None:
     page = await console.sign_in_as(role).get_page(await open_recovery(console, *decision_events()))
     assert set(page.buttons) == buttons
 
 
-async def test_only_buttons_that_make_sense_in_the_state(console: AdminBrowser) -> None:
+async def test_buttons_depend_on_the_state(console: AdminBrowser) -> None:
     browser = console.sign_in_as()
     paused = await open_recovery(
         console, *decision_events(), event_now(EventType.PAUSED, actor="bob", reason="holiday")

@@ -74,7 +74,7 @@ def test_first_delays_are_three_hours_then_a_day_in_every_segment(
 
 
 @pytest.mark.parametrize("name", EVERY_SEGMENT)
-def test_rate_limits_cool_down_and_unknown_causes_wait_longest(
+def test_rate_limits_cool_down_and_unknown_causes_wait_longer_than_generic(
     shipped: Policy, strategies: Mapping[str, StrategyFactory], name: str
 ) -> None:
     assert proposed_delay(shipped, strategies, 1, Cause.VELOCITY, name) >= 86_400

@@ -205,13 +205,13 @@ class RecoveryMachine(Driver):
             self.undelivered.append(an_event(kind, event_id=f"evt_{self.events}", occurred_at=self.time, **fields))
 
     @rule(back=st.booleans())
-    def an_event_arrives(self, back: bool) -> None:
+    def event_arrives(self, back: bool) -> None:
         """The oldest, or the newest before it."""
         if self.undelivered:
             self.receive_event(self.undelivered.pop() if back else self.undelivered.popleft())
 
     @rule(part=st.sampled_from([100, 1900, TOTAL]), is_delivered=st.booleans())
-    def somebody_pays(self, part: int, is_delivered: bool) -> None:
+    def customer_pays(self, part: int, is_delivered: bool) -> None:
         paid = min(part, self.account.open)
         if paid and self.account.invoice.status is InvoiceStatus.OPEN:
             self.account.open -= paid
@@ -219,7 +219,7 @@ class RecoveryMachine(Driver):
                 self.send_event(EventKind.INVOICE_PAID, is_delivered)
 
     @rule(part=st.sampled_from([100, 1900]), is_delivered=st.booleans(), owed=st.booleans())
-    def a_part_goes_back(self, part: int, is_delivered: bool, owed: bool) -> None:
+    def payment_is_returned(self, part: int, is_delivered: bool, owed: bool) -> None:
         """Given back by the merchant, or taken back by a bank, after which it is owed again."""
         if not 0 < TOTAL - self.account.open - self.account.charged_amount >= part or not self.account.open:
             return
@@ -230,12 +230,12 @@ class RecoveryMachine(Driver):
         self.send_event(kind, is_delivered, returned_amount=part, returned_kind=returned_kind, currency="EUR")
 
     @rule(is_delivered=st.booleans())
-    def money_gets_on_its_way(self, is_delivered: bool) -> None:
+    def payment_starts_processing(self, is_delivered: bool) -> None:
         self.account.is_processing = self.account.open > 0
         self.send_event(EventKind.WAKE, is_delivered)
 
     @rule(arrives=st.booleans(), is_delivered=st.booleans())
-    def money_on_its_way_ends(self, arrives: bool, is_delivered: bool) -> None:
+    def processing_payment_ends(self, arrives: bool, is_delivered: bool) -> None:
         if self.account.is_processing:
             self.account.is_processing = False
             self.account.open = 0 if arrives else self.account.open
@@ -247,7 +247,7 @@ class RecoveryMachine(Driver):
         role=st.sampled_from([MethodRole.ATTACHED, MethodRole.DEFAULT]),
         is_delivered=st.booleans(),
     )
-    def a_method_is_given(self, method: str, comes_to: str, role: MethodRole, is_delivered: bool) -> None:
+    def method_is_added(self, method: str, comes_to: str, role: MethodRole, is_delivered: bool) -> None:
         if method in self.account.methods:
             return
         self.account.methods[method] = comes_to
@@ -259,7 +259,7 @@ class RecoveryMachine(Driver):
         )
 
     @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]), is_delivered=st.booleans())
-    def a_method_gets_new_data(self, method: str, is_delivered: bool) -> None:
+    def method_is_updated(self, method: str, is_delivered: bool) -> None:
         """Only where the event arrives: new data that nobody heard of may not be tried."""
         if method in self.account.methods and self.account.methods[method] != BANK_DEBIT and is_delivered:
             self.account.methods[method] = NO_FUNDS
@@ -268,18 +268,18 @@ class RecoveryMachine(Driver):
             self.send_event(EventKind.METHOD_UPDATED, is_delivered, **event_fields)
 
     @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]))
-    def a_method_is_removed(self, method: str) -> None:
+    def method_is_removed(self, method: str) -> None:
         if self.account.methods.pop(method, None) and self.account.default == method:
             self.account.default = None
 
     @rule(status=st.sampled_from([InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE]), is_delivered=st.booleans())
-    def it_is_closed(self, status: InvoiceStatus, is_delivered: bool) -> None:
+    def invoice_is_closed(self, status: InvoiceStatus, is_delivered: bool) -> None:
         kinds = {InvoiceStatus.VOID: EventKind.INVOICE_VOIDED}
         self.account.set_status(status)
         self.send_event(kinds.get(status, EventKind.INVOICE_UNCOLLECTIBLE), is_delivered)
 
     @rule(is_delivered=st.booleans())
-    def it_is_disputed(self, is_delivered: bool) -> None:
+    def payment_is_disputed(self, is_delivered: bool) -> None:
         self.account.disputed = True
         self.send_event(EventKind.DISPUTE_OPENED, is_delivered)
 
@@ -294,12 +294,12 @@ class RecoveryMachine(Driver):
             ]
         )
     )
-    def its_terms_change(self, terms: dict[str, Any]) -> None:
+    def collection_terms_change(self, terms: dict[str, Any]) -> None:
         """Nobody tells."""
         self.account.terms = self.account.terms.model_copy(update=terms)
 
     @rule(refuses=st.booleans())
-    def the_key_is_revoked_or_restored(self, refuses: bool) -> None:
+    def key_is_revoked_or_restored(self, refuses: bool) -> None:
         self.account.refuses_reads = refuses
 
     @rule(span=st.sampled_from([HOUR, DAY, 5 * DAY]))
@@ -307,7 +307,7 @@ class RecoveryMachine(Driver):
         self.time += span
 
     @rule(action=st.sampled_from([Action.RETRY, Action.PAUSE, Action.RESUME, Action.REVIEW]))
-    def an_operator_asks(self, action: Action) -> None:
+    def operator_submits_command(self, action: Action) -> None:
         try:
             self.append_events(*accept_command(self.recovery, Command(action=action, decision="approve"), self.time))
         except CommandRefused:
@@ -316,19 +316,19 @@ class RecoveryMachine(Driver):
     # --- the laws ------------------------------------------------------------------------------------------
 
     @invariant()
-    def never_more_than_was_owed(self) -> None:
+    def charges_never_exceed_the_amount_owed(self) -> None:
         assert self.account.charged_amount <= TOTAL
         assert self.account.open >= 0
 
     @invariant()
-    def what_is_open_is_what_is_known(self) -> None:
+    def open_amount_matches_the_log(self) -> None:
         recovery = fold_records(NEW_RECOVERY, self.all_records)
         assert recovery == self.recovery
         assert recovery.amount >= 0
         assert recovery.paid + recovery.amount <= TOTAL + recovery.returned
 
     @invariant()
-    def each_request_was_answered(self) -> None:
+    def every_request_is_answered(self) -> None:
         requested = sum(row.type is EventType.CHARGE_REQUESTED for row in self.all_records)
         assert len(self.account.sent_orders) == requested
 
@@ -347,7 +347,7 @@ class RecoveryMachine(Driver):
 
     def _resume_if_paused(self) -> None:
         if self.recovery.paused and not self.recovery.ending and not self.recovery.stage.is_final:
-            self.an_operator_asks(Action.RESUME)
+            self.operator_submits_command(Action.RESUME)
 
 
 @pytest.mark.timeout(180)

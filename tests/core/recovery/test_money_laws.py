@@ -137,7 +137,7 @@ class MoneyMachine(Driver):
         self.recovery = fold_records(self.recovery, execution.result.records)
 
     @rule(turns=st.lists(st.booleans(), min_size=4, max_size=9))
-    def one_overtakes_another(self, turns: list[bool]) -> None:
+    def executions_overlap(self, turns: list[bool]) -> None:
         """Temporal takes a slow execution for dead and starts a second one; they go on in turns."""
         now = max(self.time, self.recovery.next_attempt_at or self.time)
         step = next_step(self.recovery, now)
@@ -246,7 +246,7 @@ class MoneyMachine(Driver):
             self.append_events(*accept_command(self.recovery, Command(action=action, decision=decision), self.time))
 
     @rule(due=st.booleans())
-    def one_more_try_is_declined(self, due: bool) -> None:
+    def another_attempt_is_declined(self, due: bool) -> None:
         """Somebody insists, or the schedule does; nothing else happens meanwhile."""
         if not due:
             self.operator_submits_command(Action.RETRY, None)
@@ -290,7 +290,7 @@ class MoneyMachine(Driver):
         assert recovery.attempts_used <= (2 if recovery.arm == "quick" else 4)
 
     @invariant()
-    def the_arm_is_dealt_once(self) -> None:
+    def arm_is_assigned_once(self) -> None:
         arms = {
             (row.data.get("experiment"), row.data.get("arm"))
             for row in self.all_records
@@ -299,7 +299,7 @@ class MoneyMachine(Driver):
         assert len(arms) <= 1
 
     @invariant()
-    def no_card_is_tried_more_often_than_its_network_allows(self) -> None:
+    def network_limits_hold_per_card(self) -> None:
         requests = [
             row for row in self.all_records if row.type is EventType.CHARGE_REQUESTED and row.data.get("fingerprint")
         ]
@@ -324,12 +324,12 @@ class MoneyMachine(Driver):
                 assert row.occurred_at <= at <= recovery.window_ends_at
 
     @invariant()
-    def the_log_is_one_chain(self) -> None:
+    def log_is_one_chain(self) -> None:
         assert [row.sequence for row in self.all_records] == list(range(1, len(self.all_records) + 1))
         assert all(after.from_state is before.to_state for before, after in pairwise(self.all_records))
 
     @invariant()
-    def the_end_is_written_once_and_last(self) -> None:
+    def recovery_closes_once_and_last(self) -> None:
         types = [row.type for row in self.all_records if row.type not in AFTER_THE_END]
         finals = [row for row in self.all_records if row.to_state.is_final]
         if finals:
@@ -339,7 +339,7 @@ class MoneyMachine(Driver):
             assert {row.to_state for row in finals} == {finals[0].to_state}
 
     @invariant()
-    def the_state_is_its_log(self) -> None:
+    def state_equals_its_log(self) -> None:
         records = [row for row in self.all_records if row.sequence <= self.recovery.sequence]
         assert fold_records(NEW_RECOVERY, records) == self.recovery
         again = Execution(self.log.append_events(NEW_RECOVERY, [opening_event(a_failure_event())], self.time)).finish()
@@ -362,7 +362,7 @@ class MoneyMachine(Driver):
                 self.run_next_step(Cause.GENERIC, Risk(), NO_SIGNALS, Outcome.DECLINED, 99, 0, due=True)
                 self.time += HOUR
             assert self.recovery.stage.is_final
-        self.the_end_is_written_once_and_last()
+        self.recovery_closes_once_and_last()
         self.at_most_one_success()
 
     def _resume_if_paused(self) -> None:

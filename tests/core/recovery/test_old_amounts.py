@@ -37,7 +37,7 @@ def test_old_row_amounts_are_converted_to_iso_once(amount: int, currency: str, m
 
 
 @pytest.mark.parametrize("currency", ["UGX", "ISK", "MGA", "EUR"])
-def test_new_row_is_marked_as_iso(currency: str) -> None:
+def test_new_row_amounts_are_not_converted(currency: str) -> None:
     event = Event(type=EventType.PAYMENT_FAILED, occurred_at=THEN, data={"amount": 5000, "currency": currency})
     after, record = append_event(BLANK_RECOVERY, event)
     assert after.amount == record.data["amount"] == 5000

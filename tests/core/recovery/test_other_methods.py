@@ -192,7 +192,7 @@ def test_whether_anything_can_be_charged(method: PaymentMethod | None, able: Cha
     assert assess_ability(RecoveryScenario().fail_payment().recovery, facts_read(method=method)) is able
 
 
-def test_facts_of_an_unreadable_provider_name_no_chargeability() -> None:
+def test_chargeability_at_an_unreadable_provider_needs_a_named_method() -> None:
     facts = FailureFacts(invoice=OPEN_INVOICE, failure=Failure(code="x"), missing=(UNREADABLE_PROVIDER,))
     assert assess_ability(RecoveryScenario().fail_payment().recovery, facts) is Chargeability.NO_METHOD
     named = facts.model_copy(update={"failure": Failure(code="x", method_id="token")})

@@ -61,12 +61,12 @@ def test_decline_event_answers_the_charge_with_codes_and_card(kind: EventKind) -
     assert scenario.receive_event(kind, failure=failure, **OUR_CHARGE) == [], "told twice"
 
 
-def test_event_is_accepted_before_the_missing_answer_is_recorded() -> None:
+def test_success_event_before_a_timeout_answers_the_charge() -> None:
     scenario = scenario_in_flight()
     assert scenario.receive_event(EventKind.INVOICE_PAID, **OUR_CHARGE)[0] == "charge.reconciled"
 
 
-def test_event_stamped_before_the_charge_is_recorded_at_its_start() -> None:
+def test_answer_is_recorded_no_earlier_than_its_charge() -> None:
     scenario = scenario_with_unknown_charge()
     scenario.receive_event(EventKind.PAYMENT_FAILED, occurred_at=scenario.now - HOUR, **OUR_CHARGE)
     row, requested = scenario.last_record(EventType.CHARGE_RECONCILED), scenario.last_record(EventType.CHARGE_REQUESTED)

@@ -32,7 +32,7 @@ async def assert_one_attempt(recovery: Recovery, *, keys: bool) -> None:
 async def start_scripted_charges(service: RunningService, subject: Subject) -> list[Recovery]:
     """Three charges under way: one that has moved the money, one that will, one that will be declined."""
     scripts = ("succeed_then_hang:6", "hang:5", f"hang:5:decline:{subject.causes[Cause.VELOCITY]}")
-    async with subject.open_control(service.place.sandbox) as books:
+    async with subject.open_control(service.endpoints.sandbox) as books:
         return await asyncio.gather(*(start_charge(service, subject, books, script) for script in scripts))
 
 
