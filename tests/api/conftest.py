@@ -24,7 +24,7 @@ async def harness(database: Database, recoveries: FakeRecoveries) -> AsyncIterat
 
 @pytest.fixture
 async def strict(database: Database, recoveries: FakeRecoveries, tmp_path: Path) -> AsyncIterator[ApiHarness]:
-    """The application under a policy that trusts its operators less: 3 retries an hour, 10.00 EUR on one's own."""
+    """The application under a policy with 3 retries an hour and a second approver above 10.00 EUR."""
     policy = tmp_path / "policies.toml"
     rules = "[operators]\nretries_per_hour = 3\nsecond_approver_above = { EUR = 1000 }\n"
     policy.write_text(f"{SHIPPED_POLICY.read_text()}\n{rules}")

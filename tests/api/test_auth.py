@@ -1,4 +1,4 @@
-"""Keys: what is none, when one ends. Which scope opens what: tests/api/admin/test_matrix.py."""
+"""API keys: which are refused and when one expires. Scopes are tested in tests/api/admin/test_matrix.py."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ POLICY = SHIPPED_POLICY.read_text()
 
 
 def keyed_routes(harness: ApiHarness) -> list[tuple[str, str]]:
-    """Every method and path of the description that needs a key."""
+    """Every method and path of the OpenAPI document that needs a key."""
     described: dict[str, Any] = harness.app.openapi()["paths"]
     return [(method.upper(), path) for path, methods in described.items() if path not in OPEN for method in methods]
 

@@ -1,4 +1,4 @@
-"""Webhooks that say whom to write to: into their own table, and nowhere else."""
+"""Webhooks with contact data: it is stored in its own table and nowhere else."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ from tests.intake.fakes import unique_id
 async def send_refusal(
     harness: ApiHarness, customer: str, occurred_at: int = 1_780_000_000, **spec: Any
 ) -> tuple[str, httpx.Response]:
-    """A refused payment of this shopper; its invoice and the answer."""
+    """The invoice of a refused payment of this shopper, and the API's response to its webhook."""
     failed_payment = FailedPayment(customer_id=customer, **spec)
     invoice, body, headers = sample_adyen_webhook(failed_payment, ADYEN["ADYEN_HMAC_KEYS"], occurred_at)
     return invoice, await harness.client.post("/webhooks/adyen", content=body, headers=headers)

@@ -1,4 +1,4 @@
-"""The ledger of one card: what is used, what is left, and what forbids every further try."""
+"""The ledger of one card: tries used and left, and what forbids every further one."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ def credential_path(fingerprint: str) -> str:
 async def add_declined_recovery(
     harness: ApiHarness, invoice: str, fingerprint: str, at: datetime, **failure: Any
 ) -> None:
-    """A recovery that the provider's own declined try opened."""
+    """Stores a recovery that a declined attempt of the provider opened."""
     card = {"fingerprint": fingerprint, "network": "mastercard"}
     failure_fields = {"code": "generic_decline", "network_code": "51"} | failure
     rows = [

@@ -1,4 +1,4 @@
-"""Every error is a problem, every answer carries the security headers, and the description is true."""
+"""Every error is a problem document, every answer has the security headers, and OpenAPI is complete."""
 
 from typing import Any
 

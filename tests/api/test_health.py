@@ -1,4 +1,4 @@
-"""Probes, metrics, and how much they may cost."""
+"""Health probes and metrics, and what they cost."""
 
 import asyncio
 import time
@@ -13,23 +13,23 @@ from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, canceled_event, fa
 
 
 async def passing_check() -> str | None:
-    """Nothing is wrong."""
+    """A check that passes."""
     return None
 
 
 async def hanging_check() -> str | None:
-    """Never answers."""
+    """A check that never answers."""
     await asyncio.sleep(60)
     return None
 
 
 async def failing_check() -> str | None:
-    """Something is missing."""
+    """A check that fails with a reason."""
     return "missing: Segment"
 
 
 async def raising_check() -> str | None:
-    """Can't be reached."""
+    """A check that raises."""
     raise EngineUnavailable("Temporal cannot be reached")
 
 

@@ -1,4 +1,4 @@
-"""A payment that is not ours to collect starts nothing, and nothing that is told of it later does."""
+"""A payment out of scope opens no recovery, and neither do its later events."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The description of the API that is committed for clients: the one that the service has, with closed enums."""
+"""The committed OpenAPI document equals the service's own and has closed enums."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_closed_enums_are_enums_in_openapi(schema: str, field: str) -> None:
 
 
 def _enum_values(schemas: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """The enum of a field, which may be referred to or be one of several."""
+    """The enum values of a field, found through references and alternatives."""
     if "$ref" in schema:
         return _enum_values(schemas, schemas[schema["$ref"].rpartition("/")[2]])
     parts = [value for option in schema.get("anyOf", ()) for value in _enum_values(schemas, option)]

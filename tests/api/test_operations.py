@@ -1,4 +1,4 @@
-"""What operators ask over HTTP, and every answer they can get."""
+"""Operator commands over HTTP, with every possible answer."""
 
 import asyncio
 from datetime import timedelta
@@ -21,19 +21,19 @@ ACTIONS = ("retry", "cancel", "pause", "resume", "review")
 
 
 def command_body(action: str, **more: Any) -> dict[str, Any]:
-    """What fits the action."""
+    """A valid body for this action."""
     return {"reason": "asked by the customer"} | ({"decision": "approve"} if action == "review" else {}) | more
 
 
 async def start_recovery(harness: ApiHarness) -> str:
-    """The invoice of a recovery that runs."""
+    """The invoice of a running recovery."""
     invoice = unique_id("in")
     harness.recoveries.running.add((await store_recovery(harness.db, failure_event(invoice))).recovery_id)
     return invoice
 
 
 async def submit_command(harness: ApiHarness, invoice: str, action: str, body: Any = None, headers: Any = None) -> Any:
-    """The response."""
+    """The response to the command."""
     path = f"/v1/recoveries/stripe/{invoice}/{action}"
     return await harness.client.post(
         path, json=command_body(action) if body is None else body, headers=headers or ALL_SCOPES
@@ -168,7 +168,7 @@ async def test_repeated_command_has_the_same_request_id(harness: ApiHarness) -> 
 
 
 def granted_retry(actor: str, request: int) -> Event:
-    """A retry that was granted."""
+    """A retry event that was granted."""
     data = Command(action=Action.RETRY, actor=actor, reason=f"r{request}").model_dump(include={"actor", "reason"})
     return Event(type=EventType.RETRY_REQUESTED, occurred_at=app_now(), data=data)
 

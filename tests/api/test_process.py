@@ -1,4 +1,4 @@
-"""The API as a process of its own, with nothing that it needs."""
+"""The API as a process of its own, without its dependencies."""
 
 import signal
 import socket

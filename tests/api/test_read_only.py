@@ -1,4 +1,4 @@
-"""A server that takes no writes any more: not ready, and providers send again."""
+"""A database that takes no writes: the API is not ready, and providers send again."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.intake.fakes import FakeRecoveries, unique_id
 
 @contextmanager
 def read_only(cluster: Cluster) -> Iterator[None]:
-    """For all sessions, also those that are open."""
+    """Makes the database read-only for all sessions."""
     run_as_superuser(cluster, "ALTER SYSTEM SET default_transaction_read_only = on")
     run_as_superuser(cluster, "SELECT pg_reload_conf()")
     try:
@@ -35,7 +35,7 @@ async def readiness_of_database(harness: ApiHarness) -> tuple[int, str | None]:
 async def disposable_harness(
     fresh_database: Callable[..., Addresses], migrated: str, recoveries: FakeRecoveries
 ) -> AsyncIterator[tuple[Addresses, ApiHarness]]:
-    """A house over a database that one test may spoil."""
+    """A harness over a database that one test may break."""
     database_addresses = fresh_database(migrated)
     database = Database(database_addresses.writer)
     async with open_harness(build_app(database, recoveries), database, recoveries) as opened_harness:

@@ -1,4 +1,4 @@
-"""Reading recoveries: fields, filters, pages, logs, and ids that hold anything."""
+"""Reading recoveries: fields, filters, pages, logs and arbitrary ids."""
 
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ FIELDS = {
 
 
 async def get_json(harness: ApiHarness, path: str, **query: Any) -> Any:
-    """The JSON of a route that answers with 200."""
+    """The JSON body of a route that answers with 200."""
     answer = await harness.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -1,4 +1,4 @@
-"""A merchant's own references, of any script, from Adyen's webhook to the row, the address and the list."""
+"""Merchants' invoice references in any script, from Adyen's webhook to the row, the URL and the list."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Above an amount that the policy sets, two people must want the same: over HTTP, by two keys."""
+"""Two people for retries and approvals above the policy's amount, over HTTP with two keys."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ WRITE = ("recoveries:read", "recoveries:write")
 
 @pytest.fixture
 def answering_harness(strict: ApiHarness) -> ApiHarness:
-    """Its recoveries answer."""
+    """A harness whose recoveries accept commands."""
     strict.recoveries.answer = ACCEPTED_STATUS
     return strict
 
 
 async def start_recovery(answering_harness: ApiHarness, amount: int = 1001) -> str:
-    """The invoice of a recovery that runs."""
+    """The invoice of a running recovery."""
     invoice = unique_id("in")
     answering_harness.recoveries.running.add(
         (await store_recovery(answering_harness.db, failure_event(invoice, amount=amount))).recovery_id
@@ -34,7 +34,7 @@ async def start_recovery(answering_harness: ApiHarness, amount: int = 1001) -> s
 
 
 async def start_reviewed_recovery(answering_harness: ApiHarness) -> str:
-    """One that waits for a review."""
+    """The invoice of a recovery that waits for a review."""
     invoice = await start_recovery(answering_harness)
     async with answering_harness.db.begin() as session:
         before = await event_log.load_recovery(session, recovery_id("stripe", invoice))
@@ -49,13 +49,13 @@ async def start_reviewed_recovery(answering_harness: ApiHarness) -> str:
 async def submit_command(
     answering_harness: ApiHarness, invoice: str, key: dict[str, str], action: str = "retry", **more: Any
 ) -> Any:
-    """The response."""
+    """The response to the command."""
     body = {"reason": f"because of {invoice}"} | more
     return await answering_harness.client.post(f"/v1/recoveries/stripe/{invoice}/{action}", json=body, headers=key)
 
 
 async def assert_refused(answer: Any, by: str) -> None:
-    """Answered with 403, and a sentence that says what is missing."""
+    """Asserts a 403 whose sentence names the missing second person."""
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (403, "second_approver")
     assert f"{by} asked for it; another operator must ask for the same" in problem["detail"]

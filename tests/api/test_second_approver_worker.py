@@ -1,4 +1,4 @@
-"""Only the worker's policy asks for two people: the API learns it from the refusal, and knows who asked."""
+"""Only the worker's policy asks for two people: the API learns it from the refusal."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ LIMITS = OperatorRules(second_approver_above={"EUR": 1000})
 
 
 class ApprovalWorker:
-    """Answers as a recovery does whose worker holds every command against the table of approvals."""
+    """A fake recovery whose worker checks every command against the table of approvals."""
 
     def __init__(self, harness: ApiHarness) -> None:
         self._house = harness
@@ -34,7 +34,7 @@ class ApprovalWorker:
         self.followed: list[Command] = []
 
     async def submit_command(self, recovery_id: str, command: Command, _: timedelta) -> RecoveryStatus:
-        """Temporal answers an update that it knows as it did before."""
+        """The status; for a repeated update the first answer again, as Temporal does."""
         if command.request_id not in self._answers:
             self._answers[command.request_id] = await self._refusal(recovery_id, command)
         if refusal := self._answers[command.request_id]:
@@ -51,7 +51,7 @@ class ApprovalWorker:
 
 @pytest.fixture
 def worker(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWorker:
-    """In the place of the house's recoveries, whose own policy asks for one person."""
+    """The approval worker in place of the harness's recoveries, whose own policy asks for one person."""
     approval_worker = ApprovalWorker(harness)
     monkeypatch.setattr(harness.recoveries, "submit_command", approval_worker.submit_command)
     return approval_worker

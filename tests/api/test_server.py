@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 async def address(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[str]:
-    """A server on a free port."""
+    """The address of a server on a free port."""
     async with run_server(build_app(database, recoveries)) as running:
         yield running
 

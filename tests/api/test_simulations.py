@@ -1,4 +1,4 @@
-"""Dry runs over HTTP: checked at the door, looked at while they run, read when they are done."""
+"""Dry runs over HTTP: validated, observed while they run, and read when done."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,26 +17,26 @@ REPORT = "<!DOCTYPE html><title>£ a report</title>"
 
 
 def fake_simulations(harness: ApiHarness) -> FakeSimulations:
-    """Who is asked to compute."""
+    """The fake simulations of the application."""
     simulations = harness.app.state.parts.simulations
     assert isinstance(simulations, FakeSimulations)
     return simulations
 
 
 async def post_simulation(harness: ApiHarness, **body: Any) -> Any:
-    """The answer to a new one."""
+    """The response to a new simulation."""
     return await harness.client.post("/v1/simulations", headers=ALL_SCOPES, json={"policy": SHIPPED} | body)
 
 
 async def start_simulation(harness: ApiHarness, **body: Any) -> str:
-    """The id of a new one."""
+    """The id of a new simulation."""
     answer = await post_simulation(harness, **body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
 async def get_simulation(harness: ApiHarness, id: str, rest: str = "") -> Any:
-    """The answer to a look at it."""
+    """The response to reading a simulation."""
     return await harness.client.get(f"/v1/simulations/{id}{rest}", headers=ALL_SCOPES)
 
 
@@ -45,7 +45,7 @@ async def test_new_simulation_is_queued_and_started(harness: ApiHarness) -> None
     assert answer.status_code == 202
     body = answer.json()
     assert answer.headers["location"] == f"/v1/simulations/{body['id']}"
-    assert fake_simulations(harness).begun == [body["id"]]
+    assert fake_simulations(harness).started == [body["id"]]
     shown_fields = {
         key: body[key] for key in ("state", "seed", "recoveries", "source", "created_by", "result", "problem")
     }
@@ -76,7 +76,7 @@ async def test_invalid_policy_is_refused_with_line_and_key(harness: ApiHarness, 
     line = 1 + WRONG[: WRONG.index('"many"')].count("\n")
     assert answer.json()["detail"].startswith(f"{field}:{line}: ")
     assert "attempts_allowed" in answer.json()["detail"]
-    assert fake_simulations(harness).begun == []
+    assert fake_simulations(harness).started == []
 
 
 BAD_ORDERS: list[dict[str, Any]] = [
@@ -143,7 +143,7 @@ async def test_cancel_signals_a_started_run(harness: ApiHarness) -> None:
 
 async def test_cancel_without_a_run_ends_the_simulation(harness: ApiHarness) -> None:
     id = await start_simulation(harness)
-    fake_simulations(harness).begun.clear()
+    fake_simulations(harness).started.clear()
     answer = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["state"]) == (200, "canceled")
     again = await harness.client.post(f"/v1/simulations/{id}/cancel", headers=ALL_SCOPES)

@@ -1,4 +1,4 @@
-"""The figures of the dashboard: per currency, by cause, segment and strategy, and arm against arm."""
+"""The figures of the dashboard: per currency, by cause, segment and strategy, and by experiment arm."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ LAST_DAY = {"from": format_timestamp(NOW - timedelta(days=1)), "to": format_time
 async def add_recovery(
     harness: ApiHarness, invoice: str, arm: str, *, paid: bool | None, currency: str = "EUR"
 ) -> None:
-    """One that was won, lost, or goes on."""
+    """Stores a recovery that was recovered, lost, or is open."""
     at = NOW - timedelta(hours=1)
     end = {True: [event_of(EventType.PAID_ELSEWHERE)], False: [canceled_event()], None: []}[paid]
     rows = [

@@ -1,4 +1,4 @@
-"""The page and the one click: no login, nothing written by looking, and a request that counts from then on."""
+"""The unsubscribe page: no login, no change by a GET, and requests that take effect at once."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,7 +33,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 @pytest.fixture
 async def signed(database: Database) -> AsyncIterator[ApiHarness]:
-    """The API with secrets of its own, the newest first; nobody has unsubscribed."""
+    """The API with unsubscribe secrets, the newest first."""
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM suppression")
     app = build_app(database, FakeRecoveries(), unsubscribe_secrets=(SecretStr(SECRET), SecretStr(SECRET[::-1])))

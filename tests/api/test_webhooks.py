@@ -1,4 +1,4 @@
-"""What providers get for an answer, and that nothing answered with 2xx is lost."""
+"""Answers to providers' webhooks; nothing that was answered with 2xx is lost."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, failure_event, sto
 
 
 async def inbox_row(harness: ApiHarness, event: dict[str, Any]) -> inbox.StoredWebhook:
-    """Its row of the inbox."""
+    """The inbox row of this event."""
     async with harness.db.begin() as session:
         row = await inbox.load_webhook(session, "stripe", event["id"])
     assert row
@@ -217,7 +217,7 @@ async def test_an_event_we_fail_to_read_is_kept(harness: ApiHarness, monkeypatch
 
 
 class TestTemporalAway:
-    """Stored is accepted; the rest is ours to worry about."""
+    """With Temporal unreachable, a stored webhook is accepted and delivered later."""
 
     async def test_it_is_accepted_and_delivered_later(self, harness: ApiHarness) -> None:
         harness.recoveries.error = TEMPORAL_AWAY
@@ -284,14 +284,14 @@ async def test_dispute_is_deferred_to_the_triggered_relay(harness: ApiHarness) -
 
 
 async def time_call(work: Callable[[], Awaitable[Any]]) -> Any:
-    """The answer and how long it took."""
+    """The answer, and the seconds it took."""
     started_at = time.perf_counter()
     return await work(), time.perf_counter() - started_at
 
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port where connections are taken and nobody ever says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""Every order in which an event can meet its recovery, and what becomes of it."""
+"""Every order in which an event can meet its recovery, and the resulting delivery."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ nothing; it runs; its run was lost; it has ended; it has ended and Temporal has 
 
 
 async def build_situation(name: str, db: Database, recoveries: FakeRecoveries) -> ProviderEvent:
-    """Builds it; the failure of the invoice in it."""
+    """Builds the situation. Returns the failure event of its invoice."""
     event = failure_event(unique_id("in"), customer_id=unique_id("cus"), subscription_id=unique_id("sub"))
     rid = recovery_id("stripe", event.invoice_id or "")
     if name in {"arrived", "starting"}:

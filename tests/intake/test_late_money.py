@@ -1,4 +1,4 @@
-"""Money that moves behind the end: how much, counted once, and told to operators and to the merchant's systems."""
+"""Money that moves after the end: its amount, counted once, reported to operators and the merchant's systems."""
 
 import asyncio
 from typing import Any
@@ -38,7 +38,7 @@ async def ended_invoice(db: Database, *rows: Event) -> str:
 
 
 async def receive_events(db: Database, runs: FakeRecoveries, invoice: str, *events: ProviderEvent) -> Recovery:
-    """The recovery after these events; the read model and the log say the same of its money."""
+    """The recovery after these events; asserts that the read model and the log agree on its money."""
     for event in events:
         await deliver_event(event.model_copy(update={"invoice_id": invoice}), db, runs, NOW)
     async with db.begin() as session:
@@ -51,7 +51,7 @@ async def receive_events(db: Database, runs: FakeRecoveries, invoice: str, *even
 
 
 async def waiting_notices(db: Database, invoice: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """What waits to be told of it: audience, topic, data."""
+    """The notices that wait to be delivered: audience, topic, data."""
     query = select(notice).where(notice.c.recovery_id == recovery_id("stripe", invoice)).order_by(notice.c.topic)
     async with db.begin() as session:
         return [(row.audience, row.topic, row.data) for row in await session.execute(query)]

@@ -1,4 +1,4 @@
-"""What the inbox holds of an invoice when its recovery opens, as the policy takes it."""
+"""What the inbox holds of an invoice when its recovery opens, applied as the policy says."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ from tests.intake.fakes import NOW, FakeRecoveries
 
 
 async def waiting_topics(database: Database, provider: str) -> list[str]:
-    """The topics that operators hear of about this provider."""
+    """The topics of the notices that wait about this provider."""
     async with database.begin() as session:
         rows = await session.execute(select(notice.c.topic).where(notice.c.data["provider"].astext == provider))
         return list(rows.scalars())

@@ -1,4 +1,4 @@
-"""What the relay does with rows that could not be delivered at once, and with recoveries whose run was lost."""
+"""The relay: rows that could not be delivered at once, and recoveries whose run was lost."""
 
 import asyncio
 from datetime import timedelta
@@ -34,7 +34,7 @@ LATER = NOW + timedelta(minutes=1)
 
 @pytest.fixture
 async def empty_inbox(database: Database) -> Database:
-    """The inbox without what other tests left in it."""
+    """A database with an empty inbox and no recoveries."""
     async with database.begin() as session:
         await session.execute(text("DELETE FROM webhook_inbox"))
         await session.execute(text("DELETE FROM recovery"))
@@ -213,6 +213,6 @@ class TestRevive:
 
 
 def _planned_event() -> Event:
-    """Waits for tomorrow, so that it isn't behind its time."""
+    """A planned retry of tomorrow, so that the recovery is not overdue."""
     data = {"at": "2026-09-02T12:00:00Z", "strategy": "s", "policy_version": "v"}
     return Event(type=EventType.RETRY_PLANNED, occurred_at=NOW, data=data)

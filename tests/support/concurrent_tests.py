@@ -1,4 +1,4 @@
-"""Stories that sleep most of the time are told at the same time: the first test of a module starts all of them."""
+"""Runs scenarios that mostly sleep at the same time: the first test of a module starts all of them."""
 
 import asyncio
 import inspect
@@ -17,7 +17,7 @@ EARLY_GROUPS: list["ConcurrentTests"] = []
 
 
 class ConcurrentTests:
-    """Decorates the independent stories of one module; only those that were selected are begun.
+    """A decorator for the independent scenarios of a module; it starts only those that were selected.
 
     `early` ones begin with the first story of any module, because they take long.
     """

@@ -1,4 +1,4 @@
-"""What the workflow does, without Temporal: hears, decides and charges, on a log in memory and a clock by hand."""
+"""Drives one recovery as the workflow does, without Temporal: a log in memory and a clock set by hand."""
 
 from datetime import date, datetime, timedelta
 
@@ -43,12 +43,12 @@ def _count_limit(window: str, days: int, allowed: int) -> NetworkLimit:
 
 
 def limited_network_rules(day: int, month: int) -> NetworkRules:
-    """A network that allows so many tries of one card in a day and in 30."""
+    """Network rules that allow `day` tries of a card in 24 hours and `month` in 30 days."""
     return NetworkRules(limits=(_count_limit("24h", 1, day), _count_limit("30d", 30, month)))
 
 
 class Driver(RuleBasedStateMachine):
-    """One recovery and its provider; `frozen` are executions that Temporal has taken for dead."""
+    """A recovery and its provider; `frozen` are executions that Temporal has given up as dead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Driver(RuleBasedStateMachine):
         self.allowed = (3, 5)
 
     def now(self) -> datetime:
-        """No two moments are the same."""
+        """The time, a microsecond later at each call so that no two are equal."""
         self.time += timedelta(microseconds=1)
         return self.time
 
@@ -110,7 +110,7 @@ class Driver(RuleBasedStateMachine):
 
     @property
     def network_rules(self) -> NetworkRules:
-        """What the card's network allows."""
+        """The rules of the card's network in this test."""
         return limited_network_rules(*self.allowed)
 
     @property
@@ -121,7 +121,7 @@ class Driver(RuleBasedStateMachine):
 async def _execute_charge(
     attempt: ChargeAttempt, recovery: Recovery, step: Charge | Reconcile, now: datetime
 ) -> ChargeReport:
-    """The order of `activities.charging`."""
+    """The report of one charge or reconciliation, in the order of `activities.charging`."""
     recovery_now = await attempt.catch_up()
     if isinstance(step, Charge) and recovery_now.sequence == recovery.sequence:
         order = ChargeInput(now=now, recovery=recovery, trigger=step.trigger, method_id=step.method_id)

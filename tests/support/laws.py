@@ -1,4 +1,4 @@
-"""What must be true of every installation at every moment, read from its log and from the provider's books."""
+"""Laws that hold for every installation at every moment, checked against its log and the provider's books."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ KEYLESS = frozenset({"braintree"})
 
 
 async def check_all_recoveries(service: RunningService) -> int:
-    """Every recovery that this installation knows; answers with their number."""
+    """Checks every recovery of this installation. Returns their number."""
     recoveries = [recovery async for recovery in each_recovery(service)]
     await asyncio.gather(*(check_recovery(recovery) for recovery in recoveries))
     return len(recoveries)
@@ -41,7 +41,7 @@ async def each_recovery(service: RunningService) -> AsyncIterator[Recovery]:
 
 
 async def check_recovery(recovery: Recovery) -> None:
-    """The laws about money and data, for one recovery."""
+    """Asserts the laws about money and data for one recovery."""
     rows = await recovery.fetch_events()
     _check_sequence(rows)
     _check_one_failure_per_attempt(rows)
@@ -86,7 +86,7 @@ async def _check_money(recovery: Recovery, rows: list[Row]) -> None:
 
 
 async def wait_until_inbox_drained(service: RunningService, timeout_seconds: float = 30.0) -> None:
-    """Every stored webhook has come to something: handed over, or ignored with a reason."""
+    """Waits until every stored webhook is delivered or ignored with a reason."""
     database = Database(service.stack.addresses.writer_url)
     table = webhook_inbox
     try:
@@ -108,7 +108,7 @@ def _count_rows(condition: Any) -> Any:
 
 
 async def verify_audit(environment: dict[str, str]) -> str:
-    """`pri audit verify` finds nothing; what it says."""
+    """The output of `pri audit verify`, which must find no problem."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(ROOT / "cli.py"), "audit", "verify", env=environment, stdout=asyncio.subprocess.PIPE
     )
@@ -118,7 +118,7 @@ async def verify_audit(environment: dict[str, str]) -> str:
 
 
 async def check_service(service: RunningService) -> None:
-    """All of it, at the end of everything."""
+    """Asserts all laws for the whole installation."""
     await wait_until_inbox_drained(service)
     count = await check_all_recoveries(service)
     assert f"{count} recoveries" in await verify_audit(service.stack.environment)

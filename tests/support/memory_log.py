@@ -1,4 +1,4 @@
-"""The log without a database: same promises as `db.recovery_log.Log`, for tests of what happens above it."""
+"""The event log in memory: the same promises as `db.recovery_log.Log`, for tests of the layers above."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from db.recovery_log import ReservationRule
 
 
 class MemoryLog:
-    """Rows by recovery; what is written is what is returned, also to a repeat."""
+    """Rows by recovery; a repeated append returns the rows that are already written."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[Record]] = {}
@@ -25,7 +25,7 @@ class MemoryLog:
         """How many of the next appends hang for longer than a local activity may take."""
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
-        """These events behind `before`, or what is there already."""
+        """Appends the events behind `before`; returns the rows that are there already, if any."""
         await self._fail_if_scripted()
         if written := await self.load_since(before):
             return written
@@ -44,7 +44,7 @@ class MemoryLog:
     async def reserve_attempt(
         self, before: Recovery, card: Credential, rules: NetworkRules, decide: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
-        """What the verdict says to the tries so far, as append."""
+        """Appends the event that `decide` makes of the card's tries so far."""
         return await self.append_events(before, (decide(await self.load_attempts(card, rules, now)),), now)
 
     async def load_attempts(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
@@ -65,11 +65,11 @@ class MemoryLog:
             raise StoreUnavailable("scripted: away")
 
     async def load_since(self, before: Recovery) -> tuple[Record, ...]:
-        """What is written behind `before`."""
+        """The rows behind `before`."""
         return tuple(r for r in self.rows.get(before.recovery_id, []) if r.sequence > before.sequence)
 
     async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
-        """The whole log of one recovery."""
+        """All rows of one recovery."""
         return tuple(self.rows.get(recovery_id, []))
 
 

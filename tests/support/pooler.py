@@ -1,4 +1,4 @@
-"""A real PgBouncer before the tests' PostgreSQL."""
+"""A real PgBouncer in front of the tests' PostgreSQL."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from tests.tools import pgbouncer
 
 @contextmanager
 def run_pooler(cluster: Cluster, settings: Mapping[str, str]) -> Iterator[int]:
-    """The port of one that has these settings and else its defaults."""
+    """The port of a PgBouncer with these settings, else its defaults."""
     try:
         program = pgbouncer.ensure_pgbouncer()
     except DevstackError as error:

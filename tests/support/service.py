@@ -1,4 +1,4 @@
-"""The running service as a stranger sees it: HTTP to the API, the provider's own books, Temporal's command line."""
+"""The running service from outside: the HTTP API, the provider's books, Temporal's command line."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ Awaited = TypeVar("Awaited")
 
 @dataclass(frozen=True)
 class ServiceEndpoints:
-    """Where the parts of one installation listen, and the key that opens its API."""
+    """The addresses of one installation, and its API key and webhook secret."""
 
     api: str
     sandbox: str
@@ -37,14 +37,14 @@ class ServiceEndpoints:
 
 
 def endpoints_of(stack: DevStack) -> ServiceEndpoints:
-    """The parts of a stack that runs in this process."""
+    """The endpoints of a stack that runs in this process."""
     addresses = stack.addresses
     key, secret = stack.environment["BOOTSTRAP_API_KEY"], stack.environment["STRIPE_WEBHOOK_SECRETS"]
     return ServiceEndpoints(addresses.api, addresses.sandbox, addresses.temporal, key, secret)
 
 
 class RunningService:
-    """One installation. `stack` is there when it runs in this process and its parts may be killed."""
+    """One installation. `stack` is set when it runs in this process and its parts may be killed."""
 
     def __init__(
         self, endpoints: ServiceEndpoints, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None
@@ -55,27 +55,27 @@ class RunningService:
         self._stack = stack
 
     def provider_sandbox(self, provider: str) -> SandboxClient:
-        """The control side of a provider's fake gateway."""
+        """The control client of a provider's sandbox."""
         return {"stripe": self.sandbox, "adyen": self.adyen, "braintree": self.braintree}[provider]
 
     @property
     def stack(self) -> DevStack:
-        """The stack behind it."""
+        """The stack behind the service. Fails where it runs elsewhere."""
         assert self._stack is not None, "this world runs elsewhere"
         return self._stack
 
     async def create_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
-        """A payment fails at the provider, whose webhook has been answered with 202."""
+        """Makes a payment fail at Stripe and returns its recovery once the webhook was answered with 202."""
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
         failed_invoice = await self.sandbox.create_failed_invoice(**fields)
         return Recovery(self, failed_invoice)
 
     async def create_unreported_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
-        """A payment failed at the provider; nobody was told yet."""
+        """Makes a payment fail at Stripe without sending a webhook."""
         return await self.create_failure(code, **{"delivery": None} | spec)
 
     async def post_webhook(self, event: Row | bytes, signature: str | bytes | None = None) -> httpx.Response:
-        """What the API answers to a webhook that we send ourselves, rightly signed unless told otherwise."""
+        """The API's response to a webhook that the test sends, validly signed by default."""
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         if signature is None:
             signature = sign_stripe_payload(body, self.endpoints.secret, int(time.time()))
@@ -84,25 +84,25 @@ class RunningService:
             return await client.post("/webhooks/stripe", content=body, headers=headers)
 
     async def create_adyen_failure(self, code: str = "Not enough balance", **spec: Any) -> "Recovery":
-        """A recurring payment is refused at Adyen, whose webhook has been answered with 202."""
+        """Makes Adyen refuse a recurring payment; the webhook was answered with 202."""
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
         failed_payment = await self.adyen.create_failed_payment(**fields)
         return self.recovery_of(failed_payment.invoice, "adyen")
 
     async def create_braintree_failure(self, code: str = "2001", **spec: Any) -> "Recovery":
-        """A transaction fails at Braintree, whose webhook has been answered with 202."""
+        """Makes a Braintree transaction fail; the webhook was answered with 202."""
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
         failed_payment = await self.braintree.create_failed_payment(**fields)
         return self.recovery_of(failed_payment.invoice, "braintree")
 
     def recovery_of(self, invoice: str, provider: str = "stripe") -> "Recovery":
-        """The recovery of an invoice that the test did not make."""
+        """The recovery of an invoice that the test did not create."""
         fields = {"invoice": invoice, "customer": "", "payment_method": "", "payment_intent": "", "charge": None}
         ids = FailedInvoiceIds.model_validate(fields | {"invoice_payment": "", "subscription": None, "event": ""})
         return Recovery(self, ids, provider)
 
     async def run_temporal_cli(self, *arguments: str) -> str:
-        """What Temporal's own command line says."""
+        """The output of Temporal's command line."""
         argv = (str(temporal.find_temporal_server()), *arguments, "--address", self.endpoints.temporal)
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         process = await asyncio.create_subprocess_exec(*argv, **pipes)  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ class RunningService:
 
 @asynccontextmanager
 async def open_service(endpoints: ServiceEndpoints, stack: DevStack | None = None) -> AsyncIterator[RunningService]:
-    """A world for as long as the block runs."""
+    """A client of the installation for as long as the block runs."""
     headers = {"Authorization": f"Bearer {endpoints.key}"}
     limits = httpx.Limits(max_connections=300)
     async with (
@@ -133,7 +133,7 @@ async def open_service(endpoints: ServiceEndpoints, stack: DevStack | None = Non
 
 
 class Recovery:
-    """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
+    """The recovery of one invoice, seen through the API and the provider's books."""
 
     def __init__(self, service: RunningService, ids: FailedInvoiceIds, provider: str = "stripe") -> None:
         self.service, self.ids, self.provider = service, ids, provider
@@ -143,31 +143,31 @@ class Recovery:
         self.path = f"/v1/recoveries/{provider}/{ids.invoice}"
 
     async def fetch_view(self) -> Row:
-        """As the API shows it."""
+        """The recovery as the API shows it."""
         answer = await self.service.api.get(self.path)
         assert answer.status_code == 200, answer.text
         view: Row = answer.json()
         return view
 
     async def fetch_events(self, *types: str) -> list[Row]:
-        """The rows of its log in order, all or those of some types."""
+        """The rows of the log in order: all, or those of these types."""
         answer = await self.service.api.get(f"{self.path}/events")
         assert answer.status_code == 200, answer.text
         rows: list[Row] = answer.json()["items"]
         return [row for row in rows if not types or row["type"] in types]
 
     async def fetch_event_types(self) -> list[str]:
-        """The types of its rows."""
+        """The types of all rows."""
         return [row["type"] for row in await self.fetch_events()]
 
     async def fetch_only_event(self, kind: str) -> Row:
-        """The one row of a type."""
+        """The only row of this type. Fails where there is none or several."""
         rows = await self.fetch_events(kind)
         assert len(rows) == 1, f"{kind}: {len(rows)} rows in {await self.fetch_event_types()}"
         return rows[0]
 
     async def wait_for_state(self, *states: str, timeout_seconds: float = WAIT_SECONDS) -> Row:
-        """Waits until it is in one of the states; one that has ended otherwise fails at once."""
+        """Waits for one of these states. Fails at once where the recovery ended in another."""
 
         async def find_state() -> Row | None:
             view = await self.fetch_view()
@@ -178,7 +178,7 @@ class Recovery:
         return await self._poll_until(find_state, " or ".join(states), timeout_seconds)
 
     async def wait_for_event(self, kind: str, count: int = 1, timeout_seconds: float = WAIT_SECONDS) -> list[Row]:
-        """Waits until its log has so many rows of a type."""
+        """Waits until the log has `count` rows of this type."""
 
         async def find_events() -> list[Row] | None:
             rows = await self.fetch_events(kind)
@@ -187,7 +187,7 @@ class Recovery:
         return await self._poll_until(find_events, f"{count} {kind}", timeout_seconds)
 
     async def wait_for_pay_calls(self, count: int = 1, timeout_seconds: float = WAIT_SECONDS) -> list[LogEntry]:
-        """Waits until the provider has been called to pay so many times."""
+        """Waits until the provider has received `count` pay calls."""
 
         async def find_pay_calls() -> list[LogEntry] | None:
             calls = await self.fetch_pay_calls()
@@ -208,12 +208,12 @@ class Recovery:
         return result
 
     async def describe_state(self) -> str:
-        """Where it stands, for an error message."""
+        """State, next attempt and row types, for an error message."""
         view = await self.fetch_view()
         return f"{view['state']}, next {view['next_attempt_at']}: {await self.fetch_event_types()}"
 
     async def submit_command(self, action: str, reason: str = "a test asks", **more: Any) -> httpx.Response:
-        """What the API answers to an operator."""
+        """The API's response to an operator command."""
         return await self.service.api.post(f"{self.path}/{action}", json={"reason": reason} | more)
 
     async def assert_refused(self, action: str, code: str, **more: Any) -> None:
@@ -226,15 +226,15 @@ class Recovery:
         assert await self.fetch_event_types() == before
 
     async def send_signal(self, name: str, *arguments: str) -> None:
-        """A signal from Temporal's command line."""
+        """Sends a signal by Temporal's command line."""
         await self.service.run_temporal_cli("workflow", "signal", "--workflow-id", self.id, "--name", name, *arguments)
 
     async def send_event(self, type: str, *, fresh: bool = False, delivery: Delivery = AT_ONCE) -> ActionResult:
-        """The provider sends an event about the invoice, again or (`fresh`) a new one."""
+        """Makes the provider send an event about the invoice, repeated or (`fresh`) new."""
         return await self.service.sandbox.send_invoice_event(self.invoice, type, fresh=fresh, delivery=delivery)
 
     async def fetch_charges(self) -> list[LedgerEntry]:
-        """The successful charges of its invoice."""
+        """The successful charges of the invoice."""
         return await self.books.read_ledger(self.invoice)
 
     async def fetch_pay_calls(self) -> list[LogEntry]:
@@ -242,14 +242,14 @@ class Recovery:
         return await self.books.pay_calls(self.invoice)
 
     async def wait_for_one_payment(self, timeout_seconds: float = WAIT_SECONDS) -> Row:
-        """Waits for the good end: the money is there, once, and the log says so."""
+        """Waits until the invoice is recovered by exactly one payment. Returns the recovery's view."""
         view = await self.wait_for_state("recovered", timeout_seconds=timeout_seconds)
         charges = await self.fetch_charges()
         assert [charge.amount for charge in charges] == [view["amount"]], await self.describe_state()
         return view
 
     async def wait_for_unpaid_end(self, state: str, timeout_seconds: float = WAIT_SECONDS) -> Row:
-        """Waits for another end, after which the provider's books show no payment."""
+        """Waits for this final state without any payment. Returns the recovery's view."""
         view = await self.wait_for_state(state, timeout_seconds=timeout_seconds)
         assert await self.fetch_charges() == []
         last = (await self.fetch_events())[-1]

@@ -186,7 +186,7 @@ class RecoveryRuns:
             self._knowledge,
             unknown_history,
             recovery_run.log,
-            fraud_signals=fraud_signals,
+            suspicion=fraud_signals,
             shadow=shadow,
             channels=frozenset(channels),
         )

@@ -1,4 +1,4 @@
-"""A page as people meet it: its text, links, forms and rows, without caring for its markup."""
+"""A page as people read it: text, links, forms and rows, independent of the markup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ BLOCK_TAGS = {"p", "div", "section", "li", "tr", "td", "th", "dt", "dd", "h1", "
 
 @dataclass
 class Form:
-    """One form: where it goes, what it holds, and the words on its buttons."""
+    """One form: its action, fields and button labels."""
 
     action: str
     method: str
@@ -25,7 +25,7 @@ class Form:
 
 
 class PageParser(HTMLParser):
-    """Reads a whole page once."""
+    """Parses one page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class PageParser(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Where something begins that ends with a word of its own."""
+        """Starts links, forms, rows and other elements with text."""
         attributes = {name: value or "" for name, value in attrs}
         self._silent += tag in HIDDEN_TAGS
         self.ids.add(attributes.get("id", ""))
@@ -76,7 +76,7 @@ class PageParser(HTMLParser):
                 self._form.fields[self._select] = attributes.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
-        """Whatever began last with this name is told."""
+        """Ends the innermost open element of this name."""
         self._silent -= tag in HIDDEN_TAGS
         if tag in BLOCK_TAGS:
             self.words.append("\n")
@@ -97,64 +97,64 @@ class PageParser(HTMLParser):
             self.messages.append(text)
 
     def handle_data(self, data: str) -> None:
-        """What is to be read."""
+        """Collects visible text."""
         if not self._silent:
             self.words.append(data)
 
 
 def collapse_spaces(text: str) -> str:
-    """One space between words."""
+    """The text with single spaces between words."""
     return " ".join(text.split())
 
 
 @dataclass(frozen=True)
 class Page:
-    """An answer, read."""
+    """A parsed response."""
 
     response: httpx.Response
 
     @property
     def status(self) -> int:
-        """Of HTTP."""
+        """The HTTP status code."""
         return self.response.status_code
 
     @property
     def html(self) -> str:
-        """As it was sent."""
+        """The body as sent."""
         return self.response.text
 
     @property
     def text(self) -> str:
-        """All that can be read on it, one space between words."""
+        """The visible text, with single spaces between words."""
         return collapse_spaces("".join(self.parsed.words))
 
     @property
     def parsed(self) -> PageParser:
-        """Its parts."""
+        """The parsed page."""
         return PageParser(self.html)
 
     @property
     def links(self) -> dict[str, str]:
-        """Address by text."""
+        """The addresses of the links by their text."""
         return self.parsed.links
 
     @property
     def flash_messages(self) -> list[str]:
-        """What the admin console says at the top."""
+        """The messages at the top of the page."""
         return self.parsed.messages
 
     @property
     def rows(self) -> list[list[str]]:
-        """Of all tables, those of heads among them."""
+        """The rows of all tables, heads included."""
         return self.parsed.rows
 
     @property
     def buttons(self) -> list[str]:
-        """Of all forms but the one that signs out."""
+        """The button labels of all forms except the sign-out form."""
         return [label for form in self.parsed.forms for label in form.buttons if label != "Sign out"]
 
     def form_to(self, ending: str) -> Form:
-        """The one that is sent to an address with this ending. Fails where there is none."""
+        """The form whose action has this ending. Fails where there is none."""
         forms = [form for form in self.parsed.forms if form.action.endswith(ending)]
         assert forms, f"no form for …{ending} in {[form.action for form in self.parsed.forms]}"
         return forms[0]

@@ -1,4 +1,4 @@
-"""What the settings make of signing in: which ways are open, what signs sessions, what the start says."""
+"""How the settings control sign-in: which ways are open, what signs sessions, which settings are refused."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The buttons of a recovery: with a reason, in a person's name, and every answer they can get stands on the page."""
+"""The command buttons of a recovery: they need a reason, record a person, and show every possible answer."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ second_approver_above = { EUR = 1000 }
 
 
 async def start_recovery(console: AdminBrowser, *more: Event, amount: int = 500) -> str:
-    """The address of one that runs."""
+    """The page address of a running recovery."""
     invoice = unique_id("in_wish")
     recovery = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
     console.recoveries.running.add(recovery.recovery_id)
@@ -34,7 +34,7 @@ async def start_recovery(console: AdminBrowser, *more: Event, amount: int = 500)
 
 
 def in_review_event() -> Event:
-    """In review."""
+    """The event that puts a recovery in review."""
     data = {"action": "review", "reason": "fraud", "why": "odd", "until": format_timestamp(app_now())}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=app_now(), data=data)
 
@@ -60,7 +60,7 @@ async def test_a_command_reaches_the_recovery_with_reason_and_name(kind: Command
 
 
 def paused_event() -> Event:
-    """By somebody."""
+    """The event that pauses a recovery."""
     return Event(type=EventType.PAUSED, occurred_at=app_now(), data={"actor": "bob", "reason": "x"})
 
 

@@ -1,4 +1,4 @@
-"""The dashboard: what came in, what is lost and what may still come, by the sums that /v1/summary has."""
+"""The dashboard: money failed, lost and still open, with the sums of /v1/summary."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -14,12 +14,12 @@ from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_
 
 @pytest.fixture(scope="module")
 def currency() -> str:
-    """One that no other test uses."""
+    """A currency that no other test uses."""
     return "SEK"
 
 
 async def add_recovery(console: AdminBrowser, invoice: str, currency: str, amount: int, paid: bool | None) -> None:
-    """One of the last hours, that was won, lost, or goes on."""
+    """Stores a recovery of the last hours that was recovered, lost, or is open."""
     at = NOW - timedelta(hours=5)
     end = {True: [event_of(EventType.PAID_ELSEWHERE)], False: [canceled_event()], None: []}[paid]
     rows = [

@@ -1,4 +1,4 @@
-"""What every page of the admin console promises: only the signed in see it, and forms come from one of its pages."""
+"""What holds for every page of the admin console: a session is needed, and forms carry its token."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A page of a recovery stays up to date while it is open, and costs little."""
+"""The page of a recovery updates while it is open, at little cost."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ PATIENCE = 20.0
 
 @pytest.fixture(autouse=True)
 def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks ten times as often."""
+    """Polls ten times as often."""
     monkeypatch.setattr(live_updates, "LOOK_INTERVAL", timedelta(seconds=0.1))
 
 
@@ -32,7 +32,7 @@ def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 async def follow_stream(
     console: AdminBrowser, invoice: str, after: int = 1
 ) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
-    """The events of its page's stream, each with its data."""
+    """The events of the page's stream, each with its data."""
     async with run_server(console.harness.app) as address, httpx.AsyncClient(timeout=PATIENCE) as client:
         cookie = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
         path = f"{address}/admin/recoveries/stripe/{invoice}/live"
@@ -42,7 +42,7 @@ async def follow_stream(
 
 
 async def parse_events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
-    """One by one, as a browser reads them."""
+    """The server-sent events, one by one."""
     kind = ""
     async for line in answer.aiter_lines():
         name, _, rest = line.partition(": ")
@@ -53,12 +53,12 @@ async def parse_events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]
 
 
 async def open_recovery(harness: ApiHarness) -> Recovery:
-    """With one row."""
+    """A recovery with one row."""
     return await store_recovery(harness.db, failure_event(unique_id("in_live")))
 
 
 async def append_events(harness: ApiHarness, recovery: Recovery, *more: Event) -> Recovery:
-    """The log grows."""
+    """The recovery with these events appended to its log."""
     async with harness.db.begin() as session:
         await event_log.append_to_log(session, recovery, list(more), app_now())
         stored_recovery = await event_log.load_recovery(session, recovery.recovery_id)
@@ -67,12 +67,12 @@ async def append_events(harness: ApiHarness, recovery: Recovery, *more: Event) -
 
 
 def pause_event() -> Event:
-    """Something to see."""
+    """A pause, which changes the page."""
     return Event(type=EventType.PAUSED, occurred_at=app_now(), data={"actor": "bob", "reason": "<b>holiday</b>"})
 
 
 async def next_parts(stream: AsyncIterator[tuple[str, Any]], count: int = 6) -> dict[str, str]:
-    """The next parts by their id."""
+    """The next page parts by their id."""
     parts: dict[str, str] = {}
     async with asyncio.timeout(PATIENCE):
         while len(parts) < count:

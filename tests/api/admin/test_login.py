@@ -1,4 +1,4 @@
-"""Signing in by password on a development machine: sessions, what is kept of it, and how often it may fail."""
+"""Password sign-in on a development machine: sessions, audit entries, and the login throttle."""
 
 import asyncio
 import dataclasses
@@ -25,13 +25,13 @@ _numbers: Iterator[int] = count(1)
 
 
 def new_address() -> str:
-    """An address that no other test comes from: they share one database."""
+    """A client address that no other test uses: they share one database."""
     number = next(_numbers)
     return f"10.1.{number // 200}.{number % 200 + 1}"
 
 
 def app_with_users(db: Database, recoveries: FakeRecoveries, **changes: Any) -> FastAPI:
-    """An admin console with Vera, Otto and Ada besides the bootstrap key's admin."""
+    """An admin console with users Vera, Otto and Ada besides the bootstrap admin."""
     people = local_users(vera=Role.VIEWER, otto=Role.OPERATOR, ada=Role.ADMIN)
     return build_app(db, recoveries, **{"local_users": SecretStr(people)} | changes)
 
@@ -44,13 +44,13 @@ def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
 
 @pytest.fixture
 async def visitor(app: FastAPI) -> AsyncIterator[Visitor]:
-    """Somebody who is not signed in."""
+    """A browser without a session."""
     async with open_visitor(app, address=new_address()) as signed_out_visitor:
         yield signed_out_visitor
 
 
 async def audit_entries(db: Database, actor: str | None = None, action: str | None = None) -> list[StoredAuditEntry]:
-    """What was kept of it, newest first."""
+    """The audit entries that match, newest first."""
     async with db.begin() as session:
         return list((await operator_actions.load_entries(session, actor=actor, action=action)).items)
 
@@ -142,7 +142,7 @@ async def test_a_session_ends_after_its_hours(database: Database, recoveries: Fa
 
 
 def _advance_clock(app: FastAPI, after: timedelta) -> None:
-    """The application's clock goes ahead of the machine's."""
+    """Sets the application's clock ahead."""
     parts = dataclasses.replace(app.state.parts, clock=lambda: app_now() + after)
     app.state.parts = _admin_app(app).state.parts = parts
 

@@ -1,4 +1,4 @@
-"""Bodies of webhooks are readable, and name nobody: by key, by shape, and what is unknown only by its first letters."""
+"""Webhook bodies are shown without personal data: hidden by key, by shape, or cut to their first letters."""
 
 import base64
 import json
@@ -185,7 +185,7 @@ def test_masking_keeps_the_shape_of_a_body(value: Any) -> None:
         return [outline(inner) for inner in value] if isinstance(value, list) else "leaf"
 
     def unmixed(value: Any) -> bool:
-        """Two hidden keys may become one."""
+        """Whether no two keys of the masked tree became one."""
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         return (not isinstance(value, dict) or len(mask_tree(value)) == len(value)) and all(map(unmixed, inner))
 

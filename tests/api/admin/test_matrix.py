@@ -1,4 +1,4 @@
-"""Who may do what: every route of the API against every scope, every route of the admin console against every role.
+"""Permissions: every API route against every scope, every admin console route against every role.
 
 A route without a line here fails, and so does a line without a route.
 """
@@ -103,13 +103,13 @@ PEOPLE: Final = {"vera": VIEWER, "otto": OPERATOR, "ada": ADMIN}
 
 
 def method_and_path(line: str) -> tuple[str, str]:
-    """Method, and path with ids in it."""
+    """The method, and the path with ids filled in."""
     method, _, path = line.partition(" ")
     return method, path.format(**IDS)
 
 
 def iter_routes(routes: list[BaseRoute], before: str = "") -> Iterator[str]:
-    """Every method and path, also of routers within."""
+    """Every method and path, nested routers included."""
     for route in routes:
         if included := getattr(route, "original_router", None):
             yield from iter_routes(included.routes, before + route.include_context.prefix)  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def admin_app_of(app: FastAPI) -> FastAPI:
 
 @pytest.fixture
 def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
-    """A console with one person of each role. It is about to stop, so that streams end after their first look."""
+    """A console with one user per role. It is stopping, so that streams end after their first look."""
     api = build_app(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
     api.state.parts.stop_requested.set()
     return api
@@ -153,7 +153,7 @@ def test_which_routes_are_outside_of_openapi(harness: ApiHarness) -> None:
 
 
 async def call_api(harness: ApiHarness, line: str, headers: dict[str, str]) -> httpx.Response:
-    """The answer of a route of the API."""
+    """The response of an API route."""
     method, path = method_and_path(line)
     body: dict[str, str] = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
     body = {"policy": FORM["policy"]} if path == "/v1/simulations" else body
@@ -185,7 +185,7 @@ def test_every_route_of_the_console_has_a_line(app: FastAPI) -> None:
 
 
 async def request_page(visitor: Visitor, line: str) -> httpx.Response:
-    """The answer of a route of the admin console, with the token of the session."""
+    """The response of an admin console route, with the session's token."""
     method, path = method_and_path(line)
     if method == "GET":
         return await visitor.get_page(f"{ROOT}{path}")
@@ -193,7 +193,7 @@ async def request_page(visitor: Visitor, line: str) -> httpx.Response:
 
 
 def is_redirected_to_sign_in(answer: httpx.Response) -> bool:
-    """Whether the answer is: sign in first."""
+    """Whether the response redirects to the sign-in page."""
     return answer.status_code == 303 and answer.headers["location"].startswith(f"{ROOT}/login?")
 
 

@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider: what is believed, and everything that isn't."""
+"""OpenID sign-in: which tokens and callbacks are accepted, and which are refused."""
 
 import time
 from collections.abc import AsyncIterator
@@ -37,25 +37,25 @@ ACCESS: dict[str, Any] = {
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """The provider."""
+    """A running OpenID provider."""
     async with running_issuer() as running:
         yield running
 
 
 def app_with_openid(db: Database, recoveries: FakeRecoveries, issuer: Issuer, **changes: Any) -> FastAPI:
-    """An admin console whose people come from there."""
+    """An admin console with OpenID sign-in."""
     return build_app(db, recoveries, **ACCESS | {"oidc_issuer": issuer.address} | changes)
 
 
 @pytest.fixture
 async def visitor(database: Database, recoveries: FakeRecoveries, issuer: Issuer) -> AsyncIterator[Visitor]:
-    """Somebody who is not signed in."""
+    """A browser without a session."""
     async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as opened_visitor:
         yield opened_visitor
 
 
 async def authorize_url(visitor: Visitor, **query: str) -> str:
-    """Where the provider sends the browser after the admin console sent it there."""
+    """The address to which the admin console and then the provider redirect the browser."""
     page = await visitor.get_page("/admin/login/start", **query)
     assert page.status_code == 302, page.text
     async with httpx.AsyncClient() as browser:
@@ -65,12 +65,12 @@ async def authorize_url(visitor: Visitor, **query: str) -> str:
 
 
 async def sign_in_by_openid(visitor: Visitor, **query: str) -> httpx.Response:
-    """There and back; the admin console's answer."""
+    """The admin console's response after a sign-in at the provider."""
     return await visitor.get_page(await authorize_url(visitor, **query))
 
 
 async def newest_audit_entry(db: Database, actor: str) -> StoredAuditEntry:
-    """What was kept last of somebody."""
+    """The newest audit entry of this actor."""
     async with db.begin() as session:
         return (await operator_actions.load_entries(session, 1, actor=actor)).items[0]
 

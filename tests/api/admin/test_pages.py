@@ -1,4 +1,4 @@
-"""Reviews, webhooks, cards, messages and audit: what they say, and what can be done there."""
+"""Reviews, webhooks, cards, messages and audit: what the pages show and allow."""
 
 import json
 from datetime import timedelta
@@ -23,7 +23,7 @@ ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequenc
 
 
 async def open_recovery(console: AdminBrowser, *more: Event, amount: int = 500) -> str:
-    """The invoice of a recovery that runs."""
+    """The invoice of a running recovery."""
     invoice = unique_id("in_page")
     recovery = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
     console.recoveries.running.add(recovery.recovery_id)
@@ -31,7 +31,7 @@ async def open_recovery(console: AdminBrowser, *more: Event, amount: int = 500) 
 
 
 def fraud_events() -> tuple[Event, ...]:
-    """Fraud is suspected, and a person has to look."""
+    """The events of a failure that needs a fraud review."""
     assessment = {
         "action": "review",
         "reason": "fraud",
@@ -45,7 +45,7 @@ def fraud_events() -> tuple[Event, ...]:
 
 
 async def ingest_failure(console: AdminBrowser, **spec: Any) -> tuple[str, str]:
-    """Event id and invoice of a failed payment that Stripe told us of."""
+    """Event id and invoice of a failed payment that was ingested from Stripe."""
     invoice = unique_id("in_hook")
     event = failed_invoice_event(FailedInvoice(invoice_id=invoice, **spec))
     assert (await console.harness.send_event(event)).status_code == 202

@@ -1,4 +1,4 @@
-"""A candidate policy that somebody checks in the admin console."""
+"""Checking a candidate policy in the admin console."""
 
 from api.admin.sessions import Role
 from core.policy.policy import parse_policy

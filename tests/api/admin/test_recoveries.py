@@ -1,4 +1,4 @@
-"""The list: filter, order, pages, the file for spreadsheets, and one thing done to many."""
+"""The list of recoveries: filters, order, pages, CSV export and bulk commands."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence
 
 
 async def open_recovery(console: AdminBrowser, customer: str, *more: Event, **changes: object) -> str:
-    """The invoice of a recovery that runs; the newer the later it is called."""
+    """The invoice of a running recovery; each call opens a newer one."""
     invoice = str(changes.pop("invoice", "")) or unique_id("in_list")
     failed = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | changes)
     recovery = await store_recovery(console.harness.db, failed, *more, at=app_now())
@@ -31,23 +31,23 @@ async def open_recovery(console: AdminBrowser, customer: str, *more: Event, **ch
 
 
 def invoices_on(page: Page) -> list[str]:
-    """Those in the list, in their order."""
+    """The invoices on the page, in its order."""
     return [text for text, address in page.links.items() if "/recoveries/" in address and "/live" not in address]
 
 
 def classified_event(cause: str, **data: object) -> Event:
-    """It failed for this."""
+    """A classification event with this cause."""
     classification = {"category": "SOFT_DECLINE", "cause": cause}
     return Event(type=EventType.FAILURE_CLASSIFIED, occurred_at=app_now(), data=classification | data)
 
 
 def segmented_event(name: str) -> Event:
-    """In this group."""
+    """A segmentation event with this segment."""
     return Event(type=EventType.CUSTOMER_SEGMENTED, occurred_at=app_now(), data={"segment": name})
 
 
 def planned_event(hours: float, strategy: str = "ladder_x") -> Event:
-    """A retry in so many hours."""
+    """A planned retry in so many hours."""
     data = {"at": (app_now() + timedelta(hours=hours)).isoformat(), "strategy": strategy, "policy_version": "v"}
     return Event(type=EventType.RETRY_PLANNED, occurred_at=app_now(), data=data)
 
@@ -157,14 +157,14 @@ async def test_export_holds_matching_rows_and_no_formulas(console: AdminBrowser)
 
 
 async def preview_bulk_command(browser: AdminBrowser, command: str, *invoices: str) -> Page:
-    """The preview for these invoices."""
+    """The preview of a bulk command on these invoices."""
     return await browser.submit_form(
         "/recoveries/bulk", command=command, chosen=[f"stripe/{invoice}" for invoice in invoices]
     )
 
 
 async def confirm_bulk_command(browser: AdminBrowser, preview: Page, reason: str = "asked by the bank") -> Page:
-    """The preview's form, sent."""
+    """The result page after the preview's form was submitted."""
     form = preview.form_to("/bulk/run")
     every = [part.partition('"')[0] for part in preview.html.split('name="chosen" value="')[1:]]
     form_data: dict[str, Any] = form.fields | {"chosen": every, "reason": reason}

@@ -1,4 +1,4 @@
-"""Dry runs in the admin console: started by operators, looked at by everybody."""
+"""Dry runs in the admin console: started by operators, visible to everybody."""
 
 from uuid import UUID
 
@@ -17,14 +17,14 @@ SHIPPED = SHIPPED_POLICY.read_text()
 
 
 def fake_simulations(console: AdminBrowser) -> FakeSimulations:
-    """Who is asked to compute."""
+    """The fake simulations of the application."""
     simulations = console.harness.app.state.parts.simulations
     assert isinstance(simulations, FakeSimulations)
     return simulations
 
 
 async def start_simulation(console: AdminBrowser, **fields: str) -> Page:
-    """The page of a new one."""
+    """The page of a new simulation."""
     return await console.submit_and_follow("/simulations", policy=SHIPPED, **fields)
 
 
@@ -32,7 +32,7 @@ async def test_operator_starts_a_simulation(console: AdminBrowser) -> None:
     page = await start_simulation(console.sign_in_as(Role.OPERATOR, "ottilie"), recoveries="1,000", seed="7")
     assert "Started by ottilie" in page.text
     assert "Waiting for a worker" in page.text
-    assert len(fake_simulations(console).begun) == 1
+    assert len(fake_simulations(console).started) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ async def test_invalid_simulation_is_reported_and_the_form_kept(
     page = await console.sign_in_as().submit_form("/simulations", **fields)
     assert page.status == 422
     assert words in page.text
-    assert fake_simulations(console).begun == []
+    assert fake_simulations(console).started == []
 
 
 async def test_simulation_is_not_stored_without_temporal(console: AdminBrowser) -> None:
@@ -76,7 +76,7 @@ async def test_failed_simulation_shows_its_reason_and_no_report(console: AdminBr
     browser = console.sign_in_as(Role.OPERATOR)
     address = (await start_simulation(browser)).response.url.path
     async with browser.harness.db.begin() as session:
-        id = fake_simulations(console).begun[-1]
+        id = fake_simulations(console).started[-1]
         problem = SimulationOutcome(problem="There is no history yet.")
         await simulations.finish_simulation(session, UUID(id), problem, app_now())
     assert "There is no history yet." in (await browser.get_page(address)).text
@@ -91,7 +91,7 @@ async def test_report_may_be_framed_only_by_its_page(console: AdminBrowser) -> N
         outcome = SimulationOutcome(
             result='{"arms": [], "difference": null}', report="<!DOCTYPE html><title>a report</title>"
         )
-        await simulations.finish_simulation(session, UUID(fake_simulations(console).begun[-1]), outcome, app_now())
+        await simulations.finish_simulation(session, UUID(fake_simulations(console).started[-1]), outcome, app_now())
     report = await browser.get_page(f"{address}/report")
     assert report.status == 200
     assert "frame-ancestors 'self'" in report.response.headers["content-security-policy"]

@@ -1,4 +1,4 @@
-"""The page of a recovery, as an operator reads it."""
+"""The page of one recovery."""
 
 from datetime import timedelta
 
@@ -15,12 +15,12 @@ SINCE_OPENING = timedelta(hours=1)
 
 
 def event_now(type_: EventType, /, **data: object) -> Event:
-    """Now."""
+    """An event of this type that occurs now."""
     return Event(type=type_, occurred_at=app_now(), data=data)
 
 
 def decision_events(fingerprint: str = "fp_story", **plan: object) -> tuple[Event, ...]:
-    """Not enough money; a retry in three hours."""
+    """The events of a decision: insufficient funds, a retry in three hours."""
     at = app_now() + timedelta(hours=3)
     return (
         event_now(
@@ -61,7 +61,7 @@ def decision_events(fingerprint: str = "fp_story", **plan: object) -> tuple[Even
 async def open_recovery(
     console: AdminBrowser, *more: Event, invoice: str = "", customer: str | None = "cus_story"
 ) -> str:
-    """Its page."""
+    """The page of a new recovery with these rows."""
     invoice = invoice or unique_id("in_story")
     event = failure_event(invoice, customer_id=customer, amount=4900, occurred_at=app_now() - SINCE_OPENING)
     console.recoveries.running.add((await store_recovery(console.harness.db, event, *more)).recovery_id)

@@ -1,4 +1,4 @@
-"""Whatever stands in the log, the story is shown, and nothing in it is taken for markup."""
+"""The timeline renders whatever the log holds, and none of it as markup."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -26,7 +26,7 @@ NAMES = (
 
 
 def render_timeline(*records: Record) -> str:
-    """The timeline of these rows, as the page holds it."""
+    """The timeline of these rows as HTML."""
     template = PAGES._templates.get_template("story_timeline.html")
     render = partial(render_fact_value, now=NOW)
     return template.render(entries=build_timeline(records)[::-1], shown=render, now=NOW)

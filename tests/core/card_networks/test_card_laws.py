@@ -41,7 +41,7 @@ def test_no_network_window_is_overfilled(allowed: tuple[int, int], changes: list
     money.start_recovery(True, True, 1, customer, allowed)
     for change in changes:
         apply_event(money, change)
-        money.no_card_is_tried_more_often_than_its_network_allows()
+        money.network_limits_hold_per_card()
         money.charges_are_requested_only_when_allowed()
     money.plans_lie_ahead_and_inside_the_window()
 
