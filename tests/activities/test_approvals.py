@@ -1,4 +1,4 @@
-"""Two people above the policy's amount: what is written of a command that one person gave."""
+"""Two people above the policy's amount: what is recorded of a command by one person."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ LIMITS = OperatorRules(second_approver_above={"EUR": 4899})
 
 
 def recording_with_grants(harness: ChargeHarness, *granted: str, rules: OperatorRules = LIMITS) -> Recording:
-    """Where these requests were granted to two people."""
+    """A recording activity where these requests were granted to two people."""
 
     async def is_granted(_: str, __: Action, ___: str | None, request_id: str | None) -> bool:
         return request_id in granted
@@ -24,7 +24,7 @@ def recording_with_grants(harness: ChargeHarness, *granted: str, rules: Operator
 
 
 def record_input(harness: ChargeHarness, **command: Any) -> RecordInput:
-    """A command that is about to be written."""
+    """The input for recording a command."""
     command_row = Command(**{"action": Action.RETRY, "actor": "ann"} | command)
     return RecordInput(
         now=harness.now, recovery=harness.recovery, events=accept_command(harness.recovery, command_row, harness.now)

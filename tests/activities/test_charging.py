@@ -1,4 +1,4 @@
-"""Laws 3 to 5 where they are kept: what happens around the call that moves money."""
+"""Money laws 3 to 5 around the call that moves money."""
 
 import asyncio
 from datetime import timedelta
@@ -23,11 +23,11 @@ HARD_DECLINE = decline_result("stolen_card")
 
 
 class WorkerKilled(BaseException):
-    """The worker's process is gone."""
+    """Raised where the worker's process dies."""
 
 
 def kill_before_answer(harness: ChargeHarness) -> None:
-    """The provider executes, but the worker dies before it hears."""
+    """Lets the provider execute the charge and kills the worker before the answer."""
     charge = harness.gateway.charge
 
     async def charge_then_die(order: ChargeOrder) -> ChargeResult:
@@ -39,7 +39,7 @@ def kill_before_answer(harness: ChargeHarness) -> None:
 
 
 def rate_limit_next_call(harness: ChargeHarness, retry_after: timedelta | None = None) -> None:
-    """The provider surely doesn't execute the next call."""
+    """Makes the provider reject the next call without executing it."""
     charge = harness.gateway.charge
 
     async def raise_rate_limit(order: ChargeOrder) -> ChargeResult:

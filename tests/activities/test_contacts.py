@@ -1,4 +1,4 @@
-"""Customers of every provider get their mail: contacts as each of them tells them, a real table, real SMTP."""
+"""Messages reach customers of every provider: contacts as each reports them, a real table, real SMTP."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,13 +33,13 @@ PAGE = "https://acme.example/pay/{provider}/{invoice}"
 
 @pytest.fixture(scope="module")
 def sandbox_address() -> Iterator[str]:
-    """The sandbox, sending nothing by itself."""
+    """A sandbox that sends nothing by itself."""
     with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
 async def failed_recovery(subject: Subject, address: str, database: Database) -> Recovery:
-    """A recovery whose customer was named by the failure's webhook, or can be asked for."""
+    """A recovery whose customer the failure's webhook names, or whose contact can be read."""
     webhooks: object = subject.provider().create_webhooks()
     if isinstance(webhooks, ExtractsContacts):
         webhook_contacts = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)

@@ -1,4 +1,4 @@
-"""Nothing that is looked up for the fraud assessment can hold up a recovery."""
+"""No lookup for the fraud assessment can delay a recovery."""
 
 import asyncio
 import time

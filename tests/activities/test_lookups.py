@@ -1,4 +1,4 @@
-"""Calendars and experience as the activity looks them up: only what is needed, and never an error."""
+"""Calendars and retry statistics: only what is needed is looked up, and errors are tolerated."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta

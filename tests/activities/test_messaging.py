@@ -1,4 +1,4 @@
-"""One message, at most once: real SMTP and a real table, and workers that die at the worst moment."""
+"""Each message is sent at most once: real SMTP, a real table, and workers that die in between."""
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -24,16 +24,16 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrat
 
 
 class DyingOutbox(StoredOutbox):
-    """The worker dies after the message went out, before that is written down."""
+    """An outbox whose worker dies after sending, before the outcome is recorded."""
 
     async def conclude_message(self, _: MessageName, __: MessageState, ___: str | None, ____: str | None) -> None:
-        """Not any more."""
+        """Raises as if the worker died."""
         raise StoreUnavailable("the worker dies here")
 
 
 @pytest.fixture
 async def database_with_contact(database: Database) -> Database:
-    """A table that knows Jenny, and no message yet."""
+    """A database with Jenny's contact and no messages."""
     await StoredContacts(database).save_contact("stripe", "cus_1", "in_1", JENNY)
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM message")
@@ -139,10 +139,10 @@ async def test_invalid_address_counts_as_not_sent(
 
 
 class BrokenComposer(MessageComposer):
-    """Something nobody thought of is wrong with the words."""
+    """A composer that raises an unexpected error."""
 
     def compose_message(self, about: MessageSubject, language: str | None = None) -> CustomerMessage:
-        """Not this time."""
+        """Raises OSError."""
         raise OSError(f"the folder of {about.kind} and {language} is gone")
 
 

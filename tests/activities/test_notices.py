@@ -1,4 +1,4 @@
-"""From the log to operators and other systems: real tables, a real post."""
+"""Notices from the log to operators and systems: real tables, real posts."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,20 +29,20 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
 @dataclass
 class NoticeRecorder:
-    """Operators' tools, and Temporal: what they were told."""
+    """Records the notices to operators and the started workflows."""
 
     notices: list[tuple[str, str]] = field(default_factory=list)
     workflows: list[tuple[str, int]] = field(default_factory=list)
     is_away: bool = False
 
     async def send_notice(self, title: str, body: str) -> bool:
-        """Whether everybody was told."""
+        """Records the notice. Returns whether it was delivered."""
         if not self.is_away:
             self.notices.append((title, body))
         return not self.is_away
 
     async def start_workflow(self, notice_id: str, target: int) -> None:
-        """A workflow for one post."""
+        """Records the workflow of one webhook."""
         if self.is_away:
             raise EngineUnavailable("scripted: away")
         self.workflows.append((notice_id, target))

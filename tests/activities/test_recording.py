@@ -1,4 +1,4 @@
-"""Rows without a decision: the opening and the words, safe to repeat."""
+"""Rows without a decision: the opening and recorded events, safe to repeat."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which invoices are ours, by the shipped rules and by a merchant's own."""
+"""Which invoices are in scope, by the shipped rules and by a merchant's own."""
 
 from datetime import timedelta
 from typing import Any
@@ -48,7 +48,7 @@ SCOPE_CASES: list[tuple[dict[str, Any], ScopeRule | None]] = [
 
 
 def scope_rule_for(terms: dict[str, Any], scope: InvoiceScope = SHIPPED_SCOPE, opening: bool = True) -> str | None:
-    """The rule by which an invoice of these terms is not ours."""
+    """The rule by which an invoice with these terms is out of scope, or None."""
     return scope.judge_invoice(
         OPEN_INVOICE.model_copy(update={"terms": CollectionTerms(**terms)}), THEN, opening=opening
     ).out_of_scope

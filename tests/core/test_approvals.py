@@ -1,4 +1,4 @@
-"""What takes two people, and what becomes of each one's wish."""
+"""Which operator commands need two people, and how each one's command ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -50,7 +50,7 @@ def test_shipped_policy_needs_no_second_person(currency: str) -> None:
 
 
 def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
-    """An operator command that waits."""
+    """An approval request that waits for a second person."""
     return ApprovalRequest(asked_by=by, asked_at=at, expires_at=at + APPROVAL_LIFETIME, reason="she called")
 
 

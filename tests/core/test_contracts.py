@@ -1,4 +1,4 @@
-"""Everything that crosses Temporal survives JSON, also between releases; whatever people type is read."""
+"""Every contract message survives JSON, also between releases; operators' input is parsed."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ SEGMENT = Segment(name="default", rule="", why="")
 
 
 def recovery_scenarios() -> list[RecoveryScenario]:
-    """Recoveries of every shape."""
+    """Scenarios in every state."""
     declined = scenario_in_flight()
     declined.record_answer(SOFT_DECLINE)
     closed = RecoveryScenario().fail_payment(Cause.STOP_INSTRUCTION)
@@ -48,7 +48,7 @@ def recovery_scenarios() -> list[RecoveryScenario]:
 
 
 def contract_messages() -> list[Value]:
-    """One of each kind that holds something."""
+    """One filled message of each contract type."""
     recovery, records = scenario_in_flight().recovery, tuple(scenario_in_flight().records)
     classification = classification_of(Cause.GENERIC)
     return [

@@ -1,4 +1,4 @@
-"""Derived names: the same everywhere, different for different things, safe where they travel."""
+"""Derived ids: reproducible, distinct for different inputs, and safe wherever they are used."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""How long somebody waits who failed too often."""
+"""How long a login is locked after repeated failures."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: one server per session, one migrated database per module, cloned in no time."""
+"""A real PostgreSQL for the tests: one server per session, one cloned database per module."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ class Addresses(NamedTuple):
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A server of its own in a short-lived folder; durability is not what these tests are about."""
+    """A server of its own in a temporary folder, without durability."""
     folder = Path(tempfile.mkdtemp(prefix="pri-db-"))
     try:
         with running_cluster(folder) as server:
@@ -51,7 +51,7 @@ def run_as_superuser(
 
 @pytest.fixture(scope="session")
 def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
-    """Makes an empty database, or a copy of another one."""
+    """Creates an empty database, or a copy of another one."""
     names: list[str] = []
 
     def make_database(template: str = "template0", name: str | None = None) -> Addresses:
@@ -73,13 +73,13 @@ def migrated(fresh_database: Callable[..., Addresses]) -> str:
 
 @pytest.fixture(scope="module")
 def addresses(fresh_database: Callable[..., Addresses], migrated: str) -> Addresses:
-    """A migrated database for this module."""
+    """The addresses of a migrated database for this module."""
     return fresh_database(migrated)
 
 
 @pytest.fixture(scope="module")
 async def database(addresses: Addresses) -> AsyncIterator[Database]:
-    """That database as the service sees it, in the writer's role."""
+    """That database in the writer's role, as the service uses it."""
     opened = Database(addresses.writer)
     yield opened
     await opened.close()

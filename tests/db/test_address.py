@@ -1,4 +1,4 @@
-"""Every way to write an address, and what is said of those that are none."""
+"""Database addresses: every accepted notation, and the errors of invalid ones."""
 
 import pytest
 

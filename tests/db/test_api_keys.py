@@ -1,4 +1,4 @@
-"""Keys: shown once, found by what their holder sends, gone when revoked or expired."""
+"""API keys: shown once, found by their hash, invalid when revoked or expired."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What is in the log stays: nobody may change or remove it, whatever name they use for the table."""
+"""The log is append-only: nobody may change or remove rows, by whatever name of the table."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -20,7 +20,7 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(scope="module")
 async def filled(database: Database) -> str:
-    """The partition that holds a row."""
+    """The name of a partition that holds a row."""
     async with database.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_1"), [failed_event()], NOW)
     return "event_log_2026_09"

@@ -1,4 +1,4 @@
-"""Two people for one command: kept, waiting, granted, released, over after a day."""
+"""Two people for one command: stored, waiting, granted, released, expired after a day."""
 
 import asyncio
 from datetime import timedelta
@@ -16,14 +16,14 @@ SECOND = timedelta(seconds=1)
 def command_of(
     actor: str, action: Action = Action.RETRY, decision: str | None = None, request_id: str | None = None
 ) -> Command:
-    """What somebody wants."""
+    """An operator command."""
     return Command(action=action, actor=actor, reason=f"{actor} says so", decision=decision, request_id=request_id)
 
 
 async def judge_command(
     db: Database, recovery: str, command: Command, after: timedelta = timedelta()
 ) -> ApprovalJudgement:
-    """In a transaction of its own, as every request is."""
+    """The judgement of a command, in a transaction of its own."""
     async with db.begin() as session:
         return await approvals.judge_command(session, recovery, command, NOW + after)
 

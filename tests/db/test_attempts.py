@@ -1,4 +1,4 @@
-"""Counting what scheduled retries came to: each with its cause, number, hour and delay."""
+"""Results of scheduled retries, counted by cause, number, hour and delay."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ OPENING = (failed_event(), event_of(EventType.FAILURE_CLASSIFIED), event_of(Even
 
 
 def charge_event(trigger: str = "scheduled") -> Event:
-    """Three and a half hours after the failure of Tuesday 12:00: the 39th hour of the week."""
+    """A charge event 3.5 hours after a failure on Tuesday 12:00, the 39th hour of the week."""
     requested = event_of(EventType.CHARGE_REQUESTED, trigger=trigger)
     return requested.model_copy(update={"attempt": 1, "occurred_at": NOW + 3.5 * HOUR})
 

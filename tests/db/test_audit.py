@@ -1,4 +1,4 @@
-"""The read model always follows from the log, and whoever changes either behind our back is found out."""
+"""The read model follows from the log, and changes of either behind the service's back are detected."""
 
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -26,7 +26,7 @@ NUMBERS = count()
 async def own_database(
     fresh_database: Callable[..., Addresses], migrated: str
 ) -> AsyncIterator[tuple[Database, Addresses]]:
-    """A database for one test, since what is forged stays forged."""
+    """A database for one test, since forged rows stay."""
     database_addresses = fresh_database(migrated)
     database = Database(database_addresses.writer)
     yield database, database_addresses
@@ -34,7 +34,7 @@ async def own_database(
 
 
 async def write_recovery(database: Database, invoice_id: str, transitions: list[list[Event]]) -> Recovery:
-    """A recovery whose workflow appended these transitions."""
+    """A recovery with these transitions in its log."""
     recovery = blank_recovery(invoice_id)
     for events in transitions:
         async with database.begin() as session:
@@ -114,7 +114,7 @@ async def _read_table(database: Database) -> list[Any]:
 
 
 def run_forgery(addresses: Addresses, *statements: str) -> None:
-    """What somebody with all power over the database could do."""
+    """Runs statements that only somebody with full access could run."""
     with psycopg.connect(addresses.superuser.replace("+psycopg", "")) as connection:
         connection.execute("ALTER TABLE event_log DISABLE TRIGGER ALL")
         for statement in statements:

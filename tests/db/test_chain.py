@@ -1,4 +1,4 @@
-"""The canonical form: the same before and after storage, and never in doubt about what it can't hold."""
+"""The canonical form of hashed data: equal before and after storage; what cannot be hashed is refused."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -27,7 +27,7 @@ def chain_row(sequence: int = 1, previous: bytes = chain.GENESIS, **changes: Any
 
 
 def chain_of(length: int) -> list[dict[str, Any]]:
-    """That many rows in a chain."""
+    """A chain of so many rows."""
     rows = [chain_row()]
     for sequence in range(2, length + 1):
         rows.append(chain_row(sequence, rows[-1]["hash"]))
@@ -48,7 +48,7 @@ def test_hashable_data_round_trips_through_jsonb(stored: "psycopg.Connection[Any
 
 @pytest.fixture(scope="module")
 def stored(addresses: Addresses) -> Any:
-    """A plain connection, to ask what jsonb does."""
+    """The data as jsonb returns it."""
     with psycopg.connect(addresses.writer.replace("+psycopg", ""), autocommit=True) as connection:
         yield connection
 

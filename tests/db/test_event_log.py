@@ -1,4 +1,4 @@
-"""Appending to the log: in order, once, chained, whoever repeats or races."""
+"""Appending to the log: in order, once, chained, despite repeats and races."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,13 @@ from tests.db.recovery_events import DATA, NOW, blank_recovery, canceled_event, 
 
 
 async def append_events(database: Database, before: Recovery, *events: Any, now: datetime = NOW) -> tuple[Record, ...]:
-    """One append in a transaction of its own."""
+    """Appends in a transaction of its own."""
     async with database.begin() as session:
         return await event_log.append_to_log(session, before, events, now)
 
 
 async def read_whole_log(database: Database, recovery_id: str) -> list[event_log.Row]:
-    """Every row of one recovery, wherever it lies."""
+    """All rows of one recovery in every partition."""
     async with database.begin() as session:
         return [row async for history in event_log.stream_histories(session, recovery_id) for row in history]
 
@@ -168,7 +168,7 @@ async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database:
 
 
 async def append_late_event(database: Database, invoice_id: str, event_id: str) -> Record | None:
-    """One late event in a transaction of its own."""
+    """Appends one late event in a transaction of its own."""
     async with database.begin() as session:
         late = Event(type=EventType.EVENT_LATE, occurred_at=NOW, data={"event_id": event_id})
         return await event_log.append_late(session, "stripe", invoice_id, late, NOW)

@@ -1,4 +1,4 @@
-"""After a failover: sessions on a server that takes no writes any more are let go, and a new primary is found."""
+"""After a failover, sessions on a read-only server are closed and a new primary is found."""
 
 import asyncio
 import os
@@ -26,14 +26,14 @@ WRITE = "INSERT INTO note VALUES (1)"
 
 
 class ServerPair(NamedTuple):
-    """Two servers, each with its own writes."""
+    """Two independent servers."""
 
     primary: Cluster
     standby: Cluster
 
     @property
     def address(self) -> str:
-        """Both, the standby first: whoever takes the first one that answers can't write."""
+        """The address of both servers, the standby first: the first one that answers can't be written."""
         return f"postgresql://{WRITER}@/{DATABASE}?host={self.standby.sockets}&host={self.primary.sockets}"
 
 
@@ -99,14 +99,14 @@ async def seconds_until_written(database: Database) -> float:
 
 @contextmanager
 def demoted_server(server: Cluster) -> Iterator[None]:
-    """What sessions of a demoted primary meet, without the minutes that making a standby of it takes."""
+    """Makes the server read-only, as a demoted primary is, without the minutes that a standby takes."""
     _change_setting(server, "SET default_transaction_read_only = on", "on")
     yield
     _change_setting(server, "RESET default_transaction_read_only", "off")
 
 
 def _change_setting(server: Cluster, change: str, value: str) -> None:
-    """The reload only sends a signal: whoever connects anew sees when the server has heeded it and passed it on."""
+    """Changes a setting and waits until new connections see it: the reload only sends a signal."""
     run_as_superuser(server, f"ALTER SYSTEM {change}")
     run_as_superuser(server, "SELECT pg_reload_conf()")
     while run_as_superuser(server, "SHOW default_transaction_read_only") != [(value,)]:
@@ -114,7 +114,7 @@ def _change_setting(server: Cluster, change: str, value: str) -> None:
 
 
 async def server_pids(database: Database) -> set[object]:
-    """The server's processes behind all connections of the pool."""
+    """The ids of the server processes behind the pool's connections."""
     question = "SELECT pg_backend_pid() FROM pg_sleep(0.3)"
     return set(await asyncio.gather(*(run_statement(database, question) for _ in range(3))))
 

@@ -1,4 +1,4 @@
-"""Sums by day say what the recoveries say, whatever was kept, whoever wrote, at every moment between."""
+"""Sums by day equal the sums over the recoveries, whatever was refreshed and whoever wrote meanwhile."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -34,13 +34,13 @@ CHARGED = (*DECIDED, event_of(EventType.CHARGE_REQUESTED), event_of(EventType.CH
 
 @pytest.fixture(autouse=True)
 async def empty(addresses: Addresses) -> None:
-    """No recovery and no figure."""
+    """Deletes recoveries and figures."""
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_touched")
 
 
 async def put_recovery(database: Database, name: str, *events: Event, now: datetime = NOW) -> None:
-    """A recovery with these events in its log, written at that moment."""
+    """Stores a recovery with these events, written at that time."""
     recovery = blank_recovery(name)
     async with database.begin() as session:
         for event in events:
@@ -48,7 +48,7 @@ async def put_recovery(database: Database, name: str, *events: Event, now: datet
 
 
 async def refresh_figures(database: Database) -> int:
-    """How many days were summed anew."""
+    """The number of days whose sums were refreshed."""
     async with database.begin() as session:
         return await figures.refresh_figures(session, 1000)
 
@@ -146,7 +146,7 @@ async def test_writers_of_one_day_do_not_wait_for_each_other_nor_for_a_refresh(d
 
 @pytest.fixture(scope="module")
 def opened() -> list[datetime]:
-    """Around midnights, where a wrong bound would show."""
+    """Opening times around midnights, where a wrong bound would show."""
     midnight = datetime(2026, 9, 1, tzinfo=UTC)
     tick = timedelta(microseconds=1)
     return [midnight + days * DAY + shift for days in (-1, 0, 1) for shift in (-tick, 0 * tick, tick, 9 * HOUR)]

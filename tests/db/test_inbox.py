@@ -1,4 +1,4 @@
-"""The inbox: each event once, each row to one relay at a time, nothing lost, and erased when asked."""
+"""The inbox: each event once, each row to one relay at a time, nothing lost, erasable."""
 
 import asyncio
 from datetime import timedelta
@@ -50,7 +50,7 @@ async def fetch_body(database: Database, event_id: str) -> bytes | None:
 
 @pytest.fixture(autouse=True)
 async def nothing_waits(database: Database) -> None:
-    """Each test begins with no row left to deliver."""
+    """Begins each test without undelivered rows."""
     async with database.begin() as session:
         for row in await inbox.lock_undelivered(session, 1000, NOW + timedelta(days=1)):
             await inbox.conclude_delivery(

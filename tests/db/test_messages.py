@@ -1,4 +1,4 @@
-"""Claims, contacts and notices as PostgreSQL keeps them."""
+"""Message claims, contacts and notices in PostgreSQL."""
 
 import asyncio
 from datetime import timedelta

@@ -28,12 +28,12 @@ Fresh = Callable[..., Addresses]
 
 
 def psycopg_address(address: str) -> str:
-    """The address as psycopg itself takes it."""
+    """The address as psycopg takes it."""
     return address.replace("+psycopg", "")
 
 
 def object_names(address: str) -> set[str]:
-    """Everything of ours in the database: tables, partitions, indexes, functions."""
+    """The names of all our tables, partitions, indexes and functions."""
     with psycopg.connect(psycopg_address(address)) as connection:
         rows = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '^alembic'"
@@ -131,7 +131,7 @@ async def test_models_match_the_migrated_schema(database: Database) -> None:
 
 
 def _column_types(connection: Connection, table: str) -> list[tuple[str, str, bool]]:
-    """Name, type and nullability of each column as the database has them."""
+    """Name, type and nullability of each column in the database."""
     return [
         (column["name"], _type_name(column["type"]), column["nullable"])
         for column in inspect(connection).get_columns(table)

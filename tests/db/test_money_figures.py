@@ -1,4 +1,4 @@
-"""Every cent of every story is in the sums once: parts, refunds before the end and after it, money that comes late."""
+"""Every cent of every recovery is in the sums once: parts, refunds before and after the end, late money."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ ENDS: Mapping[str, Event] = {
 
 
 class MoneyCase(NamedTuple):
-    """One recovery: what happens before it ends, how it ends, and what comes behind that."""
+    """One recovery: the events before its end, the end, and the money after it."""
 
     currency: str
     amount: int
@@ -51,19 +51,19 @@ class MoneyCase(NamedTuple):
 
 
 def part_charged(amount: int, requested_amount: int) -> tuple[Event, Event]:
-    """A charge that brings less than it asked for."""
+    """The events of a charge that brings less than it asked for."""
     requested = event_of(EventType.CHARGE_REQUESTED, amount=requested_amount, idempotency_key=f"k{next(NUMBERS)}")
     return requested, event_of(EventType.CHARGE_SUCCEEDED, amount=amount)
 
 
 def late_money_event(kind: EventType, amount: int) -> Event:
-    """Money behind the end."""
+    """An event about money after the end."""
     return event_of(kind, amount=amount, currency="EUR", kind="refund", event_id=f"evt_late_{next(NUMBERS)}")
 
 
 @st.composite
 def money_cases(draw: st.DrawFn) -> MoneyCase:
-    """Sums that fit each other, as providers tell them; nothing behind the end where there is none."""
+    """Cases whose sums are consistent, as providers report them."""
     amount = owed = draw(st.integers(2, 10_000))
     rows: list[Event] = []
     charged = 0
@@ -95,7 +95,7 @@ def money_cases(draw: st.DrawFn) -> MoneyCase:
 
 
 async def write_until_end(database: Database, case: MoneyCase) -> str:
-    """Its rows up to the end; the name of its log."""
+    """Writes the rows up to the end. Returns the recovery's id."""
     recovery = blank_recovery(f"in_money_{next(NUMBERS)}")
     opening = failed_event(case.opened_at, amount=case.amount, currency=case.currency, event_id=recovery.invoice_id)
     charged = (event_of(EventType.CHARGE_REQUESTED, idempotency_key="last"), event_of(EventType.CHARGE_SUCCEEDED))
@@ -112,14 +112,14 @@ async def write_until_end(database: Database, case: MoneyCase) -> str:
 
 
 def _row_data(case: MoneyCase, row: Event) -> dict[str, Any]:
-    """The last charge asks for what is open then."""
+    """The data of the rows; the last charge asks for what is open then."""
     if row.data.get("idempotency_key") != "last":
         return {}
     return {"amount": _sum_log([(str(row.type), row.data.stored) for row in case.rows], case.amount).owed}
 
 
 class LogSums(NamedTuple):
-    """What one log says of money, added up row by row."""
+    """The sums of one log, added up row by row."""
 
     owed: int
     received: int = 0
@@ -131,7 +131,7 @@ class LogSums(NamedTuple):
     reason: str | None = None
 
     def to_figures(self) -> dict[str, int]:
-        """As the sums name it."""
+        """The sums by the names of the figures."""
         is_lost = self.state not in {None, "recovered"} and self.reason != "out_of_scope"
         return {
             "at_risk": self.owed if self.state is None else 0,
@@ -143,7 +143,7 @@ class LogSums(NamedTuple):
 
 
 def _sum_log(rows: list[tuple[str, Mapping[str, Any]]], amount: int) -> LogSums:
-    """Without the machine: arithmetic over types and sums."""
+    """The sums of a log, by arithmetic over types and amounts, without the machine."""
     sums = LogSums(owed=amount)
     for kind, data in rows:
         charged = data.get("amount") or 0
@@ -164,7 +164,7 @@ def _sum_log(rows: list[tuple[str, Mapping[str, Any]]], amount: int) -> LogSums:
 
 
 async def expected_figures(database: Database, cases: Mapping[str, MoneyCase]) -> dict[str, dict[str, int]]:
-    """The sums per currency, out of the rows as they are stored; every cent of each invoice is somewhere."""
+    """The sums per currency from the stored rows; every cent of each invoice is in one of them."""
     total: dict[str, dict[str, int]] = {}
     for invoice, scenario in cases.items():
         async with database.begin() as session:

@@ -1,4 +1,4 @@
-"""The tries of one card, taken from PostgreSQL by many recoveries at once through the code that charges."""
+"""The tries of one card, reserved in PostgreSQL by many recoveries at once, through the code that charges."""
 
 import asyncio
 import random
@@ -33,22 +33,22 @@ LONG_AGO = NOW - 300 * DAY
 
 @dataclass(frozen=True)
 class FixedClock:
-    """A clock that stands."""
+    """A clock that stands still."""
 
     moment: datetime
 
     def now(self) -> datetime:
-        """Always the same."""
+        """The fixed time."""
         return self.moment
 
 
 class OneCardProvider(ScriptedGateway):
-    """Every invoice is open and of this card, whatever method is charged."""
+    """A provider where every invoice is open and has this card."""
 
     card = Card(fingerprint="fp_1", network="mastercard")
 
     async def read_card(self, _: str, __: str | None) -> Card | None:
-        """The card, which nobody asks for while it is known."""
+        """The card."""
         return self.card
 
 
@@ -60,7 +60,7 @@ def provider_with_amount(amount: int = 500) -> OneCardProvider:
 async def declined_recovery(
     db: Database, invoice: str, card: str, at: datetime, network: str = "mastercard", **failure: Any
 ) -> Recovery:
-    """A recovery whose opening failure was a try of that card at that moment."""
+    """A recovery whose opening failure was a try of that card at that time."""
     failure_fields = {"code": "generic_decline", "network_code": "51"} | failure
     ends = (NOW + 90 * DAY).isoformat()
     events = [
@@ -76,7 +76,7 @@ async def declined_recovery(
 async def request_charge(
     db: Database, recovery: Recovery, at: datetime, trigger: Trigger = Trigger.SCHEDULED, amount: int = 500
 ) -> Record:
-    """The row that this request comes to: `charge.requested`, or why not."""
+    """The row written for this request: `charge.requested`, or the reason against it."""
     attempt = ChargeAttempt(recovery, provider_with_amount(amount), StoredRecoveryLog(db), FixedClock(at))  # type: ignore[arg-type]
     await attempt.request_charge(ChargeInput(now=at, recovery=recovery, trigger=trigger, method_id=None))
     return attempt.result_so_far().records[0]
@@ -89,7 +89,7 @@ async def fetch_tries(db: Database, card: str, now: datetime = NOW, **more: Any)
 
 
 async def tries_in_log(db: Database, card: str) -> list[datetime]:
-    """The moments of all tries of a card as the log alone tells them: what opened recoveries, what was requested."""
+    """The times of all tries of a card in the log: opening failures and requested charges."""
     opened = "type = 'failure.classified' AND data->'card'->>'fingerprint' = :card"
     query = text(f"""
         SELECT (SELECT max(f.occurred_at) FROM event_log f
@@ -103,7 +103,7 @@ async def tries_in_log(db: Database, card: str) -> list[datetime]:
 
 
 def fullest_window(moments: list[datetime], length: timedelta) -> int:
-    """The most tries in any window of this length that ends with one of them."""
+    """The highest number of tries in any window of this length."""
     return max(sum(last - length < at <= last for at in moments) for last in moments)
 
 
@@ -129,14 +129,14 @@ async def test_one_of_two_concurrent_recoveries_gets_the_last_try(database: Data
 
 
 def arrival_times(count: int) -> Iterator[datetime]:
-    """Moments over twenty days, most of them in crowds."""
+    """Times over twenty days, most of them in bursts."""
     dice = random.Random(7)
     for _ in range(count):
         yield NOW + dice.randrange(20) * DAY + timedelta(seconds=dice.randrange(600))
 
 
 async def run_twenty_at_a_time(work: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
-    """All of it, as many at once as a worker's connections allow."""
+    """The results of all tasks, run twenty at a time as a worker's connections allow."""
     semaphore = asyncio.Semaphore(20)
 
     async def run_job(job: Callable[[], Awaitable[Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""Who did what outside of recoveries: only added to, read in pages, counted for the login."""
+"""The audit log of operator actions: append-only, read in pages, counted for the login throttle."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ CHANGES = ("UPDATE operator_action SET actor = 'x'", "DELETE FROM operator_actio
 async def record_action(
     db: Database, actor: str, action: AuditAction, after: timedelta = timedelta(), **more: object
 ) -> None:
-    """One more row."""
+    """Stores one audit entry."""
     async with db.begin() as session:
         await operator_actions.record_entry(
             session, AuditEntry.model_validate({"actor": actor, "action": action, **more}), NOW + after

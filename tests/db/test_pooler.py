@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer: with its defaults, and where each transaction meets another server's session."""
+"""The database behind a real PgBouncer, in session and transaction pooling."""
 
 import asyncio
 from collections.abc import Callable, Iterator

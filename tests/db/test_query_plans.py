@@ -1,4 +1,4 @@
-"""At a hundred thousand recoveries, no question of the admin console reads a large table from end to end."""
+"""At a hundred thousand recoveries, no query of the admin console scans a large table."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ Statement = tuple[str, Any]
 
 @pytest.fixture(scope="module")
 async def crowd(addresses: Addresses, database: Database) -> Database:
-    """A year of recoveries, with the sums of every day made. Nobody has gathered statistics of these yet."""
+    """A year of recoveries with refreshed sums, without statistics gathered yet."""
     load_recoveries(addresses.owner, RECOVERY_COUNT, NOW, LOG_LENGTH, DETAILED_COUNT)
     days = 1
     while days:
@@ -39,7 +39,7 @@ async def about(crowd: Database) -> SampleRecoveries:
 
 
 async def statements_of(database: Database, ask: Callable[[Session], Any]) -> list[Statement]:
-    """The questions that a function puts, with their parameters."""
+    """The statements that a function executes, with their parameters."""
     statements: list[Statement] = []
 
     def record_statement(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:

@@ -1,4 +1,4 @@
-"""The read model: what the log says, found by whatever a person or a webhook knows."""
+"""The read model: recoveries found by every field that a person or a webhook has."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def put_recovery(database: Database, invoice_id: str, *events: Event, provider: str = "stripe") -> Recovery:
-    """A recovery with these events in its log, each appended by itself."""
+    """A recovery with these events in its log, appended one by one."""
     recovery = blank_recovery(invoice_id, provider)
     async with database.begin() as session:
         for event in events:

@@ -1,4 +1,4 @@
-"""The admin console's lists: every filter, every order, pages both ways, parts of ids in a bounded window."""
+"""The admin console's lists: filters, orders, pages in both directions, and search inside ids."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ CROWD_SIZE = 23
 async def put_recovery(
     database: Database, name: str, *events: Event, provider: str = "stripe", now: datetime = NOW
 ) -> str:
-    """A recovery with these events in its log; its id."""
+    """The id of a recovery with these events in its log."""
     recovery = blank_recovery(name, provider)
     async with database.begin() as session:
         for event in events:
@@ -46,7 +46,7 @@ DECIDED = (
 
 @pytest.fixture(scope="module")
 async def crowd(database: Database) -> list[dict[str, Any]]:
-    """Many recoveries; several share a moment, an amount, a due time."""
+    """Many recoveries, some with equal times, amounts or due times."""
     for number in range(CROWD_SIZE):
         first = failed_event(
             at=NOW - DAY * (number // 3), amount=100 * (number // 2), customer_id=f"cus_Crowd{number % 5}"

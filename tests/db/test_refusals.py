@@ -1,4 +1,4 @@
-"""Poolers that refuse what we say at the start, by the words they are known for."""
+"""Poolers that refuse our startup options, recognised by their error messages."""
 
 import asyncio
 import struct
@@ -23,7 +23,7 @@ WORDS = [
 
 @asynccontextmanager
 async def refusing_server(words: str, startups: list[dict[str, str]]) -> AsyncIterator[int]:
-    """A server that refuses options with these words, and all else with others. It notes what it was told."""
+    """A server that refuses options with these words and everything else with others; it records startups."""
 
     async def answer_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # https://www.postgresql.org/docs/current/protocol-message-formats.html: StartupMessage, ErrorResponse
@@ -42,7 +42,7 @@ async def refusing_server(words: str, startups: list[dict[str, str]]) -> AsyncIt
 
 
 async def connect_error(words: str, query: str) -> tuple[str, list[dict[str, str]]]:
-    """The error in the end, and what the server was told."""
+    """The final error, and the startup parameters that the server received."""
     startups: list[dict[str, str]] = []
     async with refusing_server(words, startups) as port:
         address = f"postgresql://u@127.0.0.1:{port}/n?sslmode=disable&gssencmode=disable{query}"

@@ -1,4 +1,4 @@
-"""Failures to reach the database surface quickly, and as one error."""
+"""Failures to reach the database surface quickly and as one error type."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ async def run_query(database: Database, question: str = "SELECT 1") -> object:
 
 
 async def seconds_to_outage(address: str) -> float:
-    """Seconds until the one error comes."""
+    """The seconds until StoreUnavailable is raised."""
     database, began = Database(address), time.monotonic()
     with pytest.raises(StoreUnavailable):
         await run_query(database)

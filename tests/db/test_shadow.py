@@ -1,4 +1,4 @@
-"""Shadow plans counted beside the decisions they stand behind."""
+"""Shadow plans counted against the active policy's decisions."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,22 +14,22 @@ HOUR = timedelta(hours=1)
 
 
 def stamp_after(hours: int) -> str:
-    """So many hours later."""
+    """The timestamp so many hours later."""
     return format_timestamp(NOW + hours * HOUR)
 
 
 def planned_event(hours: int) -> Event:
-    """A decision to try again."""
+    """A decision to retry."""
     return event_of(EventType.RETRY_PLANNED, at=stamp_after(hours), policy_version="active")
 
 
 def shadow_event(agrees: bool, **data: Any) -> Event:
-    """What the other one would do."""
+    """The plan of the shadow policy."""
     return event_of(EventType.SHADOW_PLANNED, **{"policy_version": "other", "agrees": agrees} | data)
 
 
 async def write_recovery(session: Session, invoice: str, *events: Event) -> None:
-    """A recovery with these rows behind its failure."""
+    """Stores a recovery with these rows behind its failure."""
     records = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
     await event_log.append_to_log(session, fold_records(blank_recovery(invoice), records), events, NOW)
 

@@ -1,4 +1,4 @@
-"""Dry runs as rows: what has ended stays as it ended."""
+"""Dry runs as rows: an ended simulation stays unchanged."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -26,14 +26,14 @@ async def session(database: Database) -> AsyncIterator[Session]:
 
 
 async def create_simulation(session: Session, order: SimulationOrder = ORDER, after: timedelta = timedelta()) -> UUID:
-    """A new one."""
+    """The id of a new simulation."""
     id = uuid4()
     await simulations.insert_simulation(session, id, order, "ann", NOW + after)
     return id
 
 
 async def simulation_state(session: Session, id: UUID) -> SimulationState:
-    """Where it stands."""
+    """The state of a simulation."""
     row = await simulations.load_simulation(session, id)
     assert row is not None
     return SimulationState(row["state"])

@@ -1,4 +1,4 @@
-"""What is counted of cards, customers and bursts, and by which index."""
+"""Velocity counts of cards, customers and bursts, and the indexes behind them."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 async def write_failure(db: Database, invoice: str, customer: str, card: str, ago: timedelta, **more: Any) -> None:
-    """A recovery whose failure was classified so long ago."""
+    """Stores a recovery whose failure was classified so long ago."""
     at = NOW - ago
     rows = [
         failed_event(at, customer_id=customer, event_id=f"evt_{invoice}"),

@@ -1,4 +1,4 @@
-"""The causes that `test_campaigns` doesn't play: what is charged when, and how it ends."""
+"""The causes that test_recoveries.py doesn't cover: what is charged when, and how each recovery ends."""
 
 from contextlib import AsyncExitStack
 
@@ -86,7 +86,7 @@ async def test_what_is_decided_stays_decided_when_tables_and_policy_are_emptied(
 
 
 class _EmptyPolicySource:
-    """A policy that retries nothing and knows one segment."""
+    """A policy that retries nothing and has one segment."""
 
     def __init__(self, policy: Policy) -> None:
         policy_fields = {"strategies": {}, "attempts_allowed": 0, "window_days": 1}

@@ -1,4 +1,4 @@
-"""Reaching recoveries by Temporal, at awkward moments."""
+"""Signals and updates to recoveries at the moment they end."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ NO_PATIENCE = timedelta(0)
 
 
 async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> RecoveryRun:
-    """A recovery that ended by this wish."""
+    """A recovery that this command has ended."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)

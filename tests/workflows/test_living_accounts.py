@@ -1,4 +1,4 @@
-"""The real workflow in a living account: late cards, money on its way, refused keys, claims that aren't ours."""
+"""The real workflow with late cards, pending payments, refused keys, and invoices out of scope."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Workflow tasks that are lost behind the commit of a row, as the server ends them when too many signals come."""
+"""Workflow tasks that are lost behind the commit of a row, as when too many signals arrive."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,13 +23,13 @@ from tests.workflows.conftest import RecoveryRun, RecoveryRuns
 
 
 class TaskLosses(Interceptor):
-    """Loses the workflow task that comes to these writes (counted from 1): the rows before are committed by then."""
+    """Loses the workflow tasks that make these writes (counted from 1), after their rows are committed."""
 
     def __init__(self, *of: int) -> None:
         self._of, self._writes = frozenset(of), 0
 
     def workflow_interceptor_class(self, _: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
-        """One that counts here."""
+        """An interceptor that counts writes here."""
         on_write = self.count_write
 
         class Outbound(WorkflowOutboundInterceptor):
@@ -45,7 +45,7 @@ class TaskLosses(Interceptor):
         return Inbound
 
     def count_write(self) -> None:
-        """Another write. An error that is none of Temporal's own fails the task, with all that it did."""
+        """Counts a write. Raises where its task is to be lost, since any error but Temporal's own fails the task."""
         if not workflow.unsafe.is_replaying():
             self._writes += 1
             if self._writes in self._of:
@@ -53,12 +53,12 @@ class TaskLosses(Interceptor):
 
     @property
     def all_happened(self) -> bool:
-        """Whether all of them did."""
+        """Whether all planned losses happened."""
         return self._writes > max(self._of)
 
 
 def operator_reasons(recovery_run: RecoveryRun) -> list[str]:
-    """The reasons in operators' rows."""
+    """The reasons in the rows of operator commands."""
     return [str(record.data["reason"]) for record in recovery_run.records if record.type in COMMAND_EVENT_TYPES]
 
 

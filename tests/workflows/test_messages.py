@@ -1,4 +1,4 @@
-"""What the customer is told, and when: whole recoveries over weeks, on the time-skipping server."""
+"""Messages to customers in whole recoveries over weeks, on the time-skipping server."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ NEVER_FUNDS = [decline_result("insufficient_funds")] * 9
 
 
 async def begin_at_ten(recovery_run: RecoveryRun) -> datetime:
-    """The failure comes at ten in the morning (UTC), so that no quiet hours are near."""
+    """Sends the failure at ten in the morning (UTC), far from quiet hours. Returns its time."""
     now = await recovery_run.environment.get_current_time()
     ten = now.replace(hour=10, minute=0, second=0, microsecond=0)
     await recovery_run.advance_clock(ten - now if now < ten else ten + DAY - now)
@@ -32,7 +32,7 @@ def message_records(recovery_run: RecoveryRun) -> list[Record]:
 
 
 def hours_to_messages(recovery_run: RecoveryRun) -> list[int]:
-    """Whole hours from the failure to each message."""
+    """The whole hours from the failure to each message."""
     failed_at = recovery_run.first_record(EventType.PAYMENT_FAILED).occurred_at
     return [round((row.occurred_at - failed_at) / HOUR) for row in message_records(recovery_run)]
 

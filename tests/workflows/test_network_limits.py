@@ -1,4 +1,4 @@
-"""A recovery whose card has used up what its network allows: it waits, or ends, and says so."""
+"""A recovery whose card has reached its network's limit waits, or ends with the reason."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ ALLOWED_TRIES = 20
 
 
 def add_used_tries(recovery_run: RecoveryRun, at: datetime, count: int = ALLOWED_TRIES, **more: Any) -> None:
-    """So many tries of this card by recoveries of other invoices, at that moment."""
+    """Adds tries of this card at that time by recoveries of other invoices."""
     defaults: dict[str, Any] = {"fingerprint": "fp_1", "network": "visa", "amount": 4900, "currency": "EUR"}
     for number in range(count):
         entry = LedgerEntry(

@@ -1,4 +1,4 @@
-"""What operators can do to a running recovery, by update, by signal, and by Temporal's own cancel."""
+"""Operator commands to a running recovery: by update, by signal, and by Temporal's own cancel."""
 
 import asyncio
 from typing import Any
@@ -22,12 +22,12 @@ ANN = {"actor": "ann", "reason": "customer called"}
 
 
 def command_of(action: Action, **more: Any) -> Command:
-    """A command of Ann's."""
+    """A command of operator Ann."""
     return Command(action=action, **ANN, **more)
 
 
 async def refusal_code(recovery_run: RecoveryRun, update: str, command: Command) -> str:
-    """The code with which an update is refused."""
+    """The code with which the update is refused."""
     with pytest.raises(WorkflowUpdateFailedError) as excinfo:
         await recovery_run.submit_update(update, command)
     cause = excinfo.value.cause
@@ -228,7 +228,7 @@ async def test_a_cancel_is_not_lost_where_the_log_is_ahead_of_the_workflow(recov
 
 
 async def is_granted_to_two(_: str, __: Action, ___: str | None, request_id: str | None) -> bool:
-    """One request only."""
+    """Whether this is the one request that two people made."""
     return request_id == "req_of_two"
 
 

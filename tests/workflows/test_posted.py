@@ -1,4 +1,4 @@
-"""What a look before a message found counts by what is known when it is heard, not by what was known when it began."""
+"""A read before a message is applied to the recovery as it is when the result arrives."""
 
 from core.events import EventType
 from core.payments import EventKind

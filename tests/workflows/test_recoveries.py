@@ -1,4 +1,4 @@
-"""Whole recoveries over weeks: what is charged when, and how it ends."""
+"""Whole recoveries over weeks: what is charged when, and how each ends."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ OPENING = ["payment.failed", "failure.classified", "customer.segmented", "fraud.
 
 
 def charge_times(recovery_run: RecoveryRun) -> list[float]:
-    """Hours from the first failure to each charge."""
+    """The hours from the first failure to each charge."""
     failed_at = recovery_run.first_record(EventType.PAYMENT_FAILED).occurred_at
     return [(row.occurred_at - failed_at) / HOUR for row in recovery_run.all_records_of(EventType.CHARGE_REQUESTED)]
 
 
 async def assert_ended(recovery_run: RecoveryRun, state: State, reason: str) -> RecoveryStatus:
-    """It ends like this, and the log says so last."""
+    """The final status; asserts state and close reason, also in the last row."""
     status = await recovery_run.wait_for_end()
     assert status.state is state
     assert data_without_policy(recovery_run.records[-1]) == {"reason": reason, "state": state.value}
@@ -258,7 +258,7 @@ async def test_unresolvable_charge_without_idempotency_keys_goes_to_review(recov
 
 
 async def failure_event_with_method(recovery_run: RecoveryRun) -> ProviderEvent:
-    """Of a provider that can't be asked which method failed: its event is all there is."""
+    """The failure event of an unreadable provider, which names the failed method."""
     failure = Failure(code="insufficient_funds", method_id="pm_1")
     return a_failure_event(occurred_at=await recovery_run.environment.get_current_time(), failure=failure)
 

@@ -1,4 +1,4 @@
-"""A shadow policy beside whole recoveries: what it would do is written down, what happens stays the same."""
+"""A shadow policy in whole recoveries: its plans are recorded, and nothing else changes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ TYPES = ["payment.failed", "failure.classified", "customer.segmented", "fraud.as
 
 
 class HangingStrategy:
-    """A strategy that never answers until it is let go."""
+    """A strategy that doesn't answer until it is released."""
 
     release_event = threading.Event()
 
     def propose(self, _: Situation) -> Proposal | None:
-        """Not before it is let go."""
+        """A proposal, once the strategy is released."""
         self.release_event.wait(20)
         return None
 
@@ -38,7 +38,7 @@ WriteShadow = Callable[[str | None], Path]
 
 @pytest.fixture
 def write_shadow(tmp_path: Path) -> WriteShadow:
-    """The shadow's file with this text; without one it isn't there."""
+    """Writes the shadow policy's file; None removes it."""
 
     def write_shadow_file(text: str | None) -> Path:
         file = tmp_path / "shadow.toml"
@@ -56,13 +56,13 @@ def released() -> Iterator[None]:
 
 
 def shadow_of(file: Path, **more: Any) -> ShadowPlanner:
-    """A shadow of this file, with a strategy that hangs installed besides."""
+    """A shadow planner for this file, with a hanging strategy installed."""
     strategies = {**catalog.installed_strategies(), "hangs": lambda **_: HangingStrategy()}
     return ShadowPlanner(catalog.PolicyFile(file), strategies, TimeScale(), **more)
 
 
 async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPlanner | None) -> RecoveryRun:
-    """One decline, then the money."""
+    """A recovery with one declined and one successful charge."""
     recovery_run = await recovery_runs(
         "generic_decline", shadow=beside, script=[decline_result("generic_decline"), SUCCEED]
     )
@@ -72,7 +72,7 @@ async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPl
 
 
 def rows_without_shadow(recovery_run: RecoveryRun) -> list[str]:
-    """Its rows, but for the shadow's."""
+    """The types of its rows without the shadow's."""
     return [event_type for event_type in recovery_run.event_types if event_type != "shadow.planned"]
 
 

@@ -1,4 +1,4 @@
-"""Dry runs as workflows: computed in a process of their own, cancelable, begun anew where that process is lost."""
+"""Dry runs as workflows: computed in a process of their own, cancelable, restarted where that process is lost."""
 
 import asyncio
 import sys
@@ -40,13 +40,13 @@ CRASHING_PROGRAM = (
 
 
 class SimulationWorker:
-    """A worker with a database, and what became of the orders given to it."""
+    """A worker with a database, and the simulations started on it."""
 
     def __init__(self, environment: WorkflowEnvironment, database: Database) -> None:
         self._environment, self.database = environment, database
 
     async def start_simulation(self, order: SimulationOrder = ORDER) -> UUID:
-        """An order with its run begun."""
+        """The id of a started simulation."""
         id = uuid4()
         async with self.database.begin() as session:
             await simulations.insert_simulation(session, id, order, "ann", datetime.now(UTC))
@@ -56,11 +56,11 @@ class SimulationWorker:
         return id
 
     def run_handle(self, id: UUID) -> WorkflowHandle[Any, Any]:
-        """Its run."""
+        """The handle of its workflow run."""
         return self._environment.client.get_workflow_handle(f"simulation-{id}")
 
     async def fetch_row(self, id: UUID) -> Any:
-        """Its row, with its report."""
+        """Its row with the report."""
         async with self.database.begin() as session:
             row, report = await simulations.load_simulation(session, id), await simulations.load_report(session, id)
         assert row is not None
@@ -70,7 +70,7 @@ class SimulationWorker:
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """One of our own: after a canceled activity that nobody had begun, its clock skips nothing any more."""
+    """A server of its own: a canceled activity that never started keeps its clock from skipping."""
     async with time_skipping() as environment:
         yield environment
 
@@ -85,7 +85,7 @@ StartWorkers = Callable[..., Any]
 
 @pytest.fixture
 def start_workers(server: WorkflowEnvironment, database: Database, addresses: Addresses) -> StartWorkers:
-    """Workers for as long as the block runs; `program` takes the place of the real computation."""
+    """Workers for as long as the block runs; `program` replaces the real computation."""
 
     @asynccontextmanager
     async def run_workers(*program: str) -> AsyncIterator[None]:
@@ -107,14 +107,14 @@ def start_workers(server: WorkflowEnvironment, database: Database, addresses: Ad
 
 
 async def wait_until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Waits for it, within limits."""
+    """Waits until the condition holds. Fails after a time limit."""
     async with asyncio.timeout(WAIT_SECONDS):
         while not await true():  # noqa: ASYNC110 (rows can't wake us)
             await asyncio.sleep(0.1)
 
 
 def is_process_gone(file: Path) -> Callable[[], Awaitable[bool]]:
-    """Whether the process that wrote its number there is no more."""
+    """A condition: the process that wrote its id to this file has ended."""
 
     def is_gone() -> bool:
         return not Path(f"/proc/{file.read_text()}").exists()

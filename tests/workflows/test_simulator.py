@@ -1,4 +1,4 @@
-"""A dry run is worth something because it is the production code: both live the same stories and tell them alike.
+"""The simulator's engines give the same result for a case as the real workflow.
 
 Every case is lived twice: by both engines of the simulator, and by the real workflow on the time-skipping server, whose
 provider answers each charge as the simulator's luck had it.
@@ -56,7 +56,7 @@ class ChargeFact(NamedTuple):
 
 
 class CaseResult(NamedTuple):
-    """What became of one case, whoever lived it."""
+    """The result of one case, by workflow or engine."""
 
     state: State
     reason: str
@@ -76,13 +76,13 @@ class FixedPolicySource:
         self._world = world
 
     def current_policy(self) -> Any:
-        """It."""
+        """The policy."""
         return self._world.policy
 
 
 @pytest.fixture
 async def workflow_runner(time_server: WorkflowEnvironment) -> AsyncIterator[WorkflowRunner]:
-    """Workers for everything, and a provider that knows its scenes."""
+    """A runner with workers for all queues and a provider for its cases."""
     provider, decision_world = ScenarioProvider(), a_world(POLICY)
     policy: Any = FixedPolicySource(decision_world)
     sources = DecisionSources(decision_world.tables, policy, dict(catalog.installed_strategies()), TimeScale())
@@ -105,17 +105,17 @@ async def workflow_runner(time_server: WorkflowEnvironment) -> AsyncIterator[Wor
 
 
 async def no_cells() -> list[RetryCell]:
-    """No retry was ever recorded."""
+    """Statistics without any recorded retry."""
     return []
 
 
 async def no_search_attributes() -> tuple[str, ...]:
-    """No search attribute is registered."""
+    """No registered search attributes."""
     return ()
 
 
 def case_beginning_at(cases: Cases, row: int, at: int) -> Cases:
-    """That case alone, failing at that moment."""
+    """The case at this row alone, failing at that time."""
     shift = at - int(cases.failed_at[row])
     rows = np.array([row])
 
@@ -129,7 +129,7 @@ def case_beginning_at(cases: Cases, row: int, at: int) -> Cases:
 
 
 def case_result(rows: Sequence[Record]) -> CaseResult:
-    """What a log tells."""
+    """The result that these rows record."""
     recovery, charges, waiting_times, delays = BLANK_RECOVERY, [], [], []
     for row in rows:
         if row.type is EventType.CHARGE_REQUESTED:
@@ -148,7 +148,7 @@ def case_result(rows: Sequence[Record]) -> CaseResult:
 
 
 def seconds_between(begin: datetime | None, end: datetime) -> float:
-    """From then to then."""
+    """The seconds from one time to another."""
     assert begin is not None
     return (end - begin).total_seconds()
 

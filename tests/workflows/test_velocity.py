@@ -1,4 +1,4 @@
-"""A burst of failures around one card: by itself it holds nobody, with another signal a person looks first."""
+"""A burst of failures around one card: alone it holds nothing, with another signal it needs a review."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.workflows.conftest import RecoveryRuns
 
 
 async def burst_velocity(_: PlanInput, __: FraudRules) -> Velocity:
-    """What card testing looks like."""
+    """Velocity counts as card testing produces them."""
     return Velocity(cards_of_customer=9, customers_on_card=8, failures_in_burst=30)
 
 

@@ -1,4 +1,4 @@
-"""An outgoing webhook: posted until it is taken, told to the operators where an address wants no more."""
+"""An outgoing webhook is posted until it is accepted; a gone address is reported to operators."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ class WebhookWorker:
     listening: Receiver
 
     async def post_webhook(self) -> tuple[bool, timedelta]:
-        """Whether a webhook was taken in the end, and how long that took."""
+        """Whether the webhook was accepted in the end, and how long that took."""
         notice = Notice(
             id=uuid.uuid4(), audience=Audience.WEBHOOK, topic=BODY["type"], occurred_at=datetime.now(UTC), data=BODY
         )
@@ -48,7 +48,7 @@ class WebhookWorker:
         return result, description.close_time - description.start_time
 
     async def dead_letters(self) -> list[str]:
-        """What the operators are to hear."""
+        """The topics of the notices that wait for operators."""
         async with self.database.begin() as session:
             waiting = await notices.waiting_notices(session, Audience.OPERATORS, 100)
         return [notice.topic for notice in waiting]
@@ -56,14 +56,14 @@ class WebhookWorker:
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """One of its own: its clock goes on by years, which recoveries elsewhere would notice."""
+    """A server of its own: its clock moves on by years, which other recoveries would notice."""
     async with time_skipping() as environment:
         yield environment
 
 
 @pytest.fixture
 async def outgoing(server: WorkflowEnvironment, database: Database) -> AsyncIterator[WebhookWorker]:
-    """With one address that takes everything unless told otherwise."""
+    """A worker whose one address accepts everything by default."""
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM notice")
     async with receiver() as listening:
@@ -74,7 +74,7 @@ async def outgoing(server: WorkflowEnvironment, database: Database) -> AsyncIter
 
 
 async def start_nothing(_: str, __: int) -> None:
-    """Nothing is begun here."""
+    """Starts no workflow."""
 
 
 async def test_refused_webhook_is_posted_again_with_the_same_id_until_accepted(outgoing: WebhookWorker) -> None:

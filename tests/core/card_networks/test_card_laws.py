@@ -1,4 +1,4 @@
-"""The law about cards, with nothing to think about but tries: whoever insists, whenever, the network's windows hold."""
+"""The network limits as a state machine: whoever charges, whenever, no window is overfilled."""
 
 from datetime import timedelta
 from typing import Final
@@ -20,7 +20,7 @@ EVENTS: Final = ("insisted", "insisted", "due", "another card", "crash", *SPANS)
 
 
 def apply_event(money: MoneyMachine, change: str) -> None:
-    """One thing, and whatever the machine makes of it; every charge is declined."""
+    """Applies one change and lets the machine act on it; every charge is declined."""
     if change in SPANS:
         money.time += SPANS[change]
     elif change == "crash":

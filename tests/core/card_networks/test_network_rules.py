@@ -1,4 +1,4 @@
-"""What the card networks allow, by network and by day, against the shipped tables."""
+"""The limits of the card networks by network and date, against the shipped tables."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -30,13 +30,13 @@ DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
 
 def credential_of(network: str | None = "visa", **more: Any) -> Credential:
-    """50.00 EUR on one card."""
+    """A card of this network with 50.00 EUR to charge."""
     defaults: dict[str, Any] = {"recovery_id": "r", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
     return Credential(provider="stripe", network=network, **defaults | more)
 
 
 def declined_try(at: datetime, outcome: AttemptOutcome = AttemptOutcome.DECLINED, **more: Any) -> LedgerEntry:
-    """A try of that card and amount."""
+    """A declined try of that card and amount."""
     defaults: dict[str, Any] = {"provider": "stripe", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
     return LedgerEntry(
         recovery_id="r", key=at.isoformat(), at=at, trigger="scheduled", outcome=outcome, **defaults | more
@@ -44,7 +44,7 @@ def declined_try(at: datetime, outcome: AttemptOutcome = AttemptOutcome.DECLINED
 
 
 def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more: Any) -> list[LedgerEntry]:
-    """So many, the newest at `last`."""
+    """So many tries, the newest at `last`."""
     return [declined_try(last - gap * number, **more) for number in range(count)]
 
 
@@ -384,7 +384,7 @@ def test_no_sequence_of_allowed_tries_ever_overfills_a_window(
 def _assert_within_windows(
     rules: NetworkRules, network: str | None, entries: list[LedgerEntry], last: LedgerEntry
 ) -> None:
-    """Counted once more, the other way round: from every try that was made back over each window."""
+    """Counts the other way round: from each try back over each window."""
     for limit in rules.limits_in_force(network, last.at.date()):
         count = 0
         for entry in reversed([entry for entry in entries if entry.at <= last.at]):

@@ -1,4 +1,4 @@
-"""Whatever the codes are: an answer, always the same, and money laws kept."""
+"""For any codes, classification gives a reproducible answer and keeps the money laws."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Who is listened to when codes disagree: each rule of the design as a row."""
+"""The precedence of network advice, network code and provider code, one row per rule of the design."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every row ever written can be read, and is written again as it was hashed."""
+"""Every row ever written can be read, and is written again byte for byte as it was hashed."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ Row = tuple[str, EventType, dict[str, Any]]
 
 
 def rows_in(value: Any, release: str) -> Iterator[Row]:
-    """The rows within anything that crossed Temporal."""
+    """The event rows within any JSON that crossed Temporal."""
     if isinstance(value, dict):
         if value.get("type") in set(EventType) and isinstance(value.get("data"), dict) and "occurred_at" in value:
             yield release, EventType(value["type"]), value["data"]

@@ -1,4 +1,4 @@
-"""The schemas of the event log: one for each type, and valid themselves."""
+"""The JSON Schemas of the event log: one valid schema per type."""
 
 import pytest
 from jsonschema import Draft202012Validator

@@ -1,4 +1,4 @@
-"""The vocabulary: every member is dealt with, or left alone on purpose."""
+"""Event types and states: every member is handled, or ignored on purpose."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""What was said about fraud, and nothing that wasn't."""
+"""The fraud assessment uses what the provider said, and nothing else."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a policy may weigh, what it may not lift, and what was counted."""
+"""The fraud rules of a policy: what they may weigh, what they may not lift, and velocity counts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Campaigns as the policy file writes them: what is right, and how a mistake is told."""
+"""Campaigns in the policy file: valid ones, and the errors of invalid ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What others hear of a recovery, and how many messages it makes."""
+"""Notices to operators and outgoing webhooks about a recovery, and how they are bundled."""
 
 from collections.abc import Sequence
 from uuid import uuid5

@@ -1,4 +1,4 @@
-"""Which message is due when: laws of the plan, and of what is taken from it."""
+"""Which message is due when: laws of the message plan and of the next step from it."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tokens that name who wants no more messages: only ours are read, and nothing in them is an address."""
+"""Unsubscribe tokens: only ours are accepted, and they contain no address."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The shipped policy keeps its promise; a wrong file says where it is wrong."""
+"""The shipped policy, and the errors of invalid policy files."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The pure helpers around the pay call: what is known of a failure, and from where."""
+"""Pure helpers around the pay call: the facts of a failure and where they come from."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.support.recovery_scenario import (
 
 
 def facts_read(**codes: str) -> FailureFacts:
-    """What the provider says now."""
+    """Facts as read from the provider; `fields` replace the defaults."""
     return FailureFacts(invoice=OPEN_INVOICE, failure=Failure(**codes))
 
 

@@ -22,13 +22,13 @@ SIGNALS = st.lists(st.sampled_from([*Action, Action.PAUSE, Action.RESUME, Action
 
 
 class FakeLog:
-    """Rows, and what an append answers: the new ones, or all that is written behind `before` already."""
+    """A log whose append returns the new rows, or all that are already written behind `before`."""
 
     def __init__(self) -> None:
         self.rows = list(OPENING_RECORDS)
 
     def append_events(self, before: Recovery, events: tuple[Event, ...]) -> tuple[Record, ...]:
-        """As `db.recovery_log.Log`."""
+        """The rows written behind `before`, as `db.recovery_log.Log` returns them."""
         if written := tuple(row for row in self.rows if row.sequence > before.sequence):
             return written
         _, records = append_events(before, events, THEN)
@@ -36,17 +36,17 @@ class FakeLog:
         return records
 
     def command_rows(self) -> list[tuple[EventType, str | None, str | None]]:
-        """What the rows say, but for the times."""
+        """Type, refusal and data of the rows, without times."""
         return [(row.type, row.data.get("signal"), row.data.get("refused")) for row in self.rows]
 
 
 def signal_commands(actions: list[Action]) -> list[Command]:
-    """Signals as the workflow names them: by run and number."""
+    """Commands by signal with the ids that the workflow gives them: run and number."""
     return [Command(action=action, signal=signal_name(RUN_ID, n)) for n, action in enumerate(actions, 1)]
 
 
 def follow_command(log: FakeLog, recovery: Recovery, command: Command, now: datetime = THEN) -> Recovery:
-    """What the workflow does about one command."""
+    """The recovery after one command, as the workflow handles it."""
     while True:
         events, _ = handle_command(recovery, command, now, awaited=command.signal is None)
         if not events:
@@ -62,7 +62,7 @@ def opened_recovery() -> Recovery:
 
 
 def log_without_losses(commands: list[Command]) -> FakeLog:
-    """The rows of one run that loses nothing."""
+    """The log of one run that loses no task."""
     log, recovery = FakeLog(), opened_recovery()
     for command in commands:
         recovery = follow_command(log, recovery, command)

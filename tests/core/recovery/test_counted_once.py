@@ -1,4 +1,4 @@
-"""The money of one payment counts once, in however many events a provider tells of it."""
+"""The money of one payment counts once, however many events of a provider report it."""
 
 from collections.abc import Sequence
 from itertools import permutations
@@ -13,7 +13,7 @@ SUCCEEDED = Outcome.SUCCEEDED
 
 
 def payment_event(payment: str, amount: int | None, name: str) -> ProviderEvent:
-    """Of 49.00 that are open, told by an event of this name."""
+    """A payment towards the open 49.00, reported by an event of this name."""
     return an_event(
         EventKind.INVOICE_PAID,
         event_id=f"{payment}:{name}",

@@ -1,4 +1,4 @@
-"""A charge in flight: whatever is said meanwhile waits for its definite answer."""
+"""A charge in flight: other events wait for its definite answer."""
 
 import pytest
 

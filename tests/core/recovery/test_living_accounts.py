@@ -1,4 +1,4 @@
-"""Parts, money on its way and after the end, claims that are not ours, refused keys."""
+"""Partial payments, pending and late money, invoices out of scope, and refused API keys."""
 
 from datetime import timedelta
 from typing import Any
@@ -44,7 +44,7 @@ CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, finger
 
 
 def invoice_with(**changes: Any) -> InvoiceView:
-    """The invoice as it reads now."""
+    """The invoice with these fields."""
     return OPEN_INVOICE.model_copy(update=changes)
 
 

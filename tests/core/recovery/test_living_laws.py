@@ -1,4 +1,4 @@
-"""No order of what happens in a living account makes a charge of what isn't ours, is on its way, or is too much.
+"""No order of events charges what is out of scope, already being paid, or more than is owed.
 
 Events may be lost or come late; only fresh reads tell. Machine, reactions, decision and attempt are the real ones.
 """
@@ -54,7 +54,7 @@ QUIET_SETTINGS: dict[str, Any] = {"suppress_health_check": list(HealthCheck)}
 
 @dataclass
 class Account(InterruptibleProvider):
-    """One invoice in a living account: what it says when asked, and the laws held against every charge."""
+    """One invoice at the provider, and the laws that each charge must keep."""
 
     methods: dict[str, str] = field(default_factory=lambda: {"pm_1": NO_FUNDS})
     """By id: what a charge of it comes to."""
@@ -68,7 +68,7 @@ class Account(InterruptibleProvider):
     refused_for_good: set[str] = field(default_factory=set)
 
     def invoice_view(self) -> InvoiceView:
-        """The invoice as it is; a missing permission hides it."""
+        """The invoice; a missing permission hides its methods."""
         if self.refuses_reads:
             raise NotAllowed("the key was revoked")
         known_default = self.default if self.default in self.methods else None
@@ -87,22 +87,22 @@ class Account(InterruptibleProvider):
         return OPEN_INVOICE.model_copy(update=changes)
 
     def card_of(self, method_id: str) -> Card:
-        """What is known of a method."""
+        """The card of a method."""
         kind = MethodKind.DIRECT_DEBIT if self.methods.get(method_id) == BANK_DEBIT else MethodKind.CARD
         return Card(kind=kind, fingerprint=f"fp_{method_id}", network="visa")
 
     async def read_invoice(self, _: str) -> InvoiceView:
-        """As it is now."""
+        """The invoice."""
         await PausePoint()
         return self.invoice_view()
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
-        """Of the named method, or of the default."""
+        """The card of the named method, or of the default."""
         method = method_id or self.default
         return self.card_of(method) if method in self.methods else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """The laws, then what the method comes to."""
+        """The method's result, after checking the laws."""
         await PausePoint()
         self.sent_orders.append(order)
         assert self.invoice.status is InvoiceStatus.OPEN, "a closed invoice"
@@ -133,12 +133,12 @@ class Account(InterruptibleProvider):
         return ChargeResult(outcome=Outcome.SUCCEEDED, card=self.card_of(method), charge_id=charge_id)
 
     async def reconcile(self, _: ChargeOrder) -> ChargeResult:
-        """Never asked: every answer arrives here."""
+        """Fails: every charge has an answer here."""
         raise AssertionError("every charge had an answer")
 
 
 class RecoveryMachine(Driver):
-    """One recovery, driven by whatever happens to its invoice; `post` holds events that are not delivered yet."""
+    """One recovery and random changes of its invoice; `post` holds undelivered events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class RecoveryMachine(Driver):
 
     @rule(due=st.sampled_from([True, True, True, False]))
     def run_next_step(self, due: bool) -> None:
-        """One step of the machine."""
+        """Performs one step of the machine."""
         step = next_step(self.recovery, self.time)
         if due and isinstance(step, Wait) and step.until:
             self.time = max(self.time, step.until)
@@ -199,14 +199,14 @@ class RecoveryMachine(Driver):
     # --- what happens at the provider ----------------------------------------------------------------------
 
     def send_event(self, kind: EventKind, is_delivered: bool, **fields: Any) -> None:
-        """The event of what just happened: on its way, or lost."""
+        """Queues the event of a change, or loses it."""
         self.events += 1
         if is_delivered:
             self.undelivered.append(an_event(kind, event_id=f"evt_{self.events}", occurred_at=self.time, **fields))
 
     @rule(back=st.booleans())
     def event_arrives(self, back: bool) -> None:
-        """The oldest, or the newest before it."""
+        """Delivers the oldest event, or the newest before it."""
         if self.undelivered:
             self.receive_event(self.undelivered.pop() if back else self.undelivered.popleft())
 
@@ -220,7 +220,7 @@ class RecoveryMachine(Driver):
 
     @rule(part=st.sampled_from([100, 1900]), is_delivered=st.booleans(), owed=st.booleans())
     def payment_is_returned(self, part: int, is_delivered: bool, owed: bool) -> None:
-        """Given back by the merchant, or taken back by a bank, after which it is owed again."""
+        """The merchant refunds a part, or a bank takes it back and it is owed again."""
         if not 0 < TOTAL - self.account.open - self.account.charged_amount >= part or not self.account.open:
             return
         self.account.open += part if owed else 0
@@ -260,7 +260,7 @@ class RecoveryMachine(Driver):
 
     @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]), is_delivered=st.booleans())
     def method_is_updated(self, method: str, is_delivered: bool) -> None:
-        """Only where the event arrives: new data that nobody heard of may not be tried."""
+        """A method gets new data, and the event arrives: data without an event may not be tried."""
         if method in self.account.methods and self.account.methods[method] != BANK_DEBIT and is_delivered:
             self.account.methods[method] = NO_FUNDS
             self.account.refused_for_good.discard(method)
@@ -295,7 +295,7 @@ class RecoveryMachine(Driver):
         )
     )
     def collection_terms_change(self, terms: dict[str, Any]) -> None:
-        """Nobody tells."""
+        """The collection terms change without an event."""
         self.account.terms = self.account.terms.model_copy(update=terms)
 
     @rule(refuses=st.booleans())
@@ -333,7 +333,7 @@ class RecoveryMachine(Driver):
         assert len(self.account.sent_orders) == requested
 
     def teardown(self) -> None:
-        """Left alone, it comes to an end."""
+        """Runs the recovery to its end by time alone."""
         if not self.recovery.sequence:
             return
         self.account.is_processing = self.account.refuses_reads = False

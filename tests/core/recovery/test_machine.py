@@ -1,4 +1,4 @@
-"""The law of a recovery, told as short stories: what is to be done in each state, and what ends it how."""
+"""The state machine as short scenarios: the next step in each state, and how each recovery ends."""
 
 from datetime import timedelta
 

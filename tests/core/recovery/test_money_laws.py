@@ -1,4 +1,4 @@
-"""The laws about money, against every order of events, crashes and commands that hypothesis can think of.
+"""The laws about money, against every order of events, crashes and commands that hypothesis finds.
 
 Machine, reactions, decision and the charge attempt are the real ones; only clock, log and provider are in memory.
 An execution can freeze anywhere and wake up after another has taken its place.
@@ -61,7 +61,7 @@ ANSWER_TYPES = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType
 
 
 class MoneyMachine(Driver):
-    """One recovery, its driver, its provider, and the executions that froze."""
+    """One recovery, its driver, its provider, and its frozen executions."""
 
     @initialize(
         keys=st.booleans(),
@@ -73,7 +73,7 @@ class MoneyMachine(Driver):
     def start_recovery(
         self, keys: bool, readable: bool, attempt: int | None, customer: str, allowed: tuple[int, int]
     ) -> None:
-        """Stripe has both, Braintree is readable, Adyen has keys; one with neither would still be safe.
+        """Starts with one kind of provider: Stripe has keys and reading, Braintree only reading, Adyen only keys.
 
         Customers are dealt to the arms of an experiment; networks allow few tries of a card in a day and a month.
         """
@@ -103,7 +103,7 @@ class MoneyMachine(Driver):
         answers_to_lose: int,
         due: bool,
     ) -> None:
-        """Do what the machine says; a charge may freeze after some pauses, or its answer be lost."""
+        """Performs the machine's next step; a charge may freeze, or its answer be lost."""
         self.cause, self.provider.next_outcome, self.provider.answers_to_lose = cause, outcome, answers_to_lose
         step = next_step(self.recovery, self.time)
         if due and isinstance(step, Wait) and step.until:
@@ -138,7 +138,7 @@ class MoneyMachine(Driver):
 
     @rule(turns=st.lists(st.booleans(), min_size=4, max_size=9))
     def executions_overlap(self, turns: list[bool]) -> None:
-        """Temporal takes a slow execution for dead and starts a second one; they go on in turns."""
+        """Temporal starts a second execution while the first is only slow; both go on in turns."""
         now = max(self.time, self.recovery.next_attempt_at or self.time)
         step = next_step(self.recovery, now)
         if isinstance(step, Charge | Reconcile):
@@ -155,7 +155,7 @@ class MoneyMachine(Driver):
     @precondition(lambda self: self.frozen)
     @rule(index=st.integers(0, 9), steps=st.integers(1, 4))
     def thaw_execution(self, index: int, steps: int) -> None:
-        """A frozen execution goes on; what it answers is heard by nobody."""
+        """A frozen execution goes on; its result is dropped."""
         execution = self.frozen.pop(index % len(self.frozen))
         self.provider.guard = _allow_any_order
         if not any(execution.step() for _ in range(steps)):
@@ -163,7 +163,7 @@ class MoneyMachine(Driver):
 
     @rule(span=st.sampled_from(SPANS))
     def time_passes(self, span: timedelta) -> None:
-        """No execution stays frozen for longer than the provider remembers a key."""
+        """Time passes; no execution stays frozen for longer than the provider remembers a key."""
         self.time += span
         if span > HOUR:
             for execution in self.frozen:
@@ -172,7 +172,7 @@ class MoneyMachine(Driver):
 
     @rule()
     def crash_driver(self) -> None:
-        """The driver begins anew from the log."""
+        """The driver starts again from the log."""
         records = Execution(self.log.load_all(self.recovery.recovery_id)).finish()
         self.recovery = fold_records(NEW_RECOVERY, records)
 
@@ -189,7 +189,7 @@ class MoneyMachine(Driver):
 
     @rule(kind=st.sampled_from(PROVIDER_EVENTS), true=st.booleans(), fresh=st.booleans(), late=st.booleans())
     def provider_sends_event(self, kind: EventKind, true: bool, fresh: bool, late: bool) -> None:
-        """Something that is so at the provider, too, unless the event is about the past."""
+        """The provider changes something and sends the event, or sends one about the past."""
         self.events += fresh
         if true:
             self.apply_at_provider(kind)
@@ -200,7 +200,7 @@ class MoneyMachine(Driver):
     @precondition(lambda self: self.provider.results_by_key)
     @rule(index=st.integers(0, 9), fresh=st.booleans())
     def provider_sends_charge_result(self, index: int, fresh: bool) -> None:
-        """The webhook of a charge of ours, whenever it comes, however often."""
+        """The webhook of one of our charges arrives, at any time and any number of times."""
         self.events += fresh
         key, answer = list(self.provider.results_by_key.items())[index % len(self.provider.results_by_key)]
         paid = answer.outcome is Outcome.SUCCEEDED
@@ -238,7 +238,7 @@ class MoneyMachine(Driver):
 
     @rule(action=st.sampled_from(ACTIONS), decision=st.sampled_from(["approve", "reject", "approve", None, "x"]))
     def operator_submits_command(self, action: Action, decision: str | None) -> None:
-        """Who says that an unknown charge never happened has looked it up."""
+        """An operator submits a command; whoever denies an unknown charge has looked it up."""
         flying = self.recovery.in_flight
         if action is Action.REVIEW and flying and flying.idempotency_key in self.provider.results_by_key:
             return
@@ -247,7 +247,7 @@ class MoneyMachine(Driver):
 
     @rule(due=st.booleans())
     def another_attempt_is_declined(self, due: bool) -> None:
-        """Somebody insists, or the schedule does; nothing else happens meanwhile."""
+        """An operator or the schedule charges once more and is declined; nothing else happens."""
         if not due:
             self.operator_submits_command(Action.RETRY, None)
         for _ in range(4):
@@ -256,7 +256,7 @@ class MoneyMachine(Driver):
     # --- the laws ------------------------------------------------------------------------------------------
 
     def check_may_be_sent(self, order: ChargeOrder) -> None:
-        """Nothing is sent, or sent again, that the log speaks against."""
+        """Asserts that no charge is sent or repeated against what the log says."""
         recovery = fold_records(NEW_RECOVERY, self.all_records)
         assert recovery.in_flight == order, "committed before it is sent"
         assert recovery.ending is None
@@ -351,7 +351,7 @@ class MoneyMachine(Driver):
             next_step(self.recovery, self.time + span)
 
     def teardown(self) -> None:
-        """From wherever it stands it comes to an end by itself, with nobody but the clock to help."""
+        """Runs the recovery to its end by time alone."""
         if self.recovery.sequence:
             self.frozen.clear()
             self.crash_driver()
@@ -371,7 +371,7 @@ class MoneyMachine(Driver):
 
 
 def _counts_for_network(rows: list[Record], request: Record) -> bool:
-    """Whether the networks count this charge: not when it went through, nor when it surely never happened."""
+    """Whether the networks count this charge: not a successful one, nor one that was not executed."""
     landed = next((row for row in rows if row.type in ANSWER_TYPES and row.attempt == request.attempt), None)
     if landed is None or landed.type is EventType.CHARGE_DECLINED:
         return True
@@ -379,11 +379,11 @@ def _counts_for_network(rows: list[Record], request: Record) -> bool:
 
 
 def _allow_any_order(_: ChargeOrder) -> None:
-    """Who slept may act on what it knew."""
+    """Allows any order: an execution that slept may act on outdated knowledge."""
 
 
 def _check_may_charge(recovery: Recovery, row: Record) -> None:
-    """Laws 1, 5 and 6, at the moment when a charge is requested."""
+    """Asserts laws 1, 5 and 6 at the moment a charge is requested."""
     assert recovery.in_flight is None, "one at a time, after a definite answer"
     assert not recovery.stage.is_final
     assert recovery.ending is None

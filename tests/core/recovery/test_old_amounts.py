@@ -1,4 +1,4 @@
-"""Rows that were written in Stripe's own minor units go on meaning what they meant."""
+"""Rows written in Stripe's own minor units keep their meaning."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What people do to a recovery: reviews, wishes, new methods, pauses, tries out of turn."""
+"""Operator commands: reviews, retries, new methods, pauses, and attempts outside the schedule."""
 
 import pytest
 
@@ -145,7 +145,7 @@ def test_a_new_method_that_came_during_the_last_charge_still_earns_its_attempt()
 
 
 def scenario_after_manual_try(cause: Cause, wait_seconds: int | None = None) -> tuple[RecoveryScenario, object]:
-    """An operator's try after an hour fails for this cause; with the moment that was planned before."""
+    """A scenario whose manual retry failed after an hour for this cause, and the retry planned before."""
     scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
     planned = scenario.recovery.next_attempt_at
     scenario.submit_command(Action.RETRY)

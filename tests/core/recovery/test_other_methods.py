@@ -1,4 +1,4 @@
-"""Which payment method a try names, what an unfit one costs, and what is no card."""
+"""Which payment method an attempt names, what an unfit method costs, and which methods are no cards."""
 
 from typing import Any
 
@@ -35,14 +35,14 @@ CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, finger
 
 
 def invoice_with(**changes: Any) -> InvoiceView:
-    """The invoice as it reads now."""
+    """The invoice with these fields."""
     return OPEN_INVOICE.model_copy(update=changes)
 
 
 def charge_another_card(
     scenario: RecoveryScenario, answer: ChargeResult, cause: Cause, method: str = "pm_2"
 ) -> RecoveryScenario:
-    """A new card is given and tried at once, with this answer and its cause."""
+    """The scenario after a new card was added and charged with this result and cause."""
     scenario.receive_event(
         EventKind.METHOD_UPDATED, event_id=f"evt_{method}", method_id=method, method_role=MethodRole.DEFAULT
     )
@@ -180,7 +180,7 @@ def test_which_method_events_trigger_a_charge(role: MethodRole, method: str, row
 
 
 def facts_read(**fields: Any) -> FailureFacts:
-    """What a provider that can be read says."""
+    """Facts as read from a readable provider; `fields` replace the defaults."""
     return FailureFacts(invoice=invoice_with(methods_known=True, **fields), failure=Failure(code="insufficient_funds"))
 
 

@@ -1,4 +1,4 @@
-"""What a word from outside means: duplicates, echoes, old news, confirmations, refusals."""
+"""Reactions to provider events and commands: duplicates, echoes, late events, confirmations, refusals."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -30,12 +30,12 @@ OUR_DECLINE = ChargeResult(outcome=Outcome.DECLINED, failure=Failure(code="x", c
 
 
 def repeated_failure(**changes: Any) -> ProviderEvent:
-    """Another event about a failure."""
+    """Another event about a failed payment."""
     return a_failure_event(**{"event_id": "evt_again"} | changes)
 
 
 def recovered_scenario() -> RecoveryScenario:
-    """It has ended well."""
+    """A scenario that ended recovered."""
     scenario = scenario_in_flight()
     scenario.record_answer(SUCCEED)
     return scenario

@@ -1,4 +1,4 @@
-"""A charge that nobody could settle by asking: the provider's own word, or a person's, is left (money law 5)."""
+"""Charges that reading cannot resolve are answered by the provider's webhook or by an operator (money law 5)."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,14 +21,14 @@ OUR_CHARGE: dict[str, Any] = {"idempotency_key": "pri-stripe-in_1-1", "event_id"
 
 
 def scenario_with_unknown_charge() -> RecoveryScenario:
-    """A charge is in flight, and its answer was lost."""
+    """A scenario whose charge in flight has an unknown result."""
     scenario = scenario_in_flight()
     scenario.record_answer(UNKNOWN)
     return scenario
 
 
 def scenario_in_manual_review() -> RecoveryScenario:
-    """A day later it is a person's matter."""
+    """The same a day later, in review."""
     scenario = scenario_with_unknown_charge().advance_clock(DAY)
     scenario.append_events(charge_events.manual_review_event(scenario.recovery, scenario.now))
     return scenario
@@ -169,7 +169,7 @@ def test_late_provider_event_overrides_the_review() -> None:
 
 
 def provider_retry_event() -> ProviderEvent:
-    """The provider will try again by itself."""
+    """The event that announces the provider's own retry."""
     return a_failure_event(next_provider_attempt=a_failure_event().occurred_at + 48 * DAY, card=Card(country="DE"))
 
 

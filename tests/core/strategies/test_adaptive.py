@@ -1,4 +1,4 @@
-"""The adaptive strategy finds the hours that work, keeps trying others, and is the same again from its inputs."""
+"""The adaptive strategy finds hours that work, keeps exploring, and is reproducible from its inputs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ GOOD = 4 * 24 + 8
 
 
 def weekly_cells(tries: int = 40, good: int = 60, other: int = 5) -> list[RetryCell]:
-    """Retries at every hour of the week; `good` and `other` of a hundred succeed."""
+    """Retry statistics for every hour of the week; `good` and `other` of a hundred succeed."""
     percent = {hour: good if hour // 6 == GOOD // 6 else other for hour in range(168)}
     return [
         RetryCell("INSUFFICIENT_FUNDS", 1, hour, hour % 160, tries, tries * percent[hour] // 100) for hour in range(168)
@@ -48,7 +48,7 @@ def situation_with(number: int = 1, experience: Experience | None = EXPERIENCE, 
 
 
 def chosen_hours(strategy: Adaptive, *situations: Situation) -> list[int]:
-    """The blocks of the week that were chosen."""
+    """The blocks of the week that the strategy chose."""
     answers = [(situation, strategy.propose(situation)) for situation in situations]
     return [
         block_of(situation.failed_at + timedelta(seconds=proposal.delay_seconds))

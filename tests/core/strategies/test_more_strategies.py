@@ -1,4 +1,4 @@
-"""Presets, payday, advice, new method only: what they propose, and settings they refuse."""
+"""Presets, payday, advice and new-method strategies: their proposals, and settings they refuse."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -43,7 +43,7 @@ def proposed_time(strategy: RetryStrategy, situation: Situation) -> datetime:
 
 
 def situation_in(country: str, zone: str | None = None, failed_at: datetime = MONDAY, **more: Any) -> Situation:
-    """A customer there, whose calendar is known."""
+    """A situation of a customer in this country, with a known calendar."""
     calendar = calendar_for(country, zone, failed_at, failed_at + timedelta(days=45))
     return situation_with(failed_at=failed_at, country=country, calendar=calendar, **more)
 

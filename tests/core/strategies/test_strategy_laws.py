@@ -1,4 +1,4 @@
-"""Every installed strategy, and somebody else's: plans in the future and in the window, the same from their rows."""
+"""Every installed strategy and a third-party one plan inside the window and rederive from their rows."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ WINDOW = FAILED_AT + timedelta(days=21)
 
 
 class TideStrategy:
-    """A third party's strategy: at high water, and sometimes it is wrong."""
+    """A third-party strategy whose proposals are sometimes invalid."""
 
     needs = ("calendar", "the moon")
 
@@ -40,7 +40,7 @@ class TideStrategy:
         self._hours = hours
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """Whatever hours says, many days too late at every third attempt."""
+        """A proposal of `hours`; every third attempt lies far beyond the window."""
         return Proposal(delay_seconds=self._hours * 3_600 * (1_000 if situation.attempt == 3 else 1), why="high water")
 
 
@@ -57,7 +57,7 @@ STRATEGIES: Mapping[str, StrategyFactory] = catalog.installed_strategies() | {"t
 
 @pytest.fixture(scope="module")
 def policies(shipped_text: str) -> dict[str, Policy]:
-    """The shipped policy with one of these in the place of its standard ladder."""
+    """The shipped policy with each of these strategies in place of its standard ladder."""
     before, _, rest = shipped_text.partition("[strategies.standard_ladder]")
     after = rest[rest.index("[strategies.patient") :]
     texts = {name: f"{before}[strategies.standard_ladder]\n{table}\n{after}" for name, table in STRATEGY_TABLES.items()}
@@ -101,7 +101,7 @@ def test_every_strategys_plan_keeps_the_laws_and_rederives_from_its_row(
 
 
 def first_situation(**more: Any) -> Situation:
-    """A failure of today."""
+    """The situation of a failure of today."""
     defaults: dict[str, Any] = {
         "provider": "stripe", "invoice_id": "in_1", "attempt": 1, "cause": Cause.GENERIC, "segment": "default",
         "amount": 1, "currency": "EUR", "failed_at": FAILED_AT, "now": FAILED_AT,

@@ -1,4 +1,4 @@
-"""What comes next, while a recovery without retries waits for the end of its window."""
+"""The upcoming steps of a recovery without retries that waits for the end of its window."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ UNDER_WAY: InvoiceView = OPEN_INVOICE.model_copy(update={"processing": True})
 
 
 def exhausted_scenario() -> RecoveryScenario:
-    """A recovery whose retries were all declined."""
+    """A scenario whose retries were all declined."""
     scenario = RecoveryScenario()
     scenario.fail_payment(Cause.GENERIC)
     while scenario.recovery.next_attempt_at:

@@ -1,4 +1,4 @@
-"""Every type of row has words that anybody understands, whatever its data holds."""
+"""Every event type has a description in plain words, whatever its data holds."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ def log_record(type_: EventType, /, attempt: int | None = None, sequence: int = 
 
 
 def facts_by_label(description: EventDescription) -> dict[str, Any]:
-    """What it says, by label."""
+    """The facts of a description by their label."""
     return {fact.label: fact.value for fact in description.facts}
 
 
