@@ -53,7 +53,7 @@ def anchors_in(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_in_documents_resolve(name: str) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", TEXTS[name])
     for target, _, anchor in (link.partition("#") for link in links if "://" not in link):
         path = (ROOT / name).parent / target if target else ROOT / name
@@ -139,7 +139,7 @@ def _field_names(node: ast.AST) -> tuple[str, ...]:
     return ()
 
 
-def test_every_state_is_drawn() -> None:
+def test_every_state_is_in_the_diagram() -> None:
     diagram = TEXTS["docs/architecture.md"].partition("stateDiagram-v2")[2].partition("```")[0]
     assert not [state for state in State if state.value not in diagram and state is not State.PAUSED]
 
@@ -173,7 +173,7 @@ def test_a_decision_fits_on_a_page_of_one_shape(path: Path) -> None:
     assert path.name in TEXTS["docs/adr/README.md"]
 
 
-def test_the_licence_is_apaches() -> None:
+def test_licence_is_apache_2() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert "Version 2.0, January 2004" in text
     assert "APPENDIX: How to apply the Apache License" in text

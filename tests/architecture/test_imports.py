@@ -58,7 +58,7 @@ def test_every_package_is_installed() -> None:
 @pytest.mark.parametrize(
     ("module", "package"), [("temporalio.workflow", "workflows"), ("temporalio.activity", "activities")]
 )
-def test_temporals_two_sides_stay_in_their_packages(module: str, package: str) -> None:
+def test_workflow_and_activity_apis_stay_in_their_packages(module: str, package: str) -> None:
     assert {source.package_of(path) for path in source.source_files() if source.does_import(path, module)} == {package}
 
 

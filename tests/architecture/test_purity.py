@@ -63,7 +63,7 @@ def test_the_core_keeps_no_state() -> None:
     assert not [name for name, node in nodes if isinstance(node, ast.Global | ast.Nonlocal)]
 
 
-def test_what_runs_inside_a_workflow_replays() -> None:
+def test_workflow_files_are_deterministic() -> None:
     """Temporal makes asyncio deterministic, but for real time."""
     names = IMPURE_NAMES | {"asyncio.sleep", "asyncio.wait_for", "asyncio.timeout", "asyncio.to_thread"}
     assert not find_offenders(workflow_files(), IMPURE_MODULES - {"asyncio"}, names)
@@ -92,5 +92,5 @@ def test_the_workflow_takes_no_decision() -> None:
     "source_line",
     ["from datetime import datetime\nx = datetime.now()", "import uuid\nx = uuid.uuid4()", "x = open('a')"],
 )
-def test_an_impure_line_would_be_seen(source_line: str) -> None:
+def test_impure_line_is_detected(source_line: str) -> None:
     assert find_impurities(ast.parse(source_line))

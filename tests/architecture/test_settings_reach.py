@@ -49,13 +49,13 @@ def test_each_process_gets_what_it_reads() -> None:
 
 @pytest.mark.parametrize("process", ROOTS)
 @pytest.mark.parametrize("name", sorted(settings_read_by("api") & settings_read_by("worker")))
-def test_a_setting_that_reaches_only_one_of_them_is_caught(process: str, name: str) -> None:
+def test_setting_that_reaches_only_one_process_is_detected(process: str, name: str) -> None:
     services = copy.deepcopy(SERVICES)
     del services[process]["environment"][name]
     assert find_settings_problems(services) == {f"{process} reads {name}"}
 
 
-def test_other_mistakes_are_caught() -> None:
+def test_other_settings_mistakes_are_detected() -> None:
     services = copy.deepcopy(SERVICES)
     services["api"]["environment"] |= {"SMTP_URL": "${SMTP_URL:-}", "POLICY_FILE": "/config/another.toml"}
     services["worker"]["volumes"] = ["./deploy/config:/config"]
@@ -67,7 +67,7 @@ def test_other_mistakes_are_caught() -> None:
     }
 
 
-def test_what_is_read_is_found() -> None:
+def test_settings_read_are_detected() -> None:
     """The derivation itself: through attributes, names in the providers' own settings, and plug-ins."""
     both = {"DATABASE_URL", "POLICY_FILE", "SHADOW_POLICY_FILE", "MESSAGE_DIR", "MAIL_FROM", "CUSTOMER_PAGE_URL"}
     assert both | {"STRIPE_API_KEY", "ADYEN_MERCHANT_ACCOUNT"} <= settings_read_by("api") & settings_read_by("worker")

@@ -53,21 +53,21 @@ def _files_on_disk() -> list[str]:
     ]
 
 
-def test_a_copy_without_git_is_looked_at_too() -> None:
+def test_copy_without_git_is_checked_too() -> None:
     assert "core/__init__.py" in _files_on_disk()
     assert not [name for name in _files_on_disk() if ".venv" in name]
 
 
-def test_the_root_holds_what_is_listed(names: list[str]) -> None:
+def test_root_holds_only_listed_files(names: list[str]) -> None:
     assert find_strays(names) == []
     assert {name for name in names if "/" not in name} == ROOT_FILES
 
 
-def test_nothing_is_a_program_or_an_archive(names: list[str]) -> None:
+def test_no_binaries_in_the_repository(names: list[str]) -> None:
     assert find_binaries(names) == []
 
 
-def test_what_does_not_belong_here_is_caught(tmp_path: Path) -> None:
+def test_strays_and_binaries_are_detected(tmp_path: Path) -> None:
     strays = ["py_spy-0.4.3-py2.py3-none-any.whl", "notes.txt", "scratch/x.py", "core/__init__.py", "README.md"]
     assert find_strays(strays) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
     (tmp_path / "core").mkdir()

@@ -21,11 +21,11 @@ ROOT = Path(__file__).parents[2]
         ("tests/core/test_money.py::test_x[a::b/c]", "tests/core/test_money.py"),
     ],
 )
-def test_what_stays_together(nodeid: str, lane: str) -> None:
+def test_group_of_a_test(nodeid: str, lane: str) -> None:
     assert group_of(nodeid) == lane
 
 
-def test_every_path_with_a_group_is_there() -> None:
+def test_every_path_with_a_group_exists() -> None:
     named = [path for path, _ in SHARED_STACK_TESTS] + [name for name in LONGEST_GROUPS if "/" in name]
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -68,7 +68,7 @@ class LockRecorder:
         return thread
 
 
-def test_who_measures_time_is_alone_and_not_starved(tmp_path: Path) -> None:
+def test_quiet_test_runs_alone_and_is_not_starved(tmp_path: Path) -> None:
     recorder = LockRecorder(tmp_path)
     first, second, third = (threading.Event() for _ in range(3))
     one, two = recorder.start_holder("one", first), recorder.start_holder("two", first)

@@ -101,7 +101,7 @@ def test_quiet_hours_end_by_the_same_rule(country: str | None, zone: str | None,
     assert QUIET.next_allowed_time(at, clock) == at
 
 
-def test_clocks_that_change_in_the_middle_of_an_hour() -> None:
+def test_zones_with_half_hour_offsets() -> None:
     before = datetime(2026, 10, 3, tzinfo=UTC)
     clock = clock_for("AU", "Australia/Adelaide", before)
     assert clock.offsets[1].since == datetime(2026, 10, 3, 16, 30, tzinfo=UTC)

@@ -60,7 +60,7 @@ def test_migrate_builds_the_tables_and_does_nothing_the_second_time(
     assert "0 recoveries, 0 rows, 0 problems" in pri("audit", "verify", DATABASE_URL=database_addresses.writer).out
 
 
-def test_audit_verify_counts_what_is_intact(pri: Pri, fresh: Addresses) -> None:
+def test_audit_verify_counts_intact_logs(pri: Pri, fresh: Addresses) -> None:
     names = [record_canceled_recovery(fresh.writer, f"in_{number}") for number in range(3)]
     assert pri("audit", "verify", DATABASE_URL=fresh.writer).out == "3 recoveries, 9 rows, 0 problems\n"
     single = pri("audit", "verify", names[1], DATABASE_URL=fresh.writer)
@@ -99,14 +99,14 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(pri: Pri, fresh: Addresses) ->
 
 
 @pytest.mark.parametrize(("lifetime", "hours"), [("12h", 12), ("90d", 90 * 24)])
-def test_a_key_works_as_long_as_it_was_given(lifetime: str, hours: int, pri: Pri, fresh: Addresses) -> None:
+def test_key_expires_after_its_lifetime(lifetime: str, hours: int, pri: Pri, fresh: Addresses) -> None:
     assert pri("keys", "create", "--scope", "admin", "--expires-in", lifetime, DATABASE_URL=fresh.writer).code == 0
     [key] = json.loads(pri("keys", "list", "--json", DATABASE_URL=fresh.writer).out)
     length = datetime.fromisoformat(key["expires_at"]) - datetime.fromisoformat(key["created_at"])
     assert length == timedelta(hours=hours)
 
 
-def test_keys_are_listed_and_revoked_and_both_is_kept(pri: Pri, fresh: Addresses) -> None:
+def test_keys_are_listed_and_revoked_with_audit_entries(pri: Pri, fresh: Addresses) -> None:
     assert pri("keys", "list", DATABASE_URL=fresh.writer).out == "there are no keys\n"
     secret = pri("keys", "create", "--scope", "admin", "--name", "ann", DATABASE_URL=fresh.writer).out.strip()
     prefix = "_".join(secret.split("_")[:2])

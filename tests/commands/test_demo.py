@@ -88,7 +88,7 @@ def demo() -> Iterator[DemoProcess]:
             running.process.wait()
 
 
-def test_the_demo(demo: DemoProcess) -> None:
+def test_demo_runs_every_scenario(demo: DemoProcess) -> None:
     demo.wait_until_played()
     notes = [json.loads(note.read_text()) for note in (demo.data_folder / "run").glob("*.json")]
     assert len(notes) == 5

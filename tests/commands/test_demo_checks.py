@@ -62,7 +62,7 @@ def rows_with_change(position: int, **fields: Any) -> list[Row]:
     return rows
 
 
-def test_a_good_scenario_has_no_complaint() -> None:
+def test_correct_scenario_has_no_complaint() -> None:
     assert list(find_complaints(good_run())) == []
     _check_results([good_run()], intact=True)
 
@@ -85,7 +85,7 @@ def test_a_good_scenario_has_no_complaint() -> None:
         ({"rows": [*good_run().rows[:6], *good_run().rows[5:]]}, "the same key"),
     ],
 )
-def test_every_difference_is_a_complaint_and_ends_the_demo_badly(fields: dict[str, Any], complaint: str) -> None:
+def test_every_difference_is_a_complaint_and_fails_the_demo(fields: dict[str, Any], complaint: str) -> None:
     run = replace(good_run(), **fields)
     complaints = "; ".join(find_complaints(run))
     assert complaint in complaints
@@ -93,17 +93,17 @@ def test_every_difference_is_a_complaint_and_ends_the_demo_badly(fields: dict[st
         _check_results([good_run(), replace(run, complaint=complaints)], intact=True)
 
 
-def test_a_broken_chain_ends_the_demo_badly() -> None:
+def test_broken_chain_fails_the_demo() -> None:
     with pytest.raises(UnexpectedOutcome, match="hash chain"):
         _check_results([good_run()], intact=False)
 
 
-def test_the_clock_counts_planned_waits_as_planned_and_work_as_it_was() -> None:
+def test_clock_scales_planned_waits_but_not_work() -> None:
     times = [since.total_seconds() for since, _ in ScenarioClock(SCALE).follow_rows(good_run().rows)]
     assert times == [0, 0.5, 0.5, 0.5, 0.5, 10_801, 10_802, 10_802]
 
 
-def test_the_clock_scales_a_wait_that_somebody_ends() -> None:
+def test_clock_scales_a_wait_ended_by_an_operator() -> None:
     requested = log_row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
     manual = log_row(
         1.7, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="manual", idempotency_key="k"
@@ -126,12 +126,12 @@ def test_the_clock_never_goes_back() -> None:
     [(0, "0 s"), (0.4, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (3660, "1 h 1 min"), (10_859, "3 h"),
      (86_400, "1 d"), (97_200, "1 d 3 h"), (86_460, "1 d"), (40 * 86_400, "40 d")],
 )  # fmt: skip
-def test_times_are_spoken_in_two_units(seconds: float, text: str) -> None:
+def test_durations_are_shown_in_two_units(seconds: float, text: str) -> None:
     assert format_duration(timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_it_fits_on_any_terminal(width: int) -> None:
+def test_output_fits_into_80_columns(width: int) -> None:
     out = Console(width=width, file=io.StringIO())
     with out.capture() as captured:
         printing.print_timelines(out, [good_run()], SCALE)

@@ -32,7 +32,7 @@ BROKEN = {"TIME_SCALE": "x", "DATABASE_URL": "nonsense", "POLICY_FILE": "/nowher
         ),
     ],
 )  # fmt: skip
-def test_a_program_gets_json_without_any_settings(
+def test_explain_prints_json_without_any_settings(
     pri: Pri, words: tuple[str, ...], category: str, cause: str, following: str
 ) -> None:
     answer = pri("explain", "--provider", "stripe", *words, "--json", **BROKEN)
@@ -45,7 +45,7 @@ def test_a_program_gets_json_without_any_settings(
     assert document["decided_by"]
 
 
-def test_a_person_gets_two_lines_and_the_source(pri: Pri) -> None:
+def test_explain_prints_two_lines_and_the_source(pri: Pri) -> None:
     answer = pri("explain", "--provider", "stripe", "--code", "expired_card")
     assert (answer.code, answer.err) == (0, "")
     first, second = answer.out.splitlines()
@@ -53,7 +53,7 @@ def test_a_person_gets_two_lines_and_the_source(pri: Pri) -> None:
     assert second == "next: ask customer"
 
 
-def test_the_real_command_says_the_same(pri: Pri, pri_process: Pri) -> None:
+def test_explain_as_a_process_prints_the_same(pri: Pri, pri_process: Pri) -> None:
     words = ("explain", "--provider", "stripe", "--code", "expired_card", "--json")
     assert pri_process(*words, **BROKEN) == pri(*words)
 

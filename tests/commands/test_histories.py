@@ -27,7 +27,7 @@ def test_a_file_is_loaded_fitted_and_checked(tmp_path: Path) -> None:
     assert any("doesn't say which policy ran" in warning for warning in history.calibration.warnings)
 
 
-def test_too_little_and_nothing_are_told(pri: Pri, tmp_path: Path, addresses: Addresses) -> None:
+def test_short_or_empty_history_is_reported(pri: Pri, tmp_path: Path, addresses: Addresses) -> None:
     shutil.copy(ROOT / "docs/samples/attempts.csv", tmp_path / "attempts.csv")
     assert pri("import", "csv", "attempts.csv", "--out", "past.jsonl").code == 0
     with pytest.raises(InvalidInput, match=r"past\.jsonl: too few attempts: 3 recorded retries"):

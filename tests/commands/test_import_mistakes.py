@@ -85,13 +85,13 @@ TABLES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "problem"), TABLES.values(), ids=TABLES)
-def test_what_is_wrong_in_a_table_is_one_line(pri: Pri, tmp_path: Path, content: bytes, problem: str) -> None:
+def test_table_mistake_is_a_one_line_error(pri: Pri, tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "mine.csv").write_bytes(content)
     assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {problem}")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
-def test_what_is_unusual_and_right_is_taken(pri: Pri, tmp_path: Path) -> None:
+def test_unusual_valid_table_is_accepted(pri: Pri, tmp_path: Path) -> None:
     columns = "country,card_country,time_zone,customer_since,ended_at"
     cells = "de,XK,America/Argentina/Buenos_Aires,1969-07-20,2026-04-01T00:00:00-12:00"
     big = ROW.replace("4900", f"00{MAX_AMOUNT}")
@@ -123,7 +123,7 @@ LINES = {
 
 
 @pytest.mark.parametrize(("line", "problem"), LINES.values(), ids=LINES)
-def test_what_is_wrong_in_a_history_names_its_line(tmp_path: Path, line: str, problem: str) -> None:
+def test_history_mistake_names_its_line(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "past.jsonl"
     path.write_text(f"{FIRST}{line}\n{history_line()}\n")
     with pytest.raises(RecoveryError) as excinfo:
@@ -153,7 +153,7 @@ def append_bytes(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_byte, break_checksum, drop_checksum, append_bytes])
-def test_a_damaged_archive_is_told(pri: Pri, tmp_path: Path, damage: Any) -> None:
+def test_damaged_archive_is_reported(pri: Pri, tmp_path: Path, damage: Any) -> None:
     lines = "".join(f"{history_line(invoice_id=f'{chr(34)}in_{number}{chr(34)}')}\n" for number in range(500))
     (tmp_path / "past.jsonl.gz").write_bytes(damage(gzip.compress((FIRST + lines).encode())))
     error = pri("simulate", "--policy", str(SHIPPED_POLICY), "--source", "past.jsonl.gz", "--out", "out").error_line()
@@ -163,7 +163,7 @@ def test_a_damaged_archive_is_told(pri: Pri, tmp_path: Path, damage: Any) -> Non
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.booleans())
-def test_whatever_a_file_holds_is_a_history_or_an_error_of_ours(tmp_path: Path, content: bytes, headed: bool) -> None:
+def test_any_file_is_a_history_or_a_typed_error(tmp_path: Path, content: bytes, headed: bool) -> None:
     table, history = tmp_path / "any.csv", tmp_path / "any.jsonl"
     table.write_bytes((f"{HEADER},ended_at,country,time_zone\n{ROW},".encode() if headed else b"") + content)
     history.write_bytes((FIRST.encode() if headed else b"") + content)

@@ -27,7 +27,7 @@ def load_history(path: Path) -> History:
     return files.read_history_file(path, lambda *_: Cause.GENERIC)
 
 
-def test_the_sample_of_the_docs_is_a_history(pri: Pri, tmp_path: Path) -> None:
+def test_documented_sample_is_imported(pri: Pri, tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path / "attempts.csv")
     answer = pri("import", "csv", "attempts.csv", "--out", "past.jsonl.gz")
     assert (answer.code, answer.out) == (0, "past.jsonl.gz: 4 failed invoices\n")
@@ -39,7 +39,7 @@ def test_the_sample_of_the_docs_is_a_history(pri: Pri, tmp_path: Path) -> None:
     assert history.book.payers[1].profile.tenure_days == 670
 
 
-def test_a_table_needs_little(pri: Pri, tmp_path: Path) -> None:
+def test_minimal_table_is_imported(pri: Pri, tmp_path: Path) -> None:
     text = f"{HEADER}\n{ROW}\nin_1,2026-03-02T12:30:00,declined,4900,eur\nin_2,2026-03-02T12:30:00Z,succeeded,1,EUR\n"
     (tmp_path / "mine.csv").write_text(text)
     answer = pri("import", "csv", "mine.csv", "--out", "past.jsonl")
@@ -74,7 +74,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "problem"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, text: str, problem: str) -> None:
+def test_import_error_names_line_and_column(pri: Pri, tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "mine.csv").write_text(text)
     assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {problem}")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, te
         (("stripe", "--out", "p", "--since", "2026-02-01", "--until", "2026-01-01"), "--since must be before --until."),
     ],
 )
-def test_other_mistakes_are_one_clear_line(pri: Pri, words: tuple[str, ...], problem: str) -> None:
+def test_other_import_mistakes_are_one_line_errors(pri: Pri, words: tuple[str, ...], problem: str) -> None:
     assert problem in pri("import", *words).error_line()
 
 
@@ -133,9 +133,7 @@ def test_failed_invoices_are_read_from_stripe(pri: Pri, tmp_path: Path, sandbox:
     assert len(load_history(tmp_path / "past.jsonl")) == 3
 
 
-def test_an_import_that_was_broken_off_goes_on(
-    pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_import_continues(pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("providers.stripe.history.PAGE_SIZE", 2)
     for day in range(6):
         create_failures(sandbox, created=THEN + day * DAY)
@@ -161,7 +159,7 @@ def test_an_import_that_was_broken_off_goes_on(
     assert len(set(names)) == 6
 
 
-def test_an_unfinished_import_of_other_days_is_not_mixed_in(pri: Pri, tmp_path: Path, sandbox: str) -> None:
+def test_unfinished_import_of_another_period_is_refused(pri: Pri, tmp_path: Path, sandbox: str) -> None:
     create_failures(sandbox, created=THEN)
     (tmp_path / "past.jsonl.state").write_text('{"since": null, "until": "2026-04-01T00:00:00Z"}')
     error = import_from_stripe(pri, sandbox, "--since", "2026-01-01").error_line()
@@ -170,10 +168,10 @@ def test_an_unfinished_import_of_other_days_is_not_mixed_in(pri: Pri, tmp_path: 
     assert "remove it to begin anew" in import_from_stripe(pri, sandbox).error_line()
 
 
-def test_nothing_found_is_told(pri: Pri, sandbox: str) -> None:
+def test_empty_import_is_reported(pri: Pri, sandbox: str) -> None:
     assert "Stripe has 0 invoices of these days, and none" in import_from_stripe(pri, sandbox).error_line()
 
 
-def test_a_key_that_is_refused_is_told(pri: Pri, sandbox: str) -> None:
+def test_refused_api_key_is_reported(pri: Pri, sandbox: str) -> None:
     script_fault(sandbox, "/v1/invoices", 1)
     assert "Stripe refuses to show invoices: HTTP 401. The key needs" in import_from_stripe(pri, sandbox).error_line()

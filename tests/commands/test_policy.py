@@ -47,13 +47,13 @@ def test_the_shadow_is_compared_with_what_was_decided(pri: Pri, addresses: Addre
     assert (comparison["plans"], comparison["median_seconds"]) == (1, -7200)
 
 
-def test_the_shipped_policy_is_right(pri: Pri) -> None:
+def test_shipped_policy_passes_the_check(pri: Pri) -> None:
     answer = pri("policy", "check", str(SHIPPED_POLICY))
     assert (answer.code, answer.err) == (0, "")
     assert "right, version " in answer.out
 
 
-def test_a_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
+def test_policy_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(SHIPPED_POLICY.read_text().replace("review_at = 40", "review_at = 400"))
     assert "p.toml:" in (complaint := pri("policy", "check", str(file)).error_line())
@@ -61,7 +61,7 @@ def test_a_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
     assert "nowhere.toml" in pri("policy", "check", str(tmp_path / "nowhere.toml")).error_line()
 
 
-def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
+def test_suspicious_policy_is_a_warning(pri: Pri, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     text = SHIPPED_POLICY.read_text().replace('# scorer = "NAME"', 'scorer = "acme"')
     file.write_text(
@@ -74,14 +74,14 @@ def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
     assert "'acme' is not installed" in second
 
 
-def test_show_prints_what_is_understood(pri: Pri) -> None:
+def test_policy_show_prints_the_parsed_policy(pri: Pri) -> None:
     document = json.loads(pri("policy", "show").out)
     assert [segment["name"] for segment in document["segments"]] == ["high_value", "new_customer", "loyal", "default"]
     assert document["fraud"]["scores"]["burst"] == 10
     assert {segment["campaign"] for segment in document["segments"]} == {"default"}
 
 
-def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses) -> None:
+def test_recorded_decision_is_rederived(pri: Pri, addresses: Addresses) -> None:
     scenario = RecoveryScenario().fail_payment(Cause.GENERIC)
 
     async def write_decision() -> None:
@@ -108,7 +108,7 @@ def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses
     assert "no row 99" in pri("explain", name, "99", **settings).error_line()
 
 
-def test_wrong_usage_is_told_as_such(pri: Pri) -> None:
+def test_wrong_usage_is_a_usage_error(pri: Pri) -> None:
     for words in ((), ("recovery-x",), ("--provider", "stripe")):
         assert pri("explain", *words).code == 2
 

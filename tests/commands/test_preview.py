@@ -20,7 +20,7 @@ def test_the_html_part(pri: Pri) -> None:
     assert "¥4,900" in answer.out
 
 
-def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
+def test_preview_of_edge_cases(pri: Pri) -> None:
     page = "https://acme.example/pay/{invoice}"
     words = ("notify", "preview", "no_method", "--edge", "no_name", "--edge", "no_link", "--edge", "zero_decimals")
     answer = pri(*words, CUSTOMER_PAGE_URL=page)
@@ -38,7 +38,7 @@ def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
         (("card_data", "--cause", "INSUFFICIENT_FUNDS"), "'INSUFFICIENT_FUNDS' is no cause for card_data"),
     ],
 )
-def test_what_does_not_exist_is_one_clear_error(pri: Pri, words: tuple[str, ...], problem: str) -> None:
+def test_unknown_preview_is_a_one_line_error(pri: Pri, words: tuple[str, ...], problem: str) -> None:
     assert problem in pri("notify", "preview", *words).error_line()
 
 

@@ -85,7 +85,7 @@ def test_a_wrong_setting_is_named_and_a_secret_is_not_shown(pri: Pri, words: tup
 
 
 @pytest.mark.parametrize("command", ["dev", "api", "worker"])
-def test_what_runs_on_and_on_ends_at_once_with_a_wrong_setting(pri_process: Pri, command: str) -> None:
+def test_services_end_at_once_with_a_wrong_setting(pri_process: Pri, command: str) -> None:
     _assert_settings_named(pri_process(command, **WRONG))
 
 

@@ -48,7 +48,7 @@ def test_hashable_data_round_trips_through_jsonb(stored: "psycopg.Connection[Any
 
 @pytest.fixture(scope="module")
 def stored(addresses: Addresses) -> Any:
-    """The data as jsonb returns it."""
+    """A plain connection in autocommit, to see what jsonb stores."""
     with psycopg.connect(addresses.writer.replace("+psycopg", ""), autocommit=True) as connection:
         yield connection
 

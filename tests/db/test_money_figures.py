@@ -112,7 +112,7 @@ async def write_until_end(database: Database, case: MoneyCase) -> str:
 
 
 def _row_data(case: MoneyCase, row: Event) -> dict[str, Any]:
-    """The data of the rows; the last charge asks for what is open then."""
+    """The replaced data of a row: the last charge asks for what is open then."""
     if row.data.get("idempotency_key") != "last":
         return {}
     return {"amount": _sum_log([(str(row.type), row.data.stored) for row in case.rows], case.amount).owed}

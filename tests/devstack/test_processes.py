@@ -32,7 +32,7 @@ def read_output(folder: Path) -> str:
     return log.read_text().strip()
 
 
-def test_a_process_is_itself_until_it_ends(folder: Path) -> None:
+def test_process_is_identified_until_it_ends(folder: Path) -> None:
     child = spawn(program_with(folder, SLEEP))
     assert wait_until(lambda: is_alive(child.identity), 5)
     child.stop()
@@ -40,7 +40,7 @@ def test_a_process_is_itself_until_it_ends(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"started": "another boot/1"}, {"argv": ("python", "something", "else")}])
-def test_another_process_of_the_same_number_is_left_alone(folder: Path, changes: dict[str, object]) -> None:
+def test_another_process_with_the_same_id_is_not_stopped(folder: Path, changes: dict[str, object]) -> None:
     child = spawn(program_with(folder, SLEEP))
     try:
         end_process(replace(child.identity, **changes), grace_seconds=0.1)  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def test_another_process_of_the_same_number_is_left_alone(folder: Path, changes:
         child.kill()
 
 
-def test_who_ignores_the_request_is_killed_after_the_grace(folder: Path) -> None:
+def test_process_that_ignores_sigterm_is_killed_after_the_grace(folder: Path) -> None:
     child = spawn(program_with(folder, STUBBORN, grace=0.3))
     read_output(folder)
     child.stop()
@@ -57,7 +57,7 @@ def test_who_ignores_the_request_is_killed_after_the_grace(folder: Path) -> None
 
 
 @pytest.mark.parametrize("signal_name", ["stop", "kill"])
-def test_the_whole_group_ends(folder: Path, signal_name: str) -> None:
+def test_whole_process_group_ends(folder: Path, signal_name: str) -> None:
     child = spawn(program_with(folder, WITH_GRANDCHILD))
     grandchild = int(read_output(folder))
     getattr(child, signal_name)()
@@ -78,13 +78,13 @@ def test_children_end_with_a_killed_starter(folder: Path) -> None:
     assert wait_until(lambda: start_mark(pid) is None, 5)
 
 
-def test_a_program_that_is_not_there_says_so_in_its_log(folder: Path) -> None:
+def test_missing_program_is_reported_in_its_log(folder: Path) -> None:
     child = spawn(program_with(folder, ("/no/such/program",)))
     assert wait_until(lambda: child.exit_code() is not None, 5)
     assert "No such file" in read_output(folder)
 
 
-def test_waiting_ends_when_somebody_asks_for_the_end() -> None:
+def test_waiting_ends_on_a_stop_request() -> None:
     with pytest.raises(StackInterrupted):
         wait_until(lambda: False, 5, stopping=lambda: True)
 

@@ -59,7 +59,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
     return Settings()
 
 
-def test_the_stack_starts_heals_and_ends(folder: Path, settings: Settings) -> None:
+def test_stack_starts_restarts_children_and_ends(folder: Path, settings: Settings) -> None:
     with DevStack(stack_options(folder), settings) as stack:
         pids = {name: stack.pid(name) for name in PARTS}
         assert http_status(stack.addresses.api, "/readyz") == 200

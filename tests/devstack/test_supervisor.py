@@ -83,7 +83,7 @@ def test_a_program_run_to_its_end_says_why_it_failed(harness: SupervisorHarness)
     assert harness.reports == []
 
 
-def test_the_end_is_in_reverse_order(harness: SupervisorHarness) -> None:
+def test_children_are_stopped_in_reverse_order(harness: SupervisorHarness) -> None:
     code = "import signal, sys, pathlib\nfile = pathlib.Path(sys.argv[1]); print(1, flush=True)\n"
     code += "signal.sigwait([signal.SIGTERM]); file.open('a').write(sys.argv[2])"
     masked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n" + code
@@ -96,7 +96,7 @@ def test_the_end_is_in_reverse_order(harness: SupervisorHarness) -> None:
     assert (harness.folder / "order").read_text() == "cba"
 
 
-def test_what_a_crash_left_is_ended_and_nothing_else(harness: SupervisorHarness) -> None:
+def test_leftovers_of_a_crash_are_stopped_and_nothing_else(harness: SupervisorHarness) -> None:
     leftover, other = (
         spawn(harness.sleeping_program("worker")),
         spawn(harness.sleeping_program("other", (*SLEEP, "other"))),
@@ -118,6 +118,6 @@ def test_what_a_crash_left_is_ended_and_nothing_else(harness: SupervisorHarness)
         other.kill()
 
 
-def test_outcomes_in_words() -> None:
+def test_exit_reasons_in_words() -> None:
     assert describe_exit(-9) == "was killed by SIGKILL"
     assert describe_exit(0) == "ended with exit code 0"

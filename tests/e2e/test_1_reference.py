@@ -25,7 +25,7 @@ async def test_the_opening_rows_are_there_within_two_seconds(service: RunningSer
 
 
 @together
-async def test_the_reference_story(service: RunningService) -> None:
+async def test_reference_case(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds", amount=4900, currency="eur")
     view = await recovery.wait_for_one_payment()
     assert await recovery.fetch_event_types() == [
@@ -75,7 +75,7 @@ async def test_a_payment_that_failed_on_the_old_api(service: RunningService) -> 
 
 
 @together
-async def test_what_is_shown_while_it_waits(service: RunningService) -> None:
+async def test_views_of_a_waiting_recovery(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded", amount=1234)
     await recovery.wait_for_event("retry.planned")
     view = await recovery.fetch_view()

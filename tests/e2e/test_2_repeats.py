@@ -77,7 +77,7 @@ async def test_the_echo_of_our_own_failed_charge_changes_nothing(service: Runnin
 
 
 @together
-async def test_paid_before_the_failure_was_told(service: RunningService) -> None:
+async def test_payment_before_a_late_failure_event(service: RunningService) -> None:
     recovery = await service.create_unreported_failure(SLOW_CODE)
     paid = await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     assert {delivery.status for delivery in paid.deliveries} == {202}
@@ -99,7 +99,7 @@ async def test_events_in_reverse_order(service: RunningService) -> None:
 
 
 @together
-async def test_a_failure_told_after_the_success_is_late(service: RunningService) -> None:
+async def test_failure_event_after_the_success_is_recorded_late(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds")
     await recovery.wait_for_one_payment()
     await service.sandbox.wait_until_idle()
@@ -130,7 +130,7 @@ async def send_later_failure(recovery: Recovery) -> dict[str, object]:
 
 
 @together
-async def test_the_provider_tries_again_by_itself_and_fails(service: RunningService) -> None:
+async def test_failed_retry_of_the_provider(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await asyncio.sleep(1.1)  # a provider counts in whole seconds
@@ -144,7 +144,7 @@ async def test_the_provider_tries_again_by_itself_and_fails(service: RunningServ
 
 
 @together
-async def test_the_provider_tries_again_by_itself_and_succeeds(service: RunningService) -> None:
+async def test_successful_retry_of_the_provider(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.sandbox.run_provider_retry(recovery.invoice, "succeed", delivery=WAIT_FOR_DELIVERY)
@@ -155,7 +155,7 @@ async def test_the_provider_tries_again_by_itself_and_succeeds(service: RunningS
 
 
 @together
-async def test_we_stand_back_while_the_provider_means_to_try(service: RunningService) -> None:
+async def test_recovery_stands_back_before_the_providers_retry(service: RunningService) -> None:
     soon = int(time.time()) + 3600
     recovery = await service.create_failure("insufficient_funds", next_payment_attempt=soon, auto_advance=True)
     (skipped,) = await recovery.wait_for_event("retry.skipped")

@@ -68,7 +68,7 @@ async def test_a_pause_over_the_due_time_delays_the_charge(service: RunningServi
 
 
 @together
-async def test_what_a_pause_does_not_hold_up(service: RunningService) -> None:
+async def test_payments_are_handled_during_a_pause(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await recovery.submit_command("pause")
     await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
@@ -109,7 +109,7 @@ async def test_a_cancel_that_races_a_charge_reconciles_it_first(service: Running
 
 
 @together
-async def test_a_charge_that_wins_against_a_cancel_is_kept(service: RunningService) -> None:
+async def test_charge_that_succeeds_during_a_cancel_counts(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, script=("hang:3",))
     asking = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
@@ -194,7 +194,7 @@ async def test_cancel_from_the_command_line(service: RunningService) -> None:
 
 
 @together
-async def test_temporals_own_cancel_request_means_cancel(service: RunningService) -> None:
+async def test_temporal_cancel_request_cancels_the_recovery(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await service.run_temporal_cli("workflow", "cancel", "--workflow-id", recovery.id)
     view = await recovery.wait_for_unpaid_end("canceled")
@@ -204,7 +204,7 @@ async def test_temporals_own_cancel_request_means_cancel(service: RunningService
 
 
 @together
-async def test_pause_review_and_nonsense_from_the_command_line(service: RunningService) -> None:
+async def test_pause_review_and_invalid_commands_from_the_command_line(service: RunningService) -> None:
     recovery = await service.create_failure("fraudulent")
     await recovery.wait_for_state("in_review")
     await recovery.send_signal("retry_now")  # refused: written down, without effect

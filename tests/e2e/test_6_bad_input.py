@@ -37,11 +37,11 @@ def stripe_event(**changes: Any) -> dict[str, Any]:
     [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"object": "charge"}', b'{"a": NaN}', b"[" * 100_000],
     ids=["empty", "broken", "list", "text", "null", "no utf-8", "no event", "NaN", "deep"],
 )
-async def test_a_body_that_is_no_event(service: RunningService, body: bytes) -> None:
+async def test_body_that_is_no_event_is_refused(service: RunningService, body: bytes) -> None:
     assert_problem(await service.post_webhook(body), 400)
 
 
-async def test_signatures(service: RunningService) -> None:
+async def test_invalid_signatures_are_refused(service: RunningService) -> None:
     body = json.dumps(stripe_event()).encode()
     secret, now = service.endpoints.secret, int(time.time())
     headers: list[str | bytes] = [
@@ -57,7 +57,7 @@ async def test_signatures(service: RunningService) -> None:
         assert_problem(await service.post_webhook(body, signature), 400)
 
 
-async def test_what_is_too_large_or_goes_nowhere(service: RunningService) -> None:
+async def test_oversized_bodies_and_unknown_routes_are_refused(service: RunningService) -> None:
     assert_problem(await service.post_webhook(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
     assert_problem(await service.api.post("/webhooks/nobody", content=b"{}"), 404)
     assert_problem(await service.api.get("/webhooks/stripe"), 405)
@@ -69,7 +69,7 @@ async def test_what_is_too_large_or_goes_nowhere(service: RunningService) -> Non
 
 
 @together
-async def test_commands_that_do_not_fit(service: RunningService) -> None:
+async def test_invalid_commands_are_refused(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     before = await recovery.fetch_event_types()
@@ -120,7 +120,7 @@ async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason
 
 
 @together
-async def test_an_invoice_that_the_provider_does_not_know(service: RunningService) -> None:
+async def test_invoice_unknown_to_the_provider(service: RunningService) -> None:
     invoice = f"in_missing_{time.monotonic_ns()}"
     invoice_fields = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
             "amount_remaining": 500, "currency": "usd", "status": "open"}  # fmt: skip
@@ -141,7 +141,7 @@ async def test_an_invoice_that_the_provider_does_not_know(service: RunningServic
 
 
 @together
-async def test_provider_answers_that_do_not_fit(service: RunningService) -> None:
+async def test_malformed_provider_answers(service: RunningService) -> None:
     recovery = await service.create_unreported_failure("insufficient_funds")
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
     await service.sandbox.set_script(recovery.invoice, "malformed")
@@ -149,7 +149,7 @@ async def test_provider_answers_that_do_not_fit(service: RunningService) -> None
     await recovery.wait_for_one_payment()
 
 
-async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service: RunningService) -> None:
+async def test_recovery_is_visible_once_its_webhook_was_answered(service: RunningService) -> None:
     for _ in range(5):
         recovery = await service.create_failure("card_velocity_exceeded")
         assert (await service.api.get(recovery.path)).status_code == 200
@@ -158,7 +158,7 @@ async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service
         await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_nobody_reads_or_writes_without_a_key(service: RunningService) -> None:
+async def test_every_route_needs_a_key(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     async with httpx.AsyncClient(base_url=service.endpoints.api, trust_env=False) as client:
         assert_problem(await client.get(recovery.path), 401)

@@ -8,7 +8,7 @@ JITTER = 1.1
 
 
 @together
-async def test_a_decline_leads_to_the_next_step_of_the_ladder(service: RunningService) -> None:
+async def test_decline_leads_to_the_next_retry_of_the_ladder(service: RunningService) -> None:
     recovery = await service.create_failure("do_not_honor", script=("decline:insufficient_funds",))
     view = await recovery.wait_for_one_payment(timeout_seconds=60)
     first, second = await recovery.fetch_events("retry.planned")
@@ -23,7 +23,7 @@ async def test_a_decline_leads_to_the_next_step_of_the_ladder(service: RunningSe
 
 
 @together
-async def test_a_provider_that_answers_after_we_have_given_up(service: RunningService) -> None:
+async def test_provider_answer_after_our_timeout(service: RunningService) -> None:
     """Nothing is known while the call still runs there; the repeat carries the same key, and the money moves once."""
     recovery = await service.create_failure("card_velocity_exceeded", script=("hang:24",), echo=False)
     await recovery.wait_for_event("retry.planned")

@@ -41,7 +41,7 @@ async def test_a_refused_subscription_is_charged_again_and_paid(service: Running
 
 
 @together
-async def test_an_answer_that_was_lost_is_found_by_its_webhook_or_the_same_key(service: RunningService) -> None:
+async def test_lost_answer_is_reconciled_by_webhook_or_the_same_key(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "succeed_then_drop")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[-3:] == ["charge.unknown", "charge.reconciled", "recovery.closed"]
@@ -50,7 +50,7 @@ async def test_an_answer_that_was_lost_is_found_by_its_webhook_or_the_same_key(s
 
 
 @a_day
-async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
+async def test_decline_continues_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "decline:12;network=51")
     await recovery.wait_for_event("charge.declined")
     await service.adyen.wait_until_idle()
@@ -59,7 +59,7 @@ async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(se
 
 
 @together
-async def test_while_auto_rescue_is_scheduled_we_stand_back(service: RunningService) -> None:
+async def test_recovery_stands_back_while_auto_rescue_is_scheduled(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Not enough balance", rescue_scheduled=True)
     skipped = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
     assert skipped["reason"] == "provider_retry"
@@ -71,7 +71,7 @@ async def test_while_auto_rescue_is_scheduled_we_stand_back(service: RunningServ
 
 
 @together
-async def test_when_auto_rescue_gives_up_it_is_our_turn(service: RunningService) -> None:
+async def test_retries_begin_when_auto_rescue_gives_up(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Not enough balance", rescue_scheduled=True)
     await recovery.wait_for_event("retry.skipped")
     await service.adyen.report_event(recovery.invoice, "AUTORESCUE", success=False, delivery=WAIT_FOR_DELIVERY)
@@ -81,7 +81,7 @@ async def test_when_auto_rescue_gives_up_it_is_our_turn(service: RunningService)
 
 
 @together
-async def test_a_new_token_is_charged_in_place_of_a_dead_one(service: RunningService) -> None:
+async def test_new_token_is_charged_in_place_of_a_removed_one(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Blocked Card", customer_id="shopper_new_token")
     await recovery.wait_for_state("awaiting_customer")
     token = {"recurring.recurringDetailReference": "NEWTOKEN00000001"}
@@ -94,7 +94,7 @@ async def test_a_new_token_is_charged_in_place_of_a_dead_one(service: RunningSer
 
 
 @together
-async def test_a_chargeback_ends_it(service: RunningService) -> None:
+async def test_chargeback_ends_the_recovery(service: RunningService) -> None:
     recovery = await service.create_adyen_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.adyen.report_event(
@@ -104,7 +104,7 @@ async def test_a_chargeback_ends_it(service: RunningService) -> None:
 
 
 @together
-async def test_batches_repeats_and_the_wrong_order_make_one_recovery_each(service: RunningService) -> None:
+async def test_batches_repeats_and_wrong_order_give_one_recovery_per_invoice(service: RunningService) -> None:
     first, second = [await service.adyen.create_failed_payment(decline_code=SLOW_CODE) for _ in range(2)]
     events = (second.event, first.event, first.event)
     (batch,) = (await service.adyen.send_batch(*events, delivery=Delivery(wait=True, copies=3))).deliveries[:1]

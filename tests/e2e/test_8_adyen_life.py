@@ -29,7 +29,7 @@ async def test_a_refused_debit_waits_for_the_customer(service: RunningService) -
 
 
 @together
-async def test_how_a_rescue_ended_is_no_cause(service: RunningService) -> None:
+async def test_process_status_of_a_rescue_is_no_cause(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Not enough balance", rescue_scheduled=True)
     await recovery.wait_for_event("retry.skipped")
     await service.adyen.run_rescue(
@@ -63,7 +63,7 @@ async def test_a_reference_of_any_script_is_charged_as_it_is(service: RunningSer
 
 
 @together
-async def test_a_token_that_is_gone_waits_for_another(service: RunningService) -> None:
+async def test_removed_token_waits_for_another(service: RunningService) -> None:
     recovery = await service.create_adyen_failure(
         "Not enough balance", payment_method_id="GONETOKEN0000001", default="succeed"
     )

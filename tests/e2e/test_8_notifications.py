@@ -57,7 +57,7 @@ async def notifying_service() -> AsyncIterator[NotifyingService]:
         yield NotifyingService(service, mail, operators, systems)
 
 
-async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended(
+async def test_customer_gets_one_failure_mail_and_a_recovery_mail(
     notifying_service: NotifyingService,
 ) -> None:
     recovery = await notifying_service.service.create_failure("expired_card", email="kim@example.com", name="Kim")
@@ -75,7 +75,7 @@ async def test_the_customer_gets_the_right_mail_once_and_hears_that_it_is_mended
     assert all(mail["From"] == "Acme <billing@acme.example>" for mail in mails)
 
 
-async def test_customers_of_adyen_get_the_mail_that_its_webhook_makes_possible(
+async def test_adyen_customers_get_mail_by_contacts_from_webhooks(
     notifying_service: NotifyingService,
 ) -> None:
     recovery = await notifying_service.service.create_adyen_failure(
@@ -88,7 +88,7 @@ async def test_customers_of_adyen_get_the_mail_that_its_webhook_makes_possible(
     assert "ada@example.com" not in json.dumps(await recovery.fetch_events())
 
 
-async def test_customers_of_braintree_get_the_mail_that_its_vault_makes_possible(
+async def test_braintree_customers_get_mail_by_contacts_from_the_vault(
     notifying_service: NotifyingService,
 ) -> None:
     recovery = await notifying_service.service.create_braintree_failure(
@@ -100,7 +100,7 @@ async def test_customers_of_braintree_get_the_mail_that_its_vault_makes_possible
     assert "bo@example.com" not in json.dumps(await recovery.fetch_events())
 
 
-async def test_systems_hear_signed_how_it_goes(notifying_service: NotifyingService) -> None:
+async def test_systems_get_signed_webhooks_of_a_recovery(notifying_service: NotifyingService) -> None:
     recovery = await notifying_service.service.create_failure("generic_decline")
     await recovery.wait_for_one_payment()
 
@@ -112,7 +112,7 @@ async def test_systems_hear_signed_how_it_goes(notifying_service: NotifyingServi
     assert sorted(webhook_types()) == ["recovery.opened", "recovery.planned", "recovery.recovered"]
 
 
-async def test_operators_hear_what_needs_them(notifying_service: NotifyingService) -> None:
+async def test_operators_get_notices_that_need_action(notifying_service: NotifyingService) -> None:
     recovery = await notifying_service.service.create_failure("testmode_decline")
     await notifying_service.wait_until(
         lambda: any(recovery.invoice.encode() in body for _, body in notifying_service.operators.posts), "word"

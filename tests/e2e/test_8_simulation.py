@@ -48,7 +48,7 @@ async def test_a_dry_run_from_the_order_to_its_report(service: RunningService) -
 
 
 @together
-async def test_a_long_one_is_canceled(service: RunningService) -> None:
+async def test_long_simulation_is_canceled(service: RunningService) -> None:
     simulation = await create_simulation(service, recoveries=1_000_000)
     await wait_for_state(service, simulation["id"], "running")
     assert (await service.api.post(f"/v1/simulations/{simulation['id']}/cancel")).status_code == 200

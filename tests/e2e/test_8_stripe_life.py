@@ -30,14 +30,14 @@ async def assert_waits(recovery: Recovery) -> Recovery:
 
 
 @together
-async def test_what_a_body_says_is_not_ours(service: RunningService) -> None:
+async def test_out_of_scope_invoices_are_ignored_by_their_webhook(service: RunningService) -> None:
     assert "send_invoice" in await ignore_reason(service, invoice_fields={"collection_method": "send_invoice"})
     assert "other_application" in await ignore_reason(service, invoice_fields={"application": "ca_other"})
     assert "acct_1Connected" in await ignore_reason(service, account="acct_1Connected")
 
 
 @together
-async def test_a_checkout_that_is_still_incomplete_is_left_alone(service: RunningService) -> None:
+async def test_incomplete_checkout_is_ignored(service: RunningService) -> None:
     first = {"billing_reason": "subscription_create"}
     recovery = await service.create_failure(invoice_fields=first, subscription_fields={"status": "incomplete"})
     assert (await recovery.wait_for_unpaid_end("canceled"))["state"] == "canceled"
@@ -54,7 +54,7 @@ async def test_a_subscription_that_was_over_before_is_not_charged(service: Runni
 
 
 @together
-async def test_a_switch_to_sent_invoices_ends_it_before_the_charge(service: RunningService) -> None:
+async def test_switch_to_sent_invoices_ends_the_recovery_before_the_charge(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     change: Any = {"collection_method": "send_invoice"}
@@ -64,14 +64,14 @@ async def test_a_switch_to_sent_invoices_ends_it_before_the_charge(service: Runn
 
 
 @together
-async def test_without_any_method_it_waits_for_one(service: RunningService) -> None:
+async def test_recovery_without_a_method_waits_for_one(service: RunningService) -> None:
     recovery = await assert_waits(await service.create_failure(no_method=True))
     await service.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_debit_is_not_ours_to_try(service: RunningService) -> None:
+async def test_direct_debits_are_not_charged(service: RunningService) -> None:
     await assert_waits(await service.create_failure(method_type="us_bank_account", network_decline_code="R01"))
 
 
@@ -97,7 +97,7 @@ async def test_a_method_that_cannot_be_charged_leaves_the_schedule(service: Runn
 
 
 @together
-async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService) -> None:
+async def test_second_pending_payment_is_waited_for(service: RunningService) -> None:
     recovery = await service.create_unreported_failure()
     events = (await service.sandbox.add_card(recovery.customer, type="us_bank_account", set_default=False)).events
     debit = (await service.sandbox.read_event(events[0]["id"]))["data"]["object"]["id"]
@@ -113,7 +113,7 @@ async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService
 
 
 @together
-async def test_a_part_leaves_the_rest_to_be_charged(service: RunningService) -> None:
+async def test_rest_is_charged_after_a_partial_payment(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE, amount=10_000)
     await recovery.wait_for_event("retry.planned")
     await service.sandbox.add_partial_payment(recovery.invoice, 3_000, delivery=WAIT_FOR_DELIVERY)
@@ -122,7 +122,7 @@ async def test_a_part_leaves_the_rest_to_be_charged(service: RunningService) -> 
 
 
 @together
-async def test_a_key_that_is_refused_is_a_matter_for_people(service: RunningService) -> None:
+async def test_refused_api_key_goes_to_review(service: RunningService) -> None:
     failed_invoice = await service.sandbox.create_failed_invoice()
     await service.sandbox.add_fault(f"/v1/invoices/{failed_invoice.invoice}", "error:401", times=10_000)
     recovery = Recovery(service, failed_invoice)
@@ -132,14 +132,14 @@ async def test_a_key_that_is_refused_is_a_matter_for_people(service: RunningServ
 
 
 @together
-async def test_a_test_clock_ahead_is_no_reason_to_sleep(service: RunningService) -> None:
+async def test_test_clock_ahead_does_not_delay_the_recovery(service: RunningService) -> None:
     ahead = await service.sandbox.advance_clock() + 120 * DAY
     recovery = await service.create_failure(test_clock=await service.sandbox.create_test_clock(ahead))
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_money_that_goes_back_after_the_win(service: RunningService) -> None:
+async def test_money_returned_after_recovery(service: RunningService) -> None:
     recovery = await service.create_failure()
     await recovery.wait_for_one_payment()
     await service.sandbox.refund_payment(recovery.invoice, 700, delivery=WAIT_FOR_DELIVERY)
@@ -152,7 +152,7 @@ async def test_money_that_goes_back_after_the_win(service: RunningService) -> No
 
 
 @together
-async def test_a_customer_pays_what_was_written_off(service: RunningService) -> None:
+async def test_customer_pays_a_written_off_invoice(service: RunningService) -> None:
     recovery = await service.create_failure("lost_card")
     await recovery.wait_for_state("awaiting_customer")
     await service.sandbox.mark_uncollectible(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
@@ -162,7 +162,7 @@ async def test_a_customer_pays_what_was_written_off(service: RunningService) -> 
 
 
 @together
-async def test_a_customer_who_is_deleted_is_left_alone(service: RunningService) -> None:
+async def test_deleted_customer_is_not_charged(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.sandbox.delete_customer(recovery.customer, delivery=WAIT_FOR_DELIVERY)

@@ -59,7 +59,7 @@ async def limited_service(request: pytest.FixtureRequest) -> AsyncIterator[Limit
         yield LimitedService(await exits.enter_async_context(open_service(endpoints_of(stack), stack)), request.param)
 
 
-async def test_a_retry_takes_two(limited_service: LimitedService) -> None:
+async def test_retry_above_the_amount_needs_two_people(limited_service: LimitedService) -> None:
     ann, bob = await limited_service.create_key("ann"), await limited_service.create_key("bob")
     recovery = await limited_service.service.create_failure(SLOW_CODE, amount=2000)
     await recovery.wait_for_event("retry.planned")
@@ -74,14 +74,14 @@ async def test_a_retry_takes_two(limited_service: LimitedService) -> None:
     assert (data["actor"], data["asked_by"]) == ("bob", "ann")
 
 
-async def test_up_to_the_amount_one_is_enough(limited_service: LimitedService) -> None:
+async def test_retry_up_to_the_amount_needs_one_person(limited_service: LimitedService) -> None:
     recovery = await limited_service.service.create_failure(SLOW_CODE, amount=1000)
     await recovery.wait_for_event("retry.planned")
     assert (await limited_service.request_retry(recovery, await limited_service.create_key("ann"))).status_code == 200
     await recovery.wait_for_one_payment()
 
 
-async def test_a_signal_that_says_so_is_nobodys_approval(limited_service: LimitedService) -> None:
+async def test_signal_cannot_claim_an_approval(limited_service: LimitedService) -> None:
     """Signals reach the worker only: where that has no limit, they pass, as docs/operations.md says."""
     recovery = await limited_service.service.create_failure(SLOW_CODE, amount=2000)
     await recovery.wait_for_event("retry.planned")

@@ -19,7 +19,7 @@ async def start_charge(service: RunningService, script: str) -> Recovery:
     return recovery
 
 
-async def test_kill_9_between_the_success_and_the_recorded_result(service: RunningService) -> None:
+async def test_worker_killed_between_success_and_recorded_result(service: RunningService) -> None:
     sleeping = await service.create_failure(SLOW_CODE)
     await sleeping.wait_for_event("retry.planned")
     scripts = ("succeed_then_hang:6", "hang:5", "hang:5:decline:insufficient_funds", "succeed_then_hang:6")
@@ -55,7 +55,7 @@ async def assert_one_key(recovery: Recovery) -> None:
     assert keys == {requested["data"]["idempotency_key"]}
 
 
-async def test_a_worker_that_is_asked_to_end_finishes_its_charge(service: RunningService) -> None:
+async def test_stopping_worker_finishes_its_charge(service: RunningService) -> None:
     recovery = await start_charge(service, "hang:3")
     service.stack.restart("worker")
     service.stack.wait_ready()
@@ -64,7 +64,7 @@ async def test_a_worker_that_is_asked_to_end_finishes_its_charge(service: Runnin
     assert "charge.unknown" not in await recovery.fetch_event_types()
 
 
-async def test_the_provider_dies_while_it_charges(service: RunningService) -> None:
+async def test_provider_crashes_during_a_charge(service: RunningService) -> None:
     recovery = await start_charge(service, "hang:2")
     due = await service.create_failure("insufficient_funds")
     service.stack.kill("sandbox")

@@ -23,7 +23,7 @@ async def part_away(service: RunningService, part: str) -> AsyncIterator[None]:
         service.stack.wait_ready()
 
 
-async def test_temporal_is_away(service: RunningService) -> None:
+async def test_temporal_outage(service: RunningService) -> None:
     sleeping, due = await asyncio.gather(
         service.create_failure(SLOW_CODE), service.create_failure("insufficient_funds")
     )
@@ -54,7 +54,7 @@ async def test_temporal_is_away(service: RunningService) -> None:
     assert (await sleeping.fetch_view())["close_reason"] == "paid_elsewhere"
 
 
-async def test_postgresql_is_away(service: RunningService) -> None:
+async def test_postgresql_outage(service: RunningService) -> None:
     sleeping, due = await asyncio.gather(
         service.create_failure(SLOW_CODE), service.create_failure("insufficient_funds")
     )
@@ -91,7 +91,7 @@ async def test_postgresql_is_away(service: RunningService) -> None:
     await sleeping.wait_for_one_payment()
 
 
-async def test_the_api_crashes(service: RunningService) -> None:
+async def test_api_crash(service: RunningService) -> None:
     sending = Delivery(wait=True, copies=40, concurrency=20)
     failing = asyncio.create_task(service.create_failure("insufficient_funds", delivery=sending))
     await asyncio.sleep(0.1)

@@ -38,7 +38,7 @@ async def assert_went_on(recovery: Recovery) -> None:
     assert len(await recovery.fetch_events("payment.failed")) == 1
 
 
-async def test_terminated_runs_go_on_and_closed_ones_do_not(service: RunningService) -> None:
+async def test_terminated_runs_are_restarted_and_closed_ones_are_not(service: RunningService) -> None:
     async def by_the_relay() -> None:
         recovery = await service.create_failure(
             "insufficient_funds", script=("decline:insufficient_funds",), echo=False

@@ -116,7 +116,7 @@ def dev() -> Iterator[DevProcess]:
             dev_process.close()
 
 
-async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
+async def test_recoveries_survive_every_stop_of_pri_dev(dev: DevProcess) -> None:
     sleeping, ended = await prepare_invoices(dev)
     assert dev.terminate() == 0
     killed = await check_goes_on(dev, ended)

@@ -47,7 +47,7 @@ def test_every_kind_renders_in_every_language_at_every_edge(language: str, edge:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nobody_without_money_is_told_to_change_the_card(language: str) -> None:
+def test_insufficient_funds_messages_do_not_ask_for_another_card(language: str) -> None:
     words = {"en": "card", "de": "karte", "fr": "carte", "es": "tarjeta", "pt": "cartão"}
     for kind in (MessageKind.PAYMENT_FAILED, MessageKind.LAST_WARNING, MessageKind.ENDED):
         text = MessageComposer().compose_message(a_subject(kind), language).text.partition("\n-- \n")[0]
@@ -55,7 +55,7 @@ def test_nobody_without_money_is_told_to_change_the_card(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_language_says_the_same_things(language: str) -> None:
+def test_every_language_has_the_same_placeholders(language: str) -> None:
     """Same kinds, same number of paragraphs, same variables as the English words."""
     folder = Path(__file__).parents[2] / "notifications" / "templates"
     english, other = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in ("en", language))
@@ -66,7 +66,7 @@ def test_each_language_says_the_same_things(language: str) -> None:
             assert sorted(placeholders[0]) == sorted(placeholders[1]), (name, key)
 
 
-def test_names_are_text_and_never_markup() -> None:
+def test_names_are_escaped_in_html() -> None:
     message = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
     assert "<script>" not in message.html
     assert "49</script>" not in message.text
@@ -93,14 +93,14 @@ def test_without_a_page_of_the_provider_the_merchants_own_is_linked_to(link: str
     assert message.to.link == own
 
 
-def test_a_page_of_the_provider_goes_first() -> None:
+def test_providers_payment_page_takes_precedence() -> None:
     message = MessageComposer("Acme", page=PAGE).compose_message(a_subject())
     assert "https://pay.example.com/in_1" in message.text
     assert "acme.example" not in message.text + message.html
 
 
 @pytest.mark.parametrize("page", ["http://acme.example", "acme.example/pay", "javascript:alert(1)"])
-def test_a_page_that_is_not_safe_is_told_at_start(page: str) -> None:
+def test_unsafe_page_address_is_refused_at_start(page: str) -> None:
     with pytest.raises(InvalidInput, match="CUSTOMER_PAGE_URL"):
         create_composer("Acme <billing@acme.example>", page=page)
 
@@ -123,7 +123,7 @@ def test_the_language_is_the_customers_or_else_english(contact: Contact, expecte
     assert str(locale_for(contact)) == expected
 
 
-def test_money_as_people_write_it() -> None:
+def test_amounts_are_formatted_per_language() -> None:
     english, german = locale_for(Contact(language="en")), locale_for(Contact(language="de"))
     assert format_customer_amount(4900, "EUR", english) == "€49.00"
     assert format_customer_amount(4900, "JPY", english) == "¥4,900"
@@ -135,7 +135,7 @@ def test_money_as_people_write_it() -> None:
     assert (currency_decimals("eur"), str(to_major_units(1, "EUR"))) == (2, "0.01")
 
 
-def test_a_merchants_own_words_take_the_place_of_ours(tmp_path: Path) -> None:
+def test_merchants_templates_replace_ours(tmp_path: Path) -> None:
     shipped = (Path(__file__).parents[2] / "notifications" / "templates" / "en.toml").read_text()
     (tmp_path / "en.toml").write_text(shipped.replace("Hello", "Ahoy"))
     composer = MessageComposer("Acme", tmp_path)
@@ -150,7 +150,7 @@ def greeting_words(greeting: str) -> str:
     return f"greeting = {greeting}\n{rest}"
 
 
-def test_broken_words_are_told_at_start_and_never_sent(tmp_path: Path) -> None:
+def test_broken_templates_are_refused_at_start(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text("greeting = ")
     with pytest.raises(InvalidInput, match=r"en\.toml"):
         MessageComposer("", tmp_path).check_words()
@@ -160,18 +160,18 @@ def test_broken_words_are_told_at_start_and_never_sent(tmp_path: Path) -> None:
     assert refused.value.permanent
 
 
-def test_a_template_cannot_reach_out_of_its_box(tmp_path: Path) -> None:
+def test_templates_are_sandboxed(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text(greeting_words('"{{ amount.__class__.__mro__ }}"'))
     with pytest.raises(NotDelivered):
         MessageComposer("", tmp_path).compose_message(a_subject(), "en")
 
 
-def test_a_message_shows_nothing_personal_when_it_is_printed() -> None:
+def test_repr_of_a_message_shows_no_personal_data() -> None:
     assert "jenny" not in f"{a_message()!r} {a_message()} {JENNY!r} {JENNY}".lower()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_foot_says_where_messages_end(language: str) -> None:
+def test_footer_links_to_the_unsubscribe_page(language: str) -> None:
     page = "https://pri.example/unsubscribe/TOKEN"
     message = MessageComposer("Acme").compose_message(a_subject(unsubscribe=page), language)
     assert message.text.rstrip().splitlines()[-1].endswith(f": {page}")
@@ -180,12 +180,12 @@ def test_the_foot_says_where_messages_end(language: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["", "mailto:stop@acme.example", "javascript:alert(1)"])
-def test_without_a_page_the_foot_says_nothing_of_it(where: str) -> None:
+def test_footer_without_an_unsubscribe_page(where: str) -> None:
     message = a_message(unsubscribe=where)
     assert "No more messages" not in message.text + message.html
 
 
-def test_words_of_an_older_release_go_on_working(tmp_path: Path) -> None:
+def test_templates_of_an_older_release_still_work(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text(greeting_words('"Hello"'))
     message = MessageComposer("", tmp_path).compose_message(
         a_subject(unsubscribe="https://pri.example/unsubscribe/TOKEN"), "en"

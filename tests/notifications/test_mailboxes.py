@@ -60,7 +60,7 @@ async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServ
         "a(b)@example.com", "Jenny <a@example.com> <b@example.com>", "\ud800@example.com",
     ],
 )  # fmt: skip
-async def test_what_is_no_single_address_is_refused_before_anything_is_sent(mail: MailServer, address: str) -> None:
+async def test_invalid_address_is_refused_before_sending(mail: MailServer, address: str) -> None:
     with pytest.raises(NotDelivered) as refused:
         await channel_to(mail).send(message_to(email=address))
     assert (refused.value.reason, refused.value.permanent) == ("address_unfit", True)
@@ -68,7 +68,7 @@ async def test_what_is_no_single_address_is_refused_before_anything_is_sent(mail
 
 
 @given(st.text(max_size=80), st.sampled_from(["example.com", "münchen.example", "@", ""]))
-def test_an_address_never_ends_the_line_it_stands_in(local: str, domain: str) -> None:
+def test_address_cannot_inject_a_line(local: str, domain: str) -> None:
     recipient = parse_recipient(f"{local}@{domain}")
     if recipient:
         assert recipient.address.isprintable()
@@ -77,7 +77,7 @@ def test_an_address_never_ends_the_line_it_stands_in(local: str, domain: str) ->
 
 
 @given(st.text(max_size=300))
-def test_a_name_stays_a_name(name: str) -> None:
+def test_display_name_round_trips(name: str) -> None:
     mail = EmailChannel(SmtpServer("h", 1, tls=False), SENDER)
     raw = mail._encode_mail(
         message_to(email="abc..d@example.com", name=name), _contact("abc..d@example.com", name), False
@@ -125,13 +125,13 @@ async def test_the_sender_is_quoted_as_it_must_be(mail: MailServer, setting: str
         "Acme\r\nBcc: v@example.com <billing@acme.example>", "Acme <billing@acme.example> trailing",
     ],
 )  # fmt: skip
-def test_a_sender_that_can_be_none_is_refused_at_start_in_one_line(setting: str) -> None:
+def test_invalid_sender_is_refused_at_start_in_one_line(setting: str) -> None:
     for refuse in (sender_name, parse_sender, lambda address: create({"SMTP_URL": "smtp://h", "MAIL_FROM": address})):
         with pytest.raises(InvalidInput, match=r"^MAIL_FROM is not one address like [^\n]+$"):
             refuse(setting)
 
 
-async def test_letters_beyond_ascii_before_the_at_need_a_server_that_offers_them(mail: MailServer) -> None:
+async def test_non_ascii_local_parts_need_smtputf8(mail: MailServer) -> None:
     with pytest.raises(NotDelivered) as refused:
         await channel_to(mail).send(message_to(email="jörg@münchen.example"))
     assert (refused.value.reason, refused.value.permanent) == ("smtputf8_not_offered", True)
@@ -141,7 +141,7 @@ async def test_letters_beyond_ascii_before_the_at_need_a_server_that_offers_them
     assert mail.options == ["BODY=8BITMIME", "SIZE", "SMTPUTF8"]
 
 
-async def test_a_mail_is_seven_bits_and_says_how_long_it_is(mail: MailServer) -> None:
+async def test_mail_is_seven_bit_and_announces_its_size(mail: MailServer) -> None:
     await channel_to(mail).send(a_message())
     assert mail.options == ["SIZE"]
     assert mail.raw.isascii()
@@ -155,7 +155,7 @@ async def test_a_mail_that_is_too_long_for_the_server_is_refused_before_it_is_se
 
 
 @pytest.mark.parametrize("silent_at", ["", "EHLO", "MAIL", "RCPT", "DATA"])
-async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at: str) -> None:
+async def test_connection_lost_before_the_message_counts_as_not_sent(silent_at: str) -> None:
     async with _DroppingServer(silent_at) as port:
         channel = EmailChannel(SmtpServer("127.0.0.1", port, tls=False), SENDER, seconds=2)
         with pytest.raises(NotDelivered) as refused:
@@ -163,7 +163,7 @@ async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at
     assert not refused.value.permanent
 
 
-async def test_a_server_that_says_nothing_is_surely_not_sent() -> None:
+async def test_silent_server_counts_as_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
         waiting = EmailChannel(SmtpServer("127.0.0.1", silent_server.getsockname()[1], tls=False), SENDER, seconds=0.2)
         with pytest.raises(NotDelivered):

@@ -64,7 +64,7 @@ def test_a_plug_in_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) 
     assert list(channels.installed_channels({"ACME_PUSH_URL": "http://127.0.0.1:1"})) == ["push"]
 
 
-def test_ours_are_installed_and_off_without_their_settings() -> None:
+def test_built_in_channels_are_off_without_their_settings() -> None:
     assert channels.installed_channels({}) == {}
     both = {"SMTP_URL": "smtp://127.0.0.1", "CUSTOMER_NOTIFY_URLS": "json://127.0.0.1/{phone}"}
     assert sorted(channels.installed_channels(both)) == ["email", "sms"]
@@ -90,7 +90,7 @@ async def test_without_a_number_nothing_is_sent() -> None:
     assert refused.value.permanent
 
 
-async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
+async def test_operators_are_notified_through_apprise() -> None:
     async with receiver() as listening:
         operators = AppriseOperators([listening.url.replace("http://", "json://")])
         assert await operators.send_notice("a recovery waits for review", "in_1")
@@ -100,11 +100,11 @@ async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
 
 
 @pytest.mark.parametrize("url", ["json://127.0.0.1/", "json://127.0.0.1/{iban}", "json://127.0.0.1/{phone"])
-def test_an_address_needs_a_place_for_the_customers_own(url: str) -> None:
+def test_apprise_address_needs_a_placeholder_for_the_customers(url: str) -> None:
     with pytest.raises(InvalidInput):
         AppriseChannel([url])
 
 
-def test_an_address_that_nobody_knows_is_told_by_its_number() -> None:
+def test_unknown_apprise_address_is_reported_by_its_position() -> None:
     with pytest.raises(InvalidInput, match="Address 2 "):
         AppriseOperators(["json://127.0.0.1/", "nonsense-secret"])

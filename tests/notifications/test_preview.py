@@ -42,7 +42,7 @@ def test_the_usual_cause_comes_first() -> None:
     assert "not enough money" in preview_message(COMPOSER, MessageExample(kind=MessageKind.PAYMENT_FAILED), THEN).text
 
 
-def test_it_shows_the_merchants_own_page_where_the_provider_has_none() -> None:
+def test_preview_shows_the_merchants_page_where_the_provider_has_none() -> None:
     example = MessageExample(kind=MessageKind.CARD_DATA, edges=frozenset({EdgeCase.NO_LINK}))
     message = preview_message(MessageComposer(page="https://acme.example/pay/{provider}/{invoice}"), example, THEN)
     assert "https://acme.example/pay/stripe/in_1234567890" in message.text

@@ -30,6 +30,6 @@ def test_the_link_of_one_customer(own: str, public: str, link: str) -> None:
         "https://a\r\nBcc: x", "https://ä.example",
     ],
 )  # fmt: skip
-def test_what_can_not_stand_in_a_header_is_refused_at_start(address: str) -> None:
+def test_unusable_unsubscribe_address_is_refused_at_start(address: str) -> None:
     with pytest.raises(InvalidInput, match="UNSUBSCRIBE_URL"):
         UnsubscribeLinks(address)

@@ -28,7 +28,7 @@ def converter_of(*keys: str) -> DataConverter:
     return dataclasses.replace(DataConverter.default, payload_codec=codec_of(*keys))
 
 
-async def test_a_value_comes_back_and_is_nowhere_in_between() -> None:
+async def test_value_is_encrypted_and_decrypted() -> None:
     value: dict[str, Any] = {"customer": "cus_1", "amount": 4900}
     (payload,) = await converter_of(NEW).encode([value])
     assert payload.metadata["encoding"] == b"binary/encrypted"
@@ -37,7 +37,7 @@ async def test_a_value_comes_back_and_is_nowhere_in_between() -> None:
     assert await converter_of(NEW).decode([payload]) == [value]
 
 
-async def test_the_same_value_never_looks_the_same() -> None:
+async def test_equal_values_encrypt_differently() -> None:
     first, second = await converter_of(NEW).encode(["x", "x"])
     assert first.data != second.data
 
@@ -52,13 +52,13 @@ async def test_keys_rotate() -> None:
         await converter_of(NEW).decode(written_before)
 
 
-async def test_what_was_never_encrypted_is_still_read() -> None:
+async def test_unencrypted_payloads_are_still_read() -> None:
     plain = await DataConverter.default.encode(["x"])
     assert await converter_of(NEW).decode(plain) == ["x"]
 
 
 @pytest.mark.parametrize("change", ["data", "key id", "short", "empty"])
-async def test_an_altered_payload_is_noticed(change: str) -> None:
+async def test_altered_payload_is_detected(change: str) -> None:
     (payload,) = await codec_of(NEW, OLD).encode([Payload(data=b"x")])
     altered = {
         "data": payload.data[:-1] + bytes([payload.data[-1] ^ 1]),

@@ -49,7 +49,7 @@ def test_a_line_names_its_recovery(lines: io.StringIO) -> None:
     assert "recovery_id" not in outside
 
 
-def test_libraries_write_the_same_way_and_are_scrubbed(lines: io.StringIO) -> None:
+def test_library_logs_have_the_same_format_and_are_scrubbed(lines: io.StringIO) -> None:
     stdlib.getLogger("some.library").warning("sent to %s with %s", "jenny@example.com", "sk_live_51HabcDEF")
     (line,) = read_lines(lines)
     assert line["event"] == "sent to [redacted] with [redacted]"
@@ -69,7 +69,7 @@ def test_tracebacks_are_scrubbed_and_on_one_line(lines: io.StringIO) -> None:
         assert secret not in lines.getvalue()
 
 
-def test_the_level_holds_and_chatter_is_quiet(lines: io.StringIO) -> None:
+def test_log_level_applies_and_noisy_libraries_are_quiet(lines: io.StringIO) -> None:
     structlog.get_logger("api").debug("unseen")
     stdlib.getLogger("httpx").info("unseen")
     assert not read_lines(lines)

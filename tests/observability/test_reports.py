@@ -60,7 +60,7 @@ def test_a_report_holds_no_secret_and_no_input(sentry_transport: RecordingTransp
     assert "user" not in report
 
 
-def test_a_request_keeps_only_where_it_went() -> None:
+def test_report_of_a_request_keeps_only_its_route() -> None:
     event = {
         "request": {
             "url": "https://api.test/webhooks/stripe",
@@ -77,11 +77,11 @@ def test_a_request_keeps_only_where_it_went() -> None:
     }
 
 
-def test_without_a_dsn_nothing_happens() -> None:
+def test_no_reports_without_a_dsn() -> None:
     assert not error_reports.init_error_reports(SecretStr(""), "test")
 
 
-def test_traces_go_where_the_setting_says() -> None:
+def test_traces_are_sent_to_the_configured_endpoint() -> None:
     assert tracing.tracer_provider("", "pri-test") is None
     assert tracing.temporal_interceptors(None) == []
     provider = tracing.tracer_provider("http://collector.test:4318/", "pri-test")
@@ -91,7 +91,7 @@ def test_traces_go_where_the_setting_says() -> None:
     provider.shutdown()
 
 
-def test_every_state_has_a_line() -> None:
+def test_every_state_has_a_metric() -> None:
     metrics = create_metrics()
     metrics.set_recoveries({"waiting": 3})
     text = metrics.render_text().decode()
@@ -99,7 +99,7 @@ def test_every_state_has_a_line() -> None:
     assert all(f'state="{state.value}"' in text for state in State)
 
 
-def test_two_registries_do_not_meet() -> None:
+def test_registries_are_independent() -> None:
     first, second = create_metrics(), create_metrics()
     first.webhooks.labels("stripe", "accepted").inc()
     assert b'status="accepted"' not in second.render_text()

@@ -44,12 +44,12 @@ def currency_exponents(table: dict[int, str]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(ISO))
-def test_our_own_are_those_of_iso(currency: str, count: int) -> None:
+def test_decimals_are_those_of_iso_4217(currency: str, count: int) -> None:
     assert currency_decimals(currency) == currency_decimals(currency.lower()) == count
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(STRIPE))
-def test_stripes(currency: str, count: int) -> None:
+def test_stripes_minor_units(currency: str, count: int) -> None:
     assert stripe.stripe_decimals(currency) == count
     amount = Decimal(20000).scaleb(-count)
     assert (
@@ -59,7 +59,7 @@ def test_stripes(currency: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(ADYEN))
-def test_adyens(currency: str, count: int) -> None:
+def test_adyens_minor_units(currency: str, count: int) -> None:
     assert adyen.adyen_decimals(currency) == count
     amount = adyen.to_iso(20000, currency)
     assert amount is not None
@@ -68,7 +68,7 @@ def test_adyens(currency: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(ISO))
-def test_braintrees(currency: str, count: int) -> None:
+def test_braintrees_decimals(currency: str, count: int) -> None:
     assert braintree.to_amount_text(20000, currency) == f"{Decimal(20000).scaleb(-count):.{count}f}"
     assert braintree.to_minor(Decimal(braintree.to_amount_text(20000, currency)), currency) == 20000
 
@@ -84,7 +84,7 @@ def test_amounts_as_plain_text(amount: int, currency: str, expected: str) -> Non
     assert format_amount(amount, currency) == expected
 
 
-def test_what_is_open_never_becomes_nothing() -> None:
+def test_open_amount_never_rounds_to_zero() -> None:
     assert [rescale_amount(amount, 2, 0) for amount in (0, 1, 99, 100, 101)] == [0, 1, 1, 1, 2]
 
 
@@ -101,7 +101,7 @@ def test_an_event_of_stripe_counts_in_iso_whatever_field_it_is() -> None:
     assert (converted["charge"], converted["attempt_count"], converted["total"]) == (inner, 100, -5000)
 
 
-def test_what_has_nothing_special_stays_the_same_object() -> None:
+def test_unaffected_objects_stay_identical() -> None:
     body = open_invoice(currency="eur")
     assert stripe.to_iso_amounts(body) is body
     deep: Any = {}

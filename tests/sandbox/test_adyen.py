@@ -115,7 +115,7 @@ async def test_keys_are_kept_for_seven_days(address: str, box: AdyenSandboxClien
     assert make_payment(address, failed_payment.invoice) != first
 
 
-async def test_what_failed_may_be_tried_again_under_the_same_key(address: str, box: AdyenSandboxClient) -> None:
+async def test_failed_request_may_be_repeated_with_its_key(address: str, box: AdyenSandboxClient) -> None:
     failed_payment = await box.create_failed_payment(script=("error:500", "succeed_then_error:500"))
     for _ in range(2):
         with pytest.raises(Adyen.AdyenAPICommunicationError):
@@ -144,7 +144,7 @@ async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandboxClie
         ({"shopperInteraction": "Ecommerce"}, "702"),
     ],
 )
-def test_what_adyen_would_refuse_is_refused(address: str, changes: dict[str, Any], code: str) -> None:
+def test_invalid_adyen_requests_are_refused(address: str, changes: dict[str, Any], code: str) -> None:
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
         make_payment(address, "inv", **changes)
     assert refused.value.error_code == code
@@ -156,7 +156,7 @@ def test_a_key_may_have_64_characters(address: str) -> None:
         make_payment(address, "inv", key="k" * 65)
 
 
-async def test_a_payment_is_told_with_its_metadata_and_signed(
+async def test_webhook_of_a_payment_has_its_metadata_and_signature(
     address: str, box: AdyenSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
     failed_payment = await box.create_failed_payment(script=("decline:6", "succeed"))
@@ -183,13 +183,13 @@ async def test_batches_copies_order_and_delay(box: AdyenSandboxClient, receiver:
     assert [item["eventCode"] for item in receiver[0].received_items] == ["CANCEL_AUTORESCUE", "AUTHORISATION"]
 
 
-async def test_what_is_not_taken_is_sent_again(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
+async def test_refused_webhooks_are_sent_again(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     receiver[0].answers = [503, 500]
     failed_payment = await box.create_failed_payment(delivery=WAIT)
     assert [(delivery.status, delivery.tries) for delivery in failed_payment.deliveries] == [(202, 3)]
 
 
-async def test_money_that_adyen_tells_of_is_booked(box: AdyenSandboxClient) -> None:
+async def test_money_reported_by_webhook_is_booked(box: AdyenSandboxClient) -> None:
     failed_payment = await box.create_failed_payment()
     await box.report_event(failed_payment.invoice, "AUTORESCUE", success=False, delivery=WAIT)
     assert await box.read_ledger(failed_payment.invoice) == []

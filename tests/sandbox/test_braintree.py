@@ -135,7 +135,7 @@ async def test_a_decline_is_an_error_result_with_its_transaction(box: BraintreeS
     assert (rejected.status, rejected.gateway_rejection_reason) == ("gateway_rejected", "cvv")
 
 
-async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandboxClient, address: str) -> None:
+async def test_invalid_braintree_requests_are_refused(box: BraintreeSandboxClient, address: str) -> None:
     failed_payment, client = await box.create_failed_payment(), braintree_client(address)
     codes = [
         error.code
@@ -174,7 +174,7 @@ async def test_faults_and_scripts_are_those_of_every_fake(box: BraintreeSandboxC
     assert [call.status for call in await box.pay_calls(failed_payment.invoice)] == [500, 500]
 
 
-async def test_a_failure_is_told_signed(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
+async def test_failure_webhook_is_signed(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
     failed_payment = await box.create_failed_payment(delivery=WAIT)
     (notification,) = receiver[0].received
     assert (notification.kind, notification.subscription.id) == (

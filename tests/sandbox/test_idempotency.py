@@ -47,7 +47,7 @@ async def test_a_replay_consumes_no_outcome(box: SandboxClient, api: stripe.Stri
 
 
 @pytest.mark.parametrize("script", ["error:429", "error:409", "error:503", "drop"])
-async def test_what_never_ran_is_not_kept(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
+async def test_request_that_never_ran_is_not_stored(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
     failed_invoice = await box.create_failed_invoice(script=(script, "succeed"))
     options = new_key()
     assert (await pay_invoice(api, failed_invoice.invoice, options))[0] != 200
@@ -91,7 +91,7 @@ async def test_a_running_key_is_in_use(box: SandboxClient, api: stripe.StripeCli
     assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, True)
 
 
-async def test_an_answer_held_back_is_already_kept(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_delayed_answer_is_already_stored(box: SandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed_then_hang:1",))
     options = new_key()
     running = asyncio.create_task(pay_invoice(api, failed_invoice.invoice, options))

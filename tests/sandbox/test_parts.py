@@ -38,7 +38,7 @@ async def test_a_credit_note_of_all_pays_the_invoice(box: SandboxClient, api: st
 
 
 @pytest.mark.parametrize("type_", ["us_bank_account", "sepa_debit"])
-async def test_a_debit_takes_its_time(box: SandboxClient, api: stripe.StripeClient, type_: str) -> None:
+async def test_debit_stays_pending_for_days(box: SandboxClient, api: stripe.StripeClient, type_: str) -> None:
     failed_invoice = await box.create_failed_invoice(method_type=type_)
     invoice = await api.v1.invoices.pay_async(
         failed_invoice.invoice, {"expand": ["payments.data.payment.payment_intent"]}
@@ -56,7 +56,7 @@ async def test_a_debit_takes_its_time(box: SandboxClient, api: stripe.StripeClie
     assert [line.amount for line in await box.read_ledger(failed_invoice.invoice)] == [2000]
 
 
-async def test_a_debit_comes_back(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_debit_is_returned(box: SandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(method_type="us_bank_account")
     await api.v1.invoices.pay_async(failed_invoice.invoice)
     events = (await box.finish_debit(failed_invoice.invoice, "decline:insufficient_funds;network=R01")).events

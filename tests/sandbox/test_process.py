@@ -51,7 +51,7 @@ async def test_everything_survives_a_kill(tmp_path: Path) -> None:
             assert seconds > 3599  # the clock counts whole seconds
 
 
-async def test_a_call_cut_by_a_kill_has_done_nothing_and_may_be_repeated(tmp_path: Path) -> None:
+async def test_call_interrupted_by_a_kill_has_no_effect_and_may_be_repeated(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "sandbox.db"))
     options = {"idempotency_key": "cut"}
     with run_process(*state) as (first, address):
@@ -81,14 +81,14 @@ async def test_the_ledger_refuses_changes(tmp_path: Path) -> None:
     database.close()
 
 
-def test_it_explains_itself() -> None:
+def test_help_explains_the_sandbox() -> None:
     command = [sys.executable, "-m", "sandbox", "--help"]
     text = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
     for option in ("--port", "--state", "--webhook-url", "--webhook-secret", "--host"):
         assert option in text
 
 
-def test_a_taken_port_is_one_clear_line() -> None:
+def test_used_port_is_a_one_line_error() -> None:
     with run_process("--port", "0") as (_, address):
         port = address.rsplit(":", 1)[1]
         command = [sys.executable, "-m", "sandbox", "--port", port]

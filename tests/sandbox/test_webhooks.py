@@ -121,7 +121,7 @@ async def test_a_refused_delivery_is_repeated_and_then_given_up(box: SandboxClie
     assert (once.status, once.tries) == (500, 1)
 
 
-async def test_nobody_listening_is_an_error_in_the_result(box: SandboxClient) -> None:
+async def test_unreachable_receiver_is_an_error_in_the_result(box: SandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     delivery = Delivery(url="http://127.0.0.1:9/", wait=True)
     (failed,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=delivery)).deliveries
@@ -149,7 +149,7 @@ ACTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("action", "options", "types"), ACTIONS)
-async def test_what_happens_outside_is_announced(
+async def test_changes_outside_of_the_api_send_events(
     box: SandboxClient, receiver: Receiver, action: str, options: dict[str, Any], types: list[str]
 ) -> None:
     failed_invoice = await box.create_failed_invoice()

@@ -42,7 +42,7 @@ def shipped_delays() -> list[int]:
 # Traps that others recorded
 
 
-def test_shares_that_come_to_more_than_everybody_are_refused(tmp_path: Path) -> None:
+def test_shares_above_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"mine\.toml:1: reason_mix\.shares: the shares add up to 1\.1, not 1"):
         load_replaced(tmp_path, "[reason_mix.shares]\ninsufficient_funds = 0.5056\n")
 
@@ -66,7 +66,7 @@ def test_messages_come_to_what_each_adds_and_not_to_what_happened_after_them() -
     assert mean < sum(SHIPPED_ASSUMPTIONS.messages.rates) / 4
 
 
-def test_days_and_attempts_do_not_count_the_same_decay_twice() -> None:
+def test_day_and_attempt_factors_do_not_count_a_decay_twice() -> None:
     delays = classify_delays(np.array(shipped_delays(), dtype=np.int64))
     factors = [SHIPPED_ASSUMPTIONS.delays.factors[delay] for delay in delays]
     assert sum(factors) / len(factors) == pytest.approx(1)
@@ -74,7 +74,7 @@ def test_days_and_attempts_do_not_count_the_same_decay_twice() -> None:
     assert list(SHIPPED_ASSUMPTIONS.attempts.factors) == sorted(SHIPPED_ASSUMPTIONS.attempts.factors, reverse=True)
 
 
-def test_the_baseline_that_everybody_invents_is_named_so_and_swept() -> None:
+def test_assumed_baseline_is_declared_and_swept() -> None:
     believed, points = SHIPPED_ASSUMPTIONS.self_recovery, SHIPPED_ASSUMPTIONS.sweep.points
     assert believed.source.startswith("assumption")
     assert "not published" in believed.weakness
@@ -132,13 +132,13 @@ def test_codes_are_classified_as_what_is_really_the_matter(line: DeclinePattern,
     assert classify(Failure(network=network, **raw), tables, provider="stripe").cause is line.cause
 
 
-def test_what_the_provider_stopped_never_reached_a_network() -> None:
+def test_blocked_failures_have_no_network_code() -> None:
     blocked = [line for line in SHIPPED_ASSUMPTIONS.failures.lines if line.outcome == "blocked"]
     assert {line.network_status for line in blocked} == {"not_sent_to_network"}
     assert "highest" in {line.risk_level for line in blocked}
 
 
-def test_hard_declines_are_hopeless_to_charge_again() -> None:
+def test_hard_declines_have_no_chance() -> None:
     hard = [SHIPPED_ASSUMPTIONS.base.chances[cause] for cause in Cause if cause.category is Category.HARD_DECLINE]
     soft = [
         SHIPPED_ASSUMPTIONS.base.chances[cause] for cause in (Cause.GENERIC, Cause.INSUFFICIENT_FUNDS, Cause.TECHNICAL)
@@ -146,14 +146,14 @@ def test_hard_declines_are_hopeless_to_charge_again() -> None:
     assert max(hard) < 0.05 < min(soft)
 
 
-def test_the_table_of_chances_is_in_the_order_of_the_causes() -> None:
+def test_chance_table_follows_the_order_of_causes() -> None:
     outcomes = SHIPPED_ASSUMPTIONS.to_outcome_chances()
     assert outcomes.base[CAUSE_INDEX[Cause.TECHNICAL]] == SHIPPED_ASSUMPTIONS.base.chances[Cause.TECHNICAL]
     assert [len(array) for array in (outcomes.base, outcomes.attempts, outcomes.delays)] == [len(CAUSES), 8, 8]
     assert (outcomes.cap, outcomes.payday, outcomes.new_method) == (0.95, 1.4, 0.8)
 
 
-def test_they_cannot_be_changed_by_accident() -> None:
+def test_assumptions_are_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         SHIPPED_ASSUMPTIONS.self_recovery.soft = 1.0  # type: ignore[misc]
 
@@ -171,7 +171,7 @@ def test_a_file_replaces_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert set(assumptions.replaced) == {"self_recovery.soft", "base.chances.GENERIC"}
 
 
-def test_a_replaced_number_says_whose_it_is(tmp_path: Path) -> None:
+def test_replaced_number_names_its_source(tmp_path: Path) -> None:
     numbers = {number.name: number for number in load_replaced(tmp_path, "[payday]\nfactor = 2\n").list_numbers()}
     assert (numbers["payday.factor"].value, numbers["payday.factor"].weakness) == ("2", REPLACED_WEAKNESS)
     assert numbers["payday.factor"].source == str(tmp_path / "mine.toml")
@@ -231,13 +231,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "problem"), WRONG.items(), ids=range(len(WRONG)))
-def test_a_wrong_file_is_refused_with_file_and_key(tmp_path: Path, text: str, problem: str) -> None:
+def test_invalid_assumptions_are_refused_with_file_and_key(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem) as excinfo:
         load_replaced(tmp_path, text)
     assert str(excinfo.value).startswith(str(tmp_path / "mine.toml"))
 
 
-def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cap\.chance.*; .*self_recovery\.soft"):
         load_replaced(tmp_path, "[self_recovery]\nsoft = 2.0\n[cap]\nchance = 2.0\n")
 

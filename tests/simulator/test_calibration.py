@@ -42,7 +42,7 @@ def history_source(history: History) -> HistorySource:
     return build_history_source(history, SHIPPED_ASSUMPTIONS, recoveries=None, seed=1)
 
 
-def test_a_fitted_model_tells_again_what_happened(history: History) -> None:
+def test_fitted_model_reproduces_the_history(history: History) -> None:
     source = history_source(history)
     calibration = calibrate_model(source, start_run(source), WORLD.policy.version)
     assert calibration.recoveries == MANY_CASES
@@ -53,7 +53,7 @@ def test_a_fitted_model_tells_again_what_happened(history: History) -> None:
     assert calibration.warnings == ()
 
 
-def test_a_wrong_model_is_told(history: History) -> None:
+def test_wrong_model_is_reported(history: History) -> None:
     """The same cases with chances that nobody fitted."""
     source = history_source(history)
     wrong_source = replace(
@@ -74,7 +74,7 @@ def test_the_gap_is_the_mean_difference_with_its_interval() -> None:
     assert calibration.ci_high - calibration.gap == pytest.approx(1.96 * gaps.std() / np.sqrt(200), rel=1e-3)
 
 
-def test_few_attempts_and_other_policies_are_told(history: History) -> None:
+def test_few_attempts_and_other_policies_give_warnings(history: History) -> None:
     few = history_source(a_history(recoveries_with_tries(50, 200)))
     warnings = calibrate_model(few, start_run(few), "v1").warnings
     assert any(warning.startswith("Only 200 recorded retries stand behind the model") for warning in warnings)
@@ -85,7 +85,7 @@ def test_few_attempts_and_other_policies_are_told(history: History) -> None:
     assert any("made only 60% of the recorded decisions" in warning for warning in calibration.warnings)
 
 
-def test_only_what_has_ended_is_compared(history: History) -> None:
+def test_only_ended_recoveries_are_compared(history: History) -> None:
     end = np.where(history.end == CHARGED, OPEN, history.end)
     source = history_source(replace(history, end=end))
     calibration = calibrate_model(source, start_run(source), WORLD.policy.version)
@@ -95,7 +95,7 @@ def test_only_what_has_ended_is_compared(history: History) -> None:
         calibrate_model(all_open, start_run(all_open), WORLD.policy.version)
 
 
-def test_recoveries_whose_window_still_runs_are_not_held_against_the_model() -> None:
+def test_open_windows_do_not_count_against_the_model() -> None:
     """Of these the won have ended and the lost still wait: together they would look as if all were won."""
     open_recoveries = [
         recovery_with_window(recovery, ends=NOON + 60 * DAY)
@@ -108,7 +108,7 @@ def test_recoveries_whose_window_still_runs_are_not_held_against_the_model() -> 
     assert (calibration.recoveries, calibration.real_rate) == (150, 30 / 150)
 
 
-def test_where_no_window_is_over_what_has_ended_is_all_there_is() -> None:
+def test_without_closed_windows_ended_recoveries_are_compared() -> None:
     source = history_source(
         a_history([recovery_with_window(recovery, ends=NOON + 60 * DAY) for recovery in recoveries_with_tries(30, 150)])
     )

@@ -70,7 +70,7 @@ def find_differences(by_event: RecoveryResults, by_array: RecoveryResults) -> li
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_both_engines_tell_the_same_of_every_case(name: str) -> None:
+def test_both_engines_give_equal_results(name: str) -> None:
     decision_world, outcome_models = a_world(POLICIES[name]), OutcomeModels(outcomes_with(), seed=7)
     cases = some_cases(300, seed=len(name))
     exact, fast = (
@@ -81,14 +81,14 @@ def test_both_engines_tell_the_same_of_every_case(name: str) -> None:
     assert len({exact.summary_at(row)[:2] for row in range(len(cases))}) > 5, "the cases must be of many kinds"
 
 
-def test_the_networks_rules_bind_in_these_cases() -> None:
+def test_network_limits_bind_in_these_cases() -> None:
     results = ArrayEngine(a_world(), OutcomeModels(outcomes_with(), seed=7)).run(some_cases(3_000, busy_cards=0.5))
     assert results.blocked.sum() > 50
     assert results.fees.sum() > 0
     assert results.fees_avoided.sum() > 0
 
 
-def test_what_nobody_tried_is_counted_by_both() -> None:
+def test_untried_delays_are_counted_by_both_engines() -> None:
     counts = np.zeros((13, 8, 8), dtype=np.int64)
     counts[:, 0, 0] = 5
     outcome_models, cases = OutcomeModels(outcomes_with(base=0.4, recorded_attempts=counts), seed=3), some_cases(200)
@@ -98,7 +98,7 @@ def test_what_nobody_tried_is_counted_by_both() -> None:
     assert (exact.won_untried == fast.won_untried).all()
 
 
-def test_a_case_has_one_outcome_in_whatever_company() -> None:
+def test_case_result_is_independent_of_other_cases() -> None:
     decision_world, outcome_models, cases = a_world(), OutcomeModels(outcomes_with(), seed=7), some_cases(500)
     all_results, odd_rows = ArrayEngine(decision_world, outcome_models).run(cases), np.arange(1, 500, 2)
     part = ArrayEngine(decision_world, outcome_models).run(some_of(cases, odd_rows))
@@ -107,7 +107,7 @@ def test_a_case_has_one_outcome_in_whatever_company() -> None:
     ]
 
 
-def test_a_bank_means_what_it_means_whatever_a_policy_calls_it() -> None:
+def test_policy_overrides_do_not_change_the_banks_behaviour() -> None:
     """Another name for a code changes what is done about it, never how likely a charge is to succeed."""
     named = a_world(shipped_policy_text().replace("[overrides]", OVERRIDES)), a_world()
     cases = some_cases(2_000)

@@ -78,7 +78,7 @@ def recoveries_with_tries(won_count: int, of: int) -> Iterator[RecordedRecovery]
     return (a_recovery(number, a_try(number < won_count)) for number in range(of))
 
 
-def test_without_a_charge_everything_is_as_believed() -> None:
+def test_fit_without_charges_returns_the_prior() -> None:
     fitted = fit_history(a_history([a_recovery(1, closed_at=NOON - 30 * 3_600)]), PRIOR)
     for name in ("base", "attempts", "delays", "hours", "weekdays"):
         assert (getattr(fitted.outcomes, name) == getattr(PRIOR.outcomes, name)).all()
@@ -88,7 +88,7 @@ def test_without_a_charge_everything_is_as_believed() -> None:
 
 
 @pytest.mark.parametrize(("won_count", "of"), [(0, 1), (1, 1), (30, 50), (400, 1000)])
-def test_a_chance_is_pooled_as_if_so_many_attempts_had_gone_as_believed(won_count: int, of: int) -> None:
+def test_chances_are_pooled_with_prior_attempts(won_count: int, of: int) -> None:
     fitted = fit_history(a_history(recoveries_with_tries(won_count, of)), flat_prior())
     assert fitted.outcomes.base[GENERIC_INDEX] == pytest.approx(
         (won_count + CHANCE_STRENGTH * 0.3) / (of + CHANCE_STRENGTH)
@@ -147,7 +147,7 @@ def fitted_model() -> tuple[OutcomeChances, FittedModel]:
     )
 
 
-def test_known_chances_are_found_again(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
+def test_fit_recovers_known_chances(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
     """Of whole charges: how a chance is split into factors is a matter of scale."""
     true_outcomes, fitted = fitted_model
     counts = fitted.outcomes.recorded_attempts
@@ -162,7 +162,7 @@ def test_known_chances_are_found_again(fitted_model: tuple[OutcomeChances, Fitte
         assert fitted_chance == pytest.approx(true, rel=0.12)
 
 
-def test_known_factors_are_found_again(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
+def test_fit_recovers_known_factors(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
     true_outcomes, fitted = fitted_model
     fitted_outcomes, before = fitted.outcomes, PRIOR.outcomes
     night_to_day = [
@@ -173,7 +173,7 @@ def test_known_factors_are_found_again(fitted_model: tuple[OutcomeChances, Fitte
     assert fitted_outcomes.payday == pytest.approx(2.0, rel=0.12)
 
 
-def test_customers_who_pay_are_found_again_although_most_are_lost_sight_of() -> None:
+def test_fit_recovers_payment_shares_despite_censoring() -> None:
     """A charge wins first in many cases: counting only who was seen to pay would find far too few."""
     assumptions = load_shipped_assumptions().with_baseline(0.35, 0.02)
     cases = SyntheticSource(assumptions, 60_000, 4).cases(0, 60_000)
@@ -198,7 +198,7 @@ def test_customers_in_a_step_are_pooled() -> None:
     assert chances == pytest.approx((10 + HAZARD_STRENGTH * prior) / (30 + HAZARD_STRENGTH))
 
 
-def test_who_is_lost_sight_of_counts_half_in_that_step_and_not_after_it() -> None:
+def test_censored_customers_count_half_in_their_step() -> None:
     won_recoveries = [a_recovery(number, a_try(True, at=BEGIN + 3_600), failed_at=BEGIN) for number in range(20)]
     later = [a_recovery(20, failed_at=BEGIN, closed_at=BEGIN + 40 * DAY)]
     chances = fit_history(a_history([*won_recoveries, *later]), PRIOR).behaviour.paid.chances[GENERIC_INDEX]
@@ -207,7 +207,7 @@ def test_who_is_lost_sight_of_counts_half_in_that_step_and_not_after_it() -> Non
     assert chances[1] == pytest.approx(HAZARD_STRENGTH * prior[1] / (1 + HAZARD_STRENGTH))
 
 
-def test_what_is_drawn_is_what_is_believed() -> None:
+def test_drawn_times_follow_the_fitted_shares() -> None:
     habit, size = PRIOR.behaviour.paid, 40_000
     draws = (np.arange(size) + 0.5) / size
     cause = np.full(size, GENERIC_INDEX)

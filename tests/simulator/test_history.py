@@ -107,7 +107,7 @@ async def write_late_event(database: Database, invoice: str, kind: EventKind, ho
     assert written, "the recovery had ended"
 
 
-async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
+async def test_recovery_is_read_with_its_charges(database: Database) -> None:
     charges = [*charge_events(3, 1), *decision_events(3, "GENERIC")[:1], *charge_events(27, 2, CHARGE_WON)]
     await write_recovery(database, "in_1", failed_event(), *decision_events(0), *charges)
     history = await read_event_log(database)
@@ -135,7 +135,7 @@ async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
     assert history.closed_at.tolist() == [STARTED_AT + 27 * 3_600]
 
 
-async def test_a_charge_without_an_answer_is_none_and_one_found_out_later_is_one(database: Database) -> None:
+async def test_unanswered_charge_is_skipped_and_a_reconciled_one_counts(database: Database) -> None:
     reconciled = EventType.CHARGE_RECONCILED
     unknown = event_at(EventType.CHARGE_UNKNOWN, 3, 1, reason="timeout")
     requested, reconciled_charge = charge_events(3, 1, reconciled, outcome="declined")
@@ -176,7 +176,7 @@ async def test_operators_and_another_card_use_no_budget(database: Database) -> N
     assert history.method_at.tolist() == [STARTED_AT + 2 * 3_600]
 
 
-async def test_what_customers_did_after_the_end_is_known(database: Database) -> None:
+async def test_customer_actions_after_the_end_are_read(database: Database) -> None:
     closing = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     for invoice in ("in_paid", "in_card", "in_nothing"):
         recovery = await write_recovery(
@@ -207,7 +207,7 @@ async def write_late_money(database: Database, invoice: str, hours: float, amoun
         assert await event_log.append_late(session, "stripe", invoice, money, THEN)
 
 
-async def test_money_behind_the_end_is_a_payment_when_all_of_it_is_there(database: Database) -> None:
+async def test_late_money_is_a_payment_when_complete(database: Database) -> None:
     give_up = [*decision_events(0), event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")]
     for invoice in ("in_whole", "in_part", "in_parts"):
         await write_recovery(database, invoice, failed_event(), *give_up)
@@ -218,7 +218,7 @@ async def test_money_behind_the_end_is_a_payment_when_all_of_it_is_there(databas
     assert _hours_to_payment(await read_event_log(database)) == {"in_whole": 50, "in_part": None, "in_parts": 60}
 
 
-async def test_a_part_is_no_payment_and_the_rest_is_one(database: Database) -> None:
+async def test_partial_payment_is_no_payment_until_the_rest(database: Database) -> None:
     part = event_at(EventType.PAID_ELSEWHERE, 2, amount=4_000, remaining=900)
     give_up = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     await write_recovery(database, "in_open", failed_event(), *decision_events(0), part)
@@ -298,7 +298,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("event", "end"), ENDS, ids=[event.type.value for event, _ in ENDS])
-async def test_every_end_is_known(database: Database, event: Event, end: int) -> None:
+async def test_every_ending_is_read(database: Database, event: Event, end: int) -> None:
     await write_recovery(database, "in_1", failed_event(), *decision_events(0), event)
     history = await read_event_log(database)
     assert history.end.tolist() == [end]
@@ -331,7 +331,7 @@ def _with_amount(event: Event, amount: int) -> Event:
     return event.having(profile=profile | {"invoice_amount": amount})
 
 
-async def test_what_is_asked_for_is_read(database: Database) -> None:
+async def test_history_is_read_within_its_filters(database: Database) -> None:
     await write_recovery(database, "in_old", failed_event(), *decision_events(0))
     await write_recovery(database, "in_new", failed_event(24 * 40), *decision_events(24 * 40))
     for number in range(3):
@@ -350,7 +350,7 @@ async def test_an_empty_log_says_what_to_do_instead(database: Database) -> None:
         await read_event_log(database, since=date(2026, 1, 1), provider="adyen")
 
 
-async def test_what_the_engine_lives_through_is_what_the_log_tells(database: Database) -> None:
+async def test_engine_results_match_the_log(database: Database) -> None:
     """Every kind of synthetic recovery, written as the live service writes it, and read back."""
     source = SyntheticSource(load_shipped_assumptions(), 60, 7)
     cases, decision_world = source.cases(0, 60), a_world()

@@ -79,7 +79,7 @@ def end_of_case(cases: Cases, decision_world: World, chances: OutcomeChances = N
     return CaseEnd(state, reason, closed_at - BEGIN, len(charges))
 
 
-def test_without_a_word_it_ends_with_its_window() -> None:
+def test_case_without_events_ends_with_its_window() -> None:
     assert end_of_case(a_case(), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
 
 
@@ -88,7 +88,7 @@ def test_a_payment_before_the_window_is_over_counts_from_its_moment_on(after: in
     assert end_of_case(a_case(paid_at=after), a_world()) == (State.RECOVERED, "paid_elsewhere", after, 4)
 
 
-def test_a_payment_behind_the_window_comes_too_late() -> None:
+def test_payment_after_the_window_does_not_count() -> None:
     assert end_of_case(a_case(paid_at=WINDOW + 1), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
 
 
@@ -102,7 +102,7 @@ def test_another_card_that_is_declined_too_leaves_the_window_as_it_was() -> None
     assert end_of_case(a_case(method_at=LAST_RETRY, paid_at=WINDOW), a_world()).reason == "paid_elsewhere"
 
 
-def test_another_card_behind_the_window_is_no_matter() -> None:
+def test_card_after_the_window_does_not_count() -> None:
     assert end_of_case(a_case(method_at=WINDOW + 1), a_world(), NEW_CARD_CHANCES) == (
         State.EXHAUSTED,
         "budget",
@@ -132,7 +132,7 @@ def test_a_limit_of_the_network_ends_the_retries_and_not_the_recovery() -> None:
     )
 
 
-def test_a_cause_that_is_never_retried_waits_as_well() -> None:
+def test_cause_without_retries_waits_for_the_window() -> None:
     decision_world = a_world()
     quiet = decision_world.policy.model_copy(
         update={"segments": tuple(map(_without_strategies, decision_world.policy.segments))}
@@ -165,7 +165,7 @@ def test_the_time_to_the_money_counts_to_such_a_payment() -> None:
     assert sums.ends == {"recovered: paid_elsewhere": 1}
 
 
-def test_nothing_that_is_used_up_ends_before_its_window() -> None:
+def test_exhausted_cases_end_with_their_window() -> None:
     decision_world, cases = a_world(), some_cases(3_000)
     results = ArrayEngine(decision_world, OutcomeModels(outcomes_with(), 7)).run(cases)
     windows: Mapping[str, int] = {
@@ -177,7 +177,7 @@ def test_nothing_that_is_used_up_ends_before_its_window() -> None:
     assert (results.closed_at[used_up] >= ends[used_up]).all()
 
 
-def test_a_longer_window_wins_by_waiting_and_the_verdict_says_so() -> None:
+def test_longer_window_wins_by_waiting_and_the_verdict_warns_of_it() -> None:
     """Hardly a retry is added: what is won is what customers do by themselves."""
     source, baseline = SyntheticSource(assumptions.load_shipped_assumptions(), 20_000, 5), a_world(None, "baseline")
     text = (

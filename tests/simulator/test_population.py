@@ -72,7 +72,7 @@ NO_MESSAGES = "[messages]\nadded = []\n"
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**64 - 1), cuts=st.lists(st.integers(0, 700), max_size=6))
-def test_chunks_do_not_matter(seed: int, cuts: list[int]) -> None:
+def test_cases_are_independent_of_chunks(seed: int, cuts: list[int]) -> None:
     source, ends = a_source(700, seed), sorted([0, *cuts, 700])
     source.book = SOURCE.book
     parts = [source.cases(begin, end - begin) for begin, end in pairwise(ends)]
@@ -83,7 +83,7 @@ def test_a_case_does_not_depend_on_how_many_there_are() -> None:
     assert case_rows(a_source(100).cases(0, 100)) == case_rows(a_source(10**9).cases(0, 100))
 
 
-def test_there_are_as_many_as_were_wanted_and_no_more() -> None:
+def test_source_has_the_requested_number_of_cases() -> None:
     source = a_source(10)
     assert (len(source), len(source.cases(8, 5)), len(source.cases(10, 5))) == (10, 2, 0)
 
@@ -92,7 +92,7 @@ def test_another_seed_is_another_population() -> None:
     assert case_rows(a_source(50, 1).cases(0, 50)) != case_rows(a_source(50, 2).cases(0, 50))
 
 
-def test_a_process_that_is_handed_the_source_draws_the_same() -> None:
+def test_pickled_source_draws_the_same_cases() -> None:
     pickled = pickle.dumps(SOURCE)
     assert len(pickled) < 60_000, "only the assumptions are sent, not what is made of them"
     assert case_rows(pickle.loads(pickled).cases(5_000, 200)) == case_rows(SOURCE.cases(5_000, 200))
@@ -105,7 +105,7 @@ def test_names_come_back_after_65536_cases() -> None:
     assert [name.number for name in names] == [0, DISTINCT_NAMES - 1, DISTINCT_NAMES]
 
 
-def test_it_is_a_source() -> None:
+def test_implements_the_source_protocol() -> None:
     source: Source = SOURCE
     assert (source.name, source.currency) == ("synthetic", "USD")
     assert source.outcomes.recorded_attempts is None
@@ -177,7 +177,7 @@ def answering_cases(folder: Path) -> Cases:
     return a_source(assumptions=load_changed(folder, NO_SELF_RECOVERY)).cases(0, MANY_CASES)
 
 
-def test_so_many_pay_by_themselves(tmp_path: Path) -> None:
+def test_share_of_customers_who_pay_by_themselves(tmp_path: Path) -> None:
     cases = self_paying_cases(tmp_path)
     paid = cases.paid_at != NEVER
     assert is_about(paid & kinds_of_category(hard=False), 0.20, of=int(kinds_of_category(hard=False).sum()))
@@ -194,7 +194,7 @@ def test_nine_of_ten_who_pay_by_themselves_do_so_within_ten_days(tmp_path: Path)
     assert is_about(after <= DAY, 0.2)
 
 
-def test_so_many_answer_a_message_after_each_cause(tmp_path: Path) -> None:
+def test_share_of_customers_who_answer_a_message_by_cause(tmp_path: Path) -> None:
     cases = answering_cases(tmp_path)
     has_answered = (cases.paid_at != NEVER) | (cases.method_at != NEVER)
     causes = np.array([line.cause.value for line, _, _ in SHIPPED_ASSUMPTIONS.failure_kinds])[kind_of(cases)]
@@ -206,7 +206,7 @@ def test_so_many_answer_a_message_after_each_cause(tmp_path: Path) -> None:
     assert is_about(has_answered, SHIPPED_ASSUMPTIONS.messages.total_share)
 
 
-def test_nobody_answers_twice(tmp_path: Path) -> None:
+def test_no_customer_answers_twice(tmp_path: Path) -> None:
     cases = answering_cases(tmp_path)
     assert not ((cases.paid_at != NEVER) & (cases.method_at != NEVER)).any()
 
@@ -262,7 +262,7 @@ def test_there_are_few_enough_payers_to_segment_each_once() -> None:
     assert len({payer.model_dump_json() for payer in payers}) == len(payers) < 4_000
 
 
-def test_a_payer_is_told_as_the_service_would_know_them() -> None:
+def test_payer_profile_has_what_the_service_would_know() -> None:
     loyal = next(payer for payer in SOURCE.book.payers if payer.profile.successes == 7 and payer.country == "DE")
     assert (loyal.amount, loyal.currency, loyal.time_zone) == (900, "USD", "Europe/Berlin")
     profile = loyal.profile
@@ -271,7 +271,7 @@ def test_a_payer_is_told_as_the_service_would_know_them() -> None:
     assert profile.tenure_days == 1_460
 
 
-def test_a_card_is_from_where_its_holder_lives() -> None:
+def test_card_country_is_the_holders_country() -> None:
     cases = [CASES.case_at(row) for row in range(2_000)]
     assert all(case.kind.card.country in {case.payer.country, None} for case in cases)
     assert all((case.kind.card.country is None) == (case.kind.card.network is None) for case in cases)
@@ -288,13 +288,13 @@ def test_only_payments_without_a_card_have_no_network() -> None:
     assert bare == {"partner_insufficient_funds"}
 
 
-def test_what_has_no_share_never_happens(tmp_path: Path) -> None:
+def test_categories_without_a_share_never_occur(tmp_path: Path) -> None:
     text = "[networks.shares]\nvisa = 0.0\nmastercard = 1.0\namex = 0.0\ndiscover = 0.0\n"
     source = a_source(20_000, assumptions=load_changed(tmp_path, text))
     networks = {source.book.failures[index].card.network for index in source.cases(0, 20_000).failure.tolist()}
     assert networks == {"mastercard", None}
 
 
-def test_numbers_of_ones_own_are_announced(tmp_path: Path) -> None:
+def test_replaced_numbers_are_announced(tmp_path: Path) -> None:
     own = a_source(1, assumptions=load_changed(tmp_path, "[payday]\nfactor = 2.0\n"))
     assert own.notes == (*SOURCE.notes, "Replaced by you: payday.factor.")

@@ -51,7 +51,7 @@ def test_every_recovery_is_a_case_once(history: History) -> None:
         assert (getattr(cases, name) == getattr(history, name)).all()
 
 
-def test_what_was_seen_stays_and_what_was_not_comes_later(history: History) -> None:
+def test_observed_actions_are_kept_and_unobserved_ones_drawn_later(history: History) -> None:
     cases = history_source(history).cases(0, len(history))
     for observed, drawn in ((history.paid_at, cases.paid_at), (history.method_at, cases.method_at)):
         is_observed = observed != NEVER
@@ -60,7 +60,7 @@ def test_what_was_seen_stays_and_what_was_not_comes_later(history: History) -> N
         assert (drawn[~is_observed] != NEVER).sum() > 20, "somebody acts after we stopped to look"
 
 
-def test_chunks_do_not_matter(history: History) -> None:
+def test_cases_are_independent_of_chunks(history: History) -> None:
     source = history_source(history, 9_000)
     all_cases = source.cases(0, 9_000)
     for first, count in ((0, 100), (3_950, 100), (8_990, 100)):
@@ -70,7 +70,7 @@ def test_chunks_do_not_matter(history: History) -> None:
             assert (getattr(part, name) == getattr(all_cases, name)[rows]).all()
 
 
-def test_it_is_the_same_in_another_process(history: History) -> None:
+def test_recorded_source_is_equal_in_another_process(history: History) -> None:
     source = history_source(history, 500)
     copy = pickle.loads(pickle.dumps(source))
     assert are_same(copy.cases(0, 500), source.cases(0, 500))
@@ -79,7 +79,7 @@ def test_it_is_the_same_in_another_process(history: History) -> None:
     )  # fmt: skip
 
 
-def test_fewer_are_the_newest_and_more_are_drawn_again(history: History) -> None:
+def test_fewer_cases_are_the_newest_and_more_are_resampled(history: History) -> None:
     newest = history_source(history, 50).cases(0, 50)
     assert newest.failed_at.min() >= np.sort(history.failed_at)[-50]
     more = history_source(history, 12_000).cases(0, 12_000)
@@ -90,7 +90,7 @@ def test_fewer_are_the_newest_and_more_are_drawn_again(history: History) -> None
     assert (other.name[len(history) :] != again).mean() > 0.9
 
 
-def test_what_was_taken_from_us_is_left_out_and_told(history: History) -> None:
+def test_recoveries_ended_by_the_merchant_are_excluded_and_reported(history: History) -> None:
     end = history.end.copy()
     end[:7] = STOPPED
     source = history_source(replace(history, end=end))
@@ -98,14 +98,14 @@ def test_what_was_taken_from_us_is_left_out_and_told(history: History) -> None:
     assert any(note.startswith("7 recoveries that ended since the invoice was voided") for note in source.notes)
 
 
-def test_amounts_of_other_currencies_are_told() -> None:
+def test_amounts_in_other_currencies_are_reported() -> None:
     francs = [a_recovery(number, a_try(True), payer=Payer(amount=10, currency="CHF")) for number in range(120)]
     source = history_source(a_history([*recoveries_with_tries(10, 200), *francs]))
     assert source.currency == "EUR"
     assert "Amounts are of EUR only; recoveries in CHF (120) count in rates and not in amounts." in source.notes
 
 
-def test_too_few_attempts_are_told() -> None:
+def test_too_few_attempts_are_reported() -> None:
     with pytest.raises(InvalidInput, match=r"too few attempts: 99 recorded retries .* and 100 are needed, since"):
         history_source(a_history(recoveries_with_tries(9, 99)))
     assert len(history_source(a_history(recoveries_with_tries(9, 100)))) == 100
@@ -114,7 +114,7 @@ def test_too_few_attempts_are_told() -> None:
         history_source(a_history(empty))
 
 
-def test_the_sweep_moves_only_what_was_not_seen(history: History) -> None:
+def test_sweep_changes_only_unobserved_actions(history: History) -> None:
     source = history_source(history)
     few, many = (source.with_baseline(*shares).cases(0, len(history)).paid_at for shares in ((0.0, 0.0), (0.9, 0.9)))
     is_observed = history.paid_at != NEVER

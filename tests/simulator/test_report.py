@@ -82,12 +82,12 @@ def page() -> Page:
     return Page(render_report(a_result()))
 
 
-def test_it_is_whole(page: Page) -> None:
+def test_report_is_well_formed_html(page: Page) -> None:
     assert page.open == []
     assert {"html", "head", "title", "body", "main", "table", "svg"} <= page.tags
 
 
-def test_it_asks_for_nothing(page: Page) -> None:
+def test_report_loads_no_resources(page: Page) -> None:
     names = {name for name, _ in page.attributes}
     assert not names & LOADING_ATTRIBUTES
     assert not [name for name in names if name.startswith("on")]
@@ -171,7 +171,7 @@ def expected_figures(result: Result) -> list[str]:
     ]
 
 
-def test_every_number_of_the_result_is_on_it(page: Page) -> None:
+def test_report_shows_every_number_of_the_result(page: Page) -> None:
     missing = [
         text
         for text in expected_figures(a_result())
@@ -180,7 +180,7 @@ def test_every_number_of_the_result_is_on_it(page: Page) -> None:
     assert missing == []
 
 
-def test_untrusted_text_stays_text() -> None:
+def test_untrusted_text_is_escaped() -> None:
     """Names of groups, ends, notes, sources and policies come from files that anybody may have written."""
     named = an_arm("baseline", by_cause=(CANDIDATE.by_cause[0].model_copy(update={"name": MARKUP}),), ends={MARKUP: 3})
     result = a_result(
@@ -219,7 +219,7 @@ def test_the_verdict_is_one_sentence_with_its_interval(
     assert verdict.sentence.replace("'", "&#39;") in render_report(result)
 
 
-def test_the_terminal_says_the_same() -> None:
+def test_terminal_output_agrees_with_the_report() -> None:
     result = a_result()
     console = Console(width=200, record=True, file=StringIO())
     console.print(render_comparison(result))
@@ -230,7 +230,7 @@ def test_the_terminal_says_the_same() -> None:
     assert "Caution: Only 88 percent" in output
 
 
-def test_what_speaks_against_it_is_said_beside_the_verdict() -> None:
+def test_cautions_stand_beside_the_verdict() -> None:
     uncertain = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
     assert any("of customers who pay by themselves" in caution for caution in build_verdict(uncertain).cautions)
     guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
@@ -244,7 +244,7 @@ def test_what_speaks_against_it_is_said_beside_the_verdict() -> None:
     assert build_verdict(calm).cautions == ()
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_inputs_are_named() -> None:
     empty = an_arm("baseline", recovered_by_day=(), median_hours_to_recovery=None, ends={})
     bare = a_result(
         calibration=None, sensitivity=(), assumptions=(), notes=(), policy_diff="", currency="JPY",
@@ -271,7 +271,7 @@ shares = st.floats(-1, 1, allow_nan=False)
 @given(
     st.lists(st.tuples(shares, shares, shares).map(lambda interval: tuple(sorted(interval))), min_size=1, max_size=6)
 )
-def test_intervals_lie_on_their_axis(intervals: list[tuple[float, float, float]]) -> None:
+def test_intervals_lie_within_their_axis(intervals: list[tuple[float, float, float]]) -> None:
     forest = build_forest(intervals)
     for whisker in forest.whiskers:
         assert -0.01 <= whisker.low <= whisker.dot <= whisker.high <= 100.01
@@ -284,7 +284,7 @@ growing = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=80).ma
 
 
 @given(growing)
-def test_a_curve_stays_in_its_box_and_only_rises(line: list[float]) -> None:
+def test_curve_stays_in_its_box_and_is_monotonic(line: list[float]) -> None:
     curve = build_curve(line, line)
     assert curve.before == curve.after
     heights = [float(point.split()[1]) for point in curve.before[1:].split(" L")]

@@ -23,14 +23,14 @@ def run_simulation(candidate: World | None = None, count: int = 400, **more: obj
     return simulate_policies(source, baseline, candidate or a_world(QUICK), **({"seed": 5} | more))  # type: ignore[arg-type]
 
 
-def test_a_candidate_like_the_baseline_differs_by_nothing_at_all() -> None:
+def test_identical_candidate_has_zero_difference() -> None:
     result = run_simulation(a_world())
     assert result.difference.model_dump() == dict.fromkeys(result.difference.model_dump(), 0)
     assert result.arms[0].model_copy(update={"name": "candidate"}) == result.arms[1]
     assert result.policy_diff == ""
 
 
-def test_the_number_of_processes_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_is_independent_of_the_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.runner.CHUNK", 70)
     assert (
         run_simulation(jobs=2).model_dump_json()
@@ -39,7 +39,7 @@ def test_the_number_of_processes_changes_no_byte(monkeypatch: pytest.MonkeyPatch
     )
 
 
-def test_the_size_of_chunks_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_is_independent_of_the_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_simulation()
     monkeypatch.setattr("simulator.runner.CHUNK", 33)
     assert run_simulation().model_dump_json() == result.model_dump_json()
@@ -49,7 +49,7 @@ def test_another_seed_draws_other_numbers() -> None:
     assert run_simulation(seed=6).arms != run_simulation(seed=5).arms
 
 
-def test_fewer_tries_win_less_and_the_interval_says_so() -> None:
+def test_fewer_retries_recover_less_beyond_the_interval() -> None:
     result = run_simulation(count=4_000)
     baseline, candidate = result.arms
     assert candidate.charge_attempts < baseline.charge_attempts
@@ -69,7 +69,7 @@ def test_parts_add_up_to_the_whole() -> None:
         assert list(arm.recovered_by_day) == sorted(arm.recovered_by_day)
 
 
-def test_progress_ends_where_the_work_does() -> None:
+def test_progress_ends_at_the_total() -> None:
     progress: list[tuple[int, int]] = []
     run_simulation(
         sweep=((0.1, 0.0), (0.3, 0.1)), watch=RunObserver(progress=lambda done, of: progress.append((done, of)))
@@ -77,7 +77,7 @@ def test_progress_ends_where_the_work_does() -> None:
     assert progress == [(400, 1_200), (800, 1_200), (1_200, 1_200)]
 
 
-def test_the_sweep_asks_again_for_every_share() -> None:
+def test_sweep_has_a_result_for_every_share() -> None:
     result = run_simulation(sweep=((0.1, 0.0), (0.3, 0.1)))
     assert [(row.soft, row.hard, row.recoveries) for row in result.sensitivity] == [(0.1, 0.0, 400), (0.3, 0.1, 400)]
 
@@ -87,7 +87,7 @@ def test_a_canceled_run_says_so() -> None:
         run_simulation(watch=RunObserver(is_canceled=lambda: True))
 
 
-def test_nothing_to_simulate_is_told() -> None:
+def test_empty_simulation_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no recoveries"):
         run_simulation(count=0)
 
@@ -101,7 +101,7 @@ class OddInvoiceStrategy:
         return Proposal(delay_seconds=hours * 3_600, why="by the last digit") if situation.attempt < 3 else None
 
 
-def test_a_strategy_that_must_be_asked_each_time_still_runs_and_that_is_told() -> None:
+def test_strategy_without_array_support_runs_and_is_reported() -> None:
     decision_world = a_world()
     strategies = {**decision_world.strategies, "odd": OddInvoiceStrategy}
     policy = a_world(policy_with_strategy('use = "odd"'), strategies=strategies)
@@ -139,7 +139,7 @@ class Builder:
 @pytest.mark.parametrize(
     ("worker", "words"), [(_kill_process, "before its work was done"), (_raise_error, "ZeroDivisionError")]
 )
-def test_a_process_that_dies_is_noticed(worker: Callable[[int, int], int], words: str) -> None:
+def test_crashed_process_is_reported(worker: Callable[[int, int], int], words: str) -> None:
     with pytest.raises(ProcessFailed, match=words), run_in_processes(builder_of(worker), [(0, 1), (1, 1)], 2) as parts:
         list(parts)
 

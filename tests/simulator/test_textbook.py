@@ -54,7 +54,7 @@ def test_fixed_tries_with_a_constant_chance(chance: float, count: int) -> None:
 
 @pytest.mark.parametrize(("chance", "charges"), [(0.0, 4), (1.0, 1)])
 @pytest.mark.parametrize("engine", [ArrayEngine, EventEngine])
-def test_hopeless_and_certain(engine: type[Engine], chance: float, charges: int) -> None:
+def test_chances_of_zero_and_one(engine: type[Engine], chance: float, charges: int) -> None:
     results = engine(a_world(), OutcomeModels(constant_outcomes(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
     assert set(results.charges.tolist()) == {charges}
     assert set(results.is_recovered.tolist()) == {bool(chance)}

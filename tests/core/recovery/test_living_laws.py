@@ -68,7 +68,7 @@ class Account(InterruptibleProvider):
     refused_for_good: set[str] = field(default_factory=set)
 
     def invoice_view(self) -> InvoiceView:
-        """The invoice; a missing permission hides its methods."""
+        """The invoice as the provider shows it. Raises NotAllowed while the key is revoked."""
         if self.refuses_reads:
             raise NotAllowed("the key was revoked")
         known_default = self.default if self.default in self.methods else None

@@ -57,7 +57,7 @@ def test_the_shopper_as_the_sandbox_tells_it() -> None:
         ({"cardHolderName": "x" * 321}, None),
     ],
 )
-def test_a_name_in_whichever_way_it_is_told(fields: dict[str, Any], name: str | None) -> None:
+def test_shopper_name_in_every_notation(fields: dict[str, Any], name: str | None) -> None:
     (contact,) = contacts_in(an_item(additional=JENNY | fields))
     assert contact.contact.name == name
 
@@ -76,17 +76,17 @@ def test_a_name_in_whichever_way_it_is_told(fields: dict[str, Any], name: str | 
     ],
     ids=["paid", "captured", "warned", "foreign", "a check", "nothing said", "no data", "no shopper"],
 )
-def test_only_those_whose_payment_was_refused_are_named(item: dict[str, Any]) -> None:
+def test_contacts_are_taken_only_from_refused_payments(item: dict[str, Any]) -> None:
     assert contacts_in(item) == ()
 
 
-def test_a_rescue_that_gave_up_names_them_too() -> None:
+def test_contacts_are_taken_from_a_failed_rescue() -> None:
     assert (
         len(contacts_in(an_item("AUTORESCUE", False, additional=JENNY | {"shopperReference": "shopper_contract"}))) == 1
     )
 
 
-def test_each_item_of_a_batch_names_its_own() -> None:
+def test_each_batch_item_has_its_own_contact() -> None:
     contacts = contacts_in(an_item(additional=JENNY), an_item(invoice="inv_2", additional={"shopperTelephone": "+1"}))
     assert [(contact.invoice_id, contact.contact.email, contact.contact.phone) for contact in contacts] == [
         ("inv_1", "jenny@example.com", None),
@@ -94,17 +94,17 @@ def test_each_item_of_a_batch_names_its_own() -> None:
     ]
 
 
-def test_the_event_itself_names_nobody() -> None:
+def test_event_holds_no_personal_data() -> None:
     events = WEBHOOKS.normalise(webhooks.webhook_body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
     assert "jenny" not in events[0].model_dump_json().lower()
 
 
-def test_what_is_no_webhook_names_nobody() -> None:
+def test_invalid_webhook_has_no_contacts() -> None:
     assert WEBHOOKS.extract_contacts(b'{"eventId": "e", "type": "recurring.token.created"}') == ()
     with pytest.raises(InvalidInput):
         WEBHOOKS.extract_contacts(b"{")
 
 
-def test_which_side_can_tell() -> None:
+def test_contacts_come_from_webhooks_only() -> None:
     assert isinstance(WEBHOOKS, ExtractsContacts)
     assert not isinstance(ADYEN.provider().create_gateway(), ReadsContacts)

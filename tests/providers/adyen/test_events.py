@@ -110,19 +110,19 @@ def test_a_scheduled_rescue_is_the_providers_own_next_try() -> None:
     )
 
 
-def test_our_own_payment_is_known_by_its_key() -> None:
+def test_our_own_payment_is_recognised_by_its_idempotency_key() -> None:
     event = read_one(webhook_item("AUTHORISATION", False, additional={"metadata.priCharge": "pri-adyen-inv-1"}))
     assert event.idempotency_key == "pri-adyen-inv-1"
 
 
-def test_newer_names_of_token_and_shopper_go_first() -> None:
+def test_newer_field_names_take_precedence() -> None:
     extra = {"tokenization.storedPaymentMethodId": "NEWER", "tokenization.shopperReference": "shopper 2"}
     event = read_one(webhook_item("AUTHORISATION", False, additional=extra))
     assert event.failure
     assert (event.failure.method_id, event.customer_id) == ("NEWER", "shopper 2")
 
 
-def test_a_rescue_that_ended_without_a_reason_keeps_the_known_one() -> None:
+def test_end_of_a_rescue_has_a_code_only_with_a_bank_reason() -> None:
     without_reason = read_one(webhook_item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
     assert without_reason.failure
     assert (without_reason.failure.code, without_reason.detail) == (None, "retryWindowHasElapsed")
@@ -163,7 +163,7 @@ def test_amounts_are_in_minor_units_of_iso_4217(currency: str, minor_units: int,
     assert (event.amount, event.currency) == (amount, currency)
 
 
-def test_half_a_chilean_peso_is_no_amount() -> None:
+def test_fractional_chilean_pesos_are_no_amount() -> None:
     assert (
         read_one(webhook_item("AUTHORISATION", False, payment={"currency": "CLP", "amount": 150})).detail
         == "unfit: amount.value"
@@ -184,12 +184,12 @@ def test_half_a_chilean_peso_is_no_amount() -> None:
         ("merchantAccountCode", "Another", "another merchant account"),
     ],
 )
-def test_what_cannot_be_used_is_kept_with_a_reason(field: str, value: Any, detail: str) -> None:
+def test_unusable_item_is_kept_with_a_reason(field: str, value: Any, detail: str) -> None:
     event = read_one(webhook_item("AUTHORISATION", False) | {field: value})
     assert (event.kind, event.detail) == (EventKind.OTHER, detail)
 
 
-def test_without_a_reference_of_its_own_it_is_no_event() -> None:
+def test_item_without_a_psp_reference_is_no_event() -> None:
     with pytest.raises(InvalidInput):
         read_items(webhook_item("AUTHORISATION") | {"pspReference": ""})
 

@@ -57,12 +57,12 @@ def test_each_item_may_be_signed_by_any_key_of_ours(keys: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("keys", [(FOREIGN,), (NEW, FOREIGN), (FOREIGN, NEW), (NEW, NEW, FOREIGN)])
-def test_one_item_that_we_cannot_trust_spoils_the_batch(keys: tuple[str, ...]) -> None:
+def test_one_invalid_signature_refuses_the_batch(keys: tuple[str, ...]) -> None:
     with pytest.raises(InvalidSignature, match=rf"Item {keys.index(FOREIGN)} "):
         verify_body(signed_batch(*keys))
 
 
-def test_the_fake_and_the_official_library_sign_alike() -> None:
+def test_sandbox_and_official_library_give_equal_signatures() -> None:
     item = an_item(WebhookKind.FAILED, "inv_1") | {"originalReference": "ORIG"}
     assert util.generate_notification_sig(item, NEW).decode() == sign_item(item, NEW)
     assert util.generate_payload_sig(b"body", NEW).decode() == sign_body(b"body", NEW)
@@ -132,7 +132,7 @@ def test_a_body_may_be_anything(path: tuple[Any, ...], value: Any) -> None:
         ),
     )
 )
-def test_whatever_comes_nothing_else_is_raised(value: Any) -> None:
+def test_any_body_raises_only_invalid_input(value: Any) -> None:
     with pytest.raises(InvalidSignature):
         verify_body(json.dumps(value).encode())
 

@@ -37,7 +37,7 @@ async def test_a_subscription_is_retried_by_braintrees_own_call(box: Sandbox, ga
     assert (line.charge, line.amount) == (result.charge_id, 2000)
 
 
-async def test_a_single_order_is_sold_again_where_it_was_sold_before(box: Sandbox, gateway: Gateway) -> None:
+async def test_single_order_is_charged_in_its_original_merchant_account(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False, invoice_id="order/7")
     assert (await gateway.charge(order_for(failed_payment))).outcome is Outcome.SUCCEEDED
     (call,) = await box.pay_calls(failed_payment.invoice)
@@ -47,7 +47,7 @@ async def test_a_single_order_is_sold_again_where_it_was_sold_before(box: Sandbo
     assert call.params["transaction_source"] == "unscheduled"
 
 
-async def test_an_order_that_is_named_like_a_period_is_still_an_order(box: Sandbox, gateway: Gateway) -> None:
+async def test_order_id_that_looks_like_a_period_is_still_an_order(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False, invoice_id="lunch-2026-11-01")
     assert (await gateway.charge(order_for(failed_payment))).outcome is Outcome.SUCCEEDED
     assert (await gateway.read_invoice("lunch-2026-11-01")).status is InvoiceStatus.PAID
@@ -62,9 +62,7 @@ async def test_a_new_method_becomes_the_subscriptions_first(box: Sandbox, gatewa
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_named_method_that_is_gone_is_unfit_and_no_decline(
-    box: Sandbox, gateway: Gateway, subscription: bool
-) -> None:
+async def test_removed_named_method_is_unfit_and_no_decline(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
     failed_payment = await box.create_failed_payment(subscription=subscription)
     result = await gateway.charge(order_for(failed_payment, method_id="gone"))
     assert (result.outcome, result.reason, result.charge_id) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
@@ -72,7 +70,7 @@ async def test_a_named_method_that_is_gone_is_unfit_and_no_decline(
     assert await box.read_ledger(failed_payment.invoice) == []
 
 
-async def test_a_default_method_that_is_gone_is_none_at_all(box: Sandbox, gateway: Gateway) -> None:
+async def test_removed_default_method_counts_as_no_method(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False)
     await box.delete_method(failed_payment.payment_method)
     result = await gateway.charge(order_for(failed_payment))
@@ -110,9 +108,7 @@ async def test_another_currency_than_before_is_never_charged(
     ("kind", "reason"),
     [("subscription_charged_successfully", "invoice_paid"), ("subscription_canceled", "invoice_not_payable")],
 )
-async def test_what_is_paid_or_closed_by_now_is_not_charged(
-    box: Sandbox, gateway: Gateway, kind: str, reason: str
-) -> None:
+async def test_paid_or_closed_invoice_is_not_charged(box: Sandbox, gateway: Gateway, kind: str, reason: str) -> None:
     failed_payment = await box.create_failed_payment()
     await box.report_event(failed_payment.invoice, kind)
     result = await gateway.charge(order_for(failed_payment))
@@ -120,14 +116,14 @@ async def test_what_is_paid_or_closed_by_now_is_not_charged(
     assert await box.pay_calls(failed_payment.invoice) == []
 
 
-async def test_a_period_that_is_past_is_never_charged(box: Sandbox, gateway: Gateway) -> None:
+async def test_past_billing_period_is_never_charged(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(invoice_id="subold-2026-11-01")
     result = await gateway.charge(order_for(failed_payment, invoice_id="subold-2026-10-01"))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_not_payable")
     assert await box.pay_calls(failed_payment.invoice) == []
 
 
-async def test_an_invoice_that_is_not_there_is_not_charged(gateway: Gateway, box: Sandbox) -> None:
+async def test_missing_invoice_is_not_charged(gateway: Gateway, box: Sandbox) -> None:
     failed_payment = await box.create_failed_payment()
     for name in ("nowhere", "sub0-2026-11-01"):
         result = await gateway.charge(order_for(failed_payment, invoice_id=name))
@@ -143,7 +139,7 @@ async def wait_for_pay_call(box: Sandbox, invoice: str) -> None:
     raise AssertionError("nothing was sent")
 
 
-async def test_what_gets_paid_meanwhile_is_not_executed(box: Sandbox, gateway: Gateway) -> None:
+async def test_charge_of_a_meanwhile_paid_invoice_is_not_executed(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(script=("hang:1",))
     charging = asyncio.create_task(gateway.charge(order_for(failed_payment)))
     await wait_for_pay_call(box, failed_payment.invoice)
@@ -154,7 +150,7 @@ async def test_what_gets_paid_meanwhile_is_not_executed(box: Sandbox, gateway: G
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "authentication_error"), (403, "authorization_error")])
-async def test_keys_that_may_not_are_a_matter_of_configuration(
+async def test_missing_permission_is_a_configuration_failure(
     box: Sandbox, gateway: Gateway, status: int, code: str
 ) -> None:
     failed_payment = await box.create_failed_payment(script=(f"error:{status}",))
@@ -162,7 +158,7 @@ async def test_keys_that_may_not_are_a_matter_of_configuration(
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
 
 
-async def test_where_reading_fails_nothing_is_sent(box: Sandbox, gateway: Gateway) -> None:
+async def test_failed_read_prevents_the_charge(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment()
     await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", "error:503")
     with pytest.raises(ProviderUnavailable):
@@ -170,7 +166,7 @@ async def test_where_reading_fails_nothing_is_sent(box: Sandbox, gateway: Gatewa
     assert await box.pay_calls(failed_payment.invoice) == []
 
 
-async def test_while_a_charge_hangs_the_loop_goes_on(box: Sandbox, gateway: Gateway) -> None:
+async def test_hanging_charge_does_not_block_the_event_loop(box: Sandbox, gateway: Gateway) -> None:
     slow = await box.create_failed_payment(script=("hang:1",))
     quick = await box.create_failed_payment()
     waiting = asyncio.create_task(gateway.charge(order_for(slow)))
@@ -218,7 +214,7 @@ async def test_a_lost_decline_is_found_with_its_reason(box: Sandbox, address: st
     await hasty.close()
 
 
-async def test_what_is_not_found_stays_unknown_however_often_one_looks(box: Sandbox, gateway: Gateway) -> None:
+async def test_charge_that_is_not_found_stays_unknown(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(script=("drop",))
     order = order_for(failed_payment)
     await gateway.charge(order)
@@ -240,7 +236,7 @@ async def test_older_transactions_and_braintrees_own_failures_decide_nothing(box
     assert (await gateway.reconcile(order)).outcome is Outcome.SUCCEEDED, "money is money"
 
 
-async def test_only_what_came_since_the_order_counts(box: Sandbox, gateway: Gateway) -> None:
+async def test_only_transactions_since_the_order_count(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False)
     later = order_for(
         failed_payment, charge_before=None, requested_at=datetime.now(UTC) + CLOCK_SKEW + timedelta(seconds=2)
@@ -255,7 +251,7 @@ async def test_closing_ends_its_threads(address: str) -> None:
     await gateway_to_close.close()
 
 
-async def test_a_try_that_was_told_as_failed_is_no_payment_although_it_reads_settled(
+async def test_transaction_reported_as_failed_is_no_payment_although_it_reads_settled(
     box: Sandbox, gateway: Gateway
 ) -> None:
     """It was there when the charge was decided on: paying again is right, and `invoice_paid` would be wrong."""

@@ -70,12 +70,12 @@ def cause_of(failure: Failure) -> Cause:
 
 
 @pytest.mark.parametrize(("code", "cause"), SPOT_CHECKS.items())
-def test_what_a_code_means(code: str, cause: Cause) -> None:
+def test_cause_of_each_code(code: str, cause: Cause) -> None:
     assert cause_of(Failure(code=code)) is cause
 
 
 @pytest.mark.parametrize(("code", "cause"), RETURNS.items())
-def test_what_a_bank_says_of_a_debit_that_came_back(code: str, cause: Cause) -> None:
+def test_cause_of_a_returned_debit(code: str, cause: Cause) -> None:
     assert cause_of(Failure(code=code)) is cause
 
 
@@ -122,9 +122,7 @@ def test_each_amount_of_the_sandbox_asks_for_a_code_that_the_table_knows() -> No
 
 
 @pytest.mark.parametrize("amount", [199_999, 300_100])
-async def test_other_amounts_are_just_money(
-    box: BraintreeSandboxClient, gateway: BraintreeGateway, amount: int
-) -> None:
+async def test_other_amounts_are_approved(box: BraintreeSandboxClient, gateway: BraintreeGateway, amount: int) -> None:
     failed_payment = await box.create_failed_payment(amount=amount)
     assert (await gateway.charge(order_for(failed_payment, amount=amount))).outcome is Outcome.SUCCEEDED
 

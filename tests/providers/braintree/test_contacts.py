@@ -30,16 +30,12 @@ async def test_the_customer_as_a_person(
     assert "jenny" not in repr(contact).lower()
 
 
-async def test_what_braintree_does_not_know_stays_unknown(
-    gateway: BraintreeGateway, box: BraintreeSandboxClient
-) -> None:
+async def test_unknown_fields_stay_unknown(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
     failed_payment = await box.create_failed_payment(email=None, name=None, country=None)
     assert (await gateway.read_contact(failed_payment.invoice, None)).contact == Contact()
 
 
-async def test_another_card_changes_nothing_about_where_they_live(
-    gateway: BraintreeGateway, box: BraintreeSandboxClient
-) -> None:
+async def test_another_card_keeps_the_customers_country(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
     failed_payment = await box.create_failed_payment(country="AT")
     await box.store_card(failed_payment.customer)
     contact = (await gateway.read_contact(failed_payment.invoice, None)).contact
@@ -47,7 +43,7 @@ async def test_another_card_changes_nothing_about_where_they_live(
     assert contact.country == "AT"
 
 
-def test_they_live_where_the_default_method_is_billed() -> None:
+def test_country_is_that_of_the_default_methods_billing_address() -> None:
     def card_in(country: str, *, default: bool) -> SimpleNamespace:
         return SimpleNamespace(default=default, billing_address=SimpleNamespace(country_code_alpha2=country))
 
@@ -64,12 +60,12 @@ async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box
     assert (await gateway.read_contact(failed_payment.invoice, None)).invoice.status is InvoiceStatus.PAID
 
 
-async def test_nobody_is_known_of_an_invoice_that_is_not_there(gateway: BraintreeGateway) -> None:
+async def test_missing_invoice_has_no_contact(gateway: BraintreeGateway) -> None:
     contact = await gateway.read_contact("nobodys", "nobody")
     assert (contact.invoice.status, contact.contact) == (InvoiceStatus.MISSING, None)
 
 
-async def test_an_outage_is_said_and_not_taken_for_nobody(
+async def test_outage_is_raised_and_not_taken_for_no_contact(
     gateway: BraintreeGateway, box: BraintreeSandboxClient
 ) -> None:
     failed_payment = await box.create_failed_payment()
@@ -78,9 +74,7 @@ async def test_an_outage_is_said_and_not_taken_for_nobody(
         await gateway.read_contact(failed_payment.invoice, None)
 
 
-async def test_a_customer_who_is_gone_is_said_to_be_deleted(
-    gateway: BraintreeGateway, box: BraintreeSandboxClient
-) -> None:
+async def test_missing_customer_is_reported_as_deleted(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
     failed_payment = await box.create_failed_payment()
     assert not (await gateway.read_contact(failed_payment.invoice, None)).invoice.terms.customer_deleted
     await box.remove_customer(failed_payment.customer)

@@ -49,7 +49,7 @@ def period_fields(**fields: Any) -> dict[str, Any]:
         ("subscription_went_past_due", {"status": "authorizing"}, EventKind.WAKE),
     ],
 )
-def test_a_subscription_says_what_became_of_its_newest_transaction(
+def test_newest_transaction_determines_the_subscription_event(
     kind: str, fields: dict[str, Any], expected_kind: EventKind
 ) -> None:
     event = subscription_event(kind, period_fields(**fields))
@@ -142,7 +142,7 @@ def test_new_data_of_a_method_names_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["check", "account_updater_daily_report", "never_heard_of"])
-def test_what_has_no_effect_says_why(kind: str) -> None:
+def test_event_without_effect_has_a_reason(kind: str) -> None:
     event = read_notification(kind, {"check": True})
     assert event.kind is EventKind.OTHER
     assert event.detail
@@ -196,7 +196,7 @@ def test_each_way_to_fail_has_a_code(fields: dict[str, Any], code: str, status: 
     assert (failure.code, failure.network_status) == (code, status)
 
 
-def test_braintrees_own_next_try_is_heard_of_until_the_end_of_its_day() -> None:
+def test_braintrees_next_retry_counts_until_the_end_of_its_day() -> None:
     event = transaction_event("transaction_retried", upcoming_retry_date="2026-11-25")
     assert event.next_provider_attempt == datetime(2026, 11, 26, tzinfo=UTC)
 

@@ -31,7 +31,7 @@ async def newest_event(box: Sandbox, invoice: str) -> ProviderEvent:
 
 
 @pytest.mark.parametrize("instrument", DEBITS)
-async def test_a_debit_is_on_its_way_until_it_settles(box: Sandbox, gateway: Gateway, instrument: Instrument) -> None:
+async def test_debit_is_pending_until_it_settles(box: Sandbox, gateway: Gateway, instrument: Instrument) -> None:
     failed_payment = await box.create_failed_payment(instrument=instrument, decline_code="R01")
     await box.report_event(failed_payment.invoice, RETRIED_KIND)
     assert (await newest_event(box, failed_payment.invoice)).kind is EventKind.WAKE
@@ -64,9 +64,7 @@ async def test_a_debit_that_comes_back_is_open_again(
     assert (await gateway.read_invoice(failed_payment.invoice)).status is InvoiceStatus.OPEN
 
 
-async def test_the_word_of_a_notification_counts_where_its_transaction_has_not_heard(
-    box: Sandbox, gateway: Gateway
-) -> None:
+async def test_notification_counts_before_its_transaction_is_updated(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
     await box.report_event(failed_payment.invoice, "transaction_settled")
     paid = await newest_event(box, failed_payment.invoice)
@@ -164,9 +162,7 @@ async def test_a_dispute_by_its_kind(
     assert not (await gateway.read_invoice(failed_payment.invoice)).disputed
 
 
-async def test_a_failure_whose_period_only_the_subscription_knows_is_brought_home(
-    box: Sandbox, gateway: Gateway
-) -> None:
+async def test_failure_is_assigned_to_the_period_of_its_subscription(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment()
     event = await newest_event(box, failed_payment.invoice)
     nameless = event.model_copy(update={"invoice_id": None})

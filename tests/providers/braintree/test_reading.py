@@ -76,7 +76,7 @@ async def test_what_braintree_does_not_know_is_missing(gateway: Gateway, name: s
 
 
 @pytest.mark.parametrize("outcome", ["error:500", "error:401", "drop", "malformed", "error:429:3"])
-async def test_an_outage_is_no_answer(box: Sandbox, gateway: Gateway, outcome: str) -> None:
+async def test_outage_raises_unavailable(box: Sandbox, gateway: Gateway, outcome: str) -> None:
     failed_payment = await box.create_failed_payment()
     await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", outcome)
     with pytest.raises(ProviderUnavailable):
@@ -131,7 +131,7 @@ async def test_no_card_is_better_than_an_error(box: Sandbox, gateway: Gateway) -
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_dispute_is_brought_home_by_its_transaction(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
+async def test_dispute_is_resolved_by_its_transaction(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
     failed_payment = await box.create_failed_payment(subscription=subscription)
     event = await gateway.resolve_event(an_event(payment_id=failed_payment.transaction))
     assert (event.invoice_id, event.customer_id) == (failed_payment.invoice, failed_payment.customer)
@@ -157,7 +157,7 @@ async def test_a_subscription_names_what_its_own_notification_did_not(box: Sandb
     assert await gateway.resolve_event(unknown) == unknown
 
 
-async def test_where_they_live_decides_on_their_quiet_hours(box: Sandbox, gateway: Gateway) -> None:
+async def test_customers_country_is_not_taken_from_the_card(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(country="NZ")
     facts = await gateway.read_failure(failed_payment.invoice, None)
     assert facts.customer

@@ -67,7 +67,7 @@ def an_invoice(*tries: TransactionView) -> Invoice:
         ((a_try("settled", created_at=NOW - timedelta(seconds=5)),), Outcome.SUCCEEDED, None),
     ],
 )
-def test_what_a_search_tells(tries: tuple[TransactionView, ...], outcome: Outcome, reason: str | None) -> None:
+def test_result_of_a_search(tries: tuple[TransactionView, ...], outcome: Outcome, reason: str | None) -> None:
     result = reconcile_by_search(ORDER, an_invoice(*tries))
     assert (result.outcome, result.reason) == (outcome, reason)
 
@@ -194,7 +194,7 @@ async def test_the_payment_of_another_period_is_not_ours() -> None:
         ("1.5", "JPY", None), ("0.001", "USD", None), ("-1", "USD", None), ("NaN", "USD", None), ("1E+20", "USD", None),
     ],
 )  # fmt: skip
-def test_amounts_are_exact_or_none(amount: str, currency: str, minor: int | None) -> None:
+def test_amounts_are_exact_or_missing(amount: str, currency: str, minor: int | None) -> None:
     assert to_minor(Decimal(amount), currency) == minor
     if minor is not None:
         assert Decimal(to_amount_text(minor, currency)) == Decimal(amount)

@@ -93,13 +93,13 @@ def test_a_payload_that_is_not_base64_is_refused(payload: str) -> None:
         b"<notification><kind>check</kind><timestamp type='datetime'>soon</timestamp></notification>",
     ],
 )
-def test_signed_nonsense_is_no_webhook(xml: bytes) -> None:
+def test_signed_invalid_payload_is_no_webhook(xml: bytes) -> None:
     with pytest.raises(InvalidInput):
         WEBHOOKS.normalise(sign_notification(xml or b" ").body)
 
 
 @given(st.binary(max_size=300))
-def test_nothing_unsigned_ever_passes_nor_trips(body: bytes) -> None:
+def test_unsigned_bodies_are_always_refused(body: bytes) -> None:
     with pytest.raises(InvalidSignature):
         verify_body(body)
     with pytest.raises(InvalidInput):

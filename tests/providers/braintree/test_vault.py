@@ -68,7 +68,7 @@ async def test_a_subscription_whose_method_is_deleted_is_over(box: Sandbox, gate
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_deleted_customer_is_told(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
+async def test_deleted_customer_is_reported(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
     failed_payment = await box.create_failed_payment(subscription=subscription)
     assert await box.remove_customer(failed_payment.customer)
     assert (await gateway.read_invoice(failed_payment.invoice)).terms.customer_deleted is True
@@ -141,7 +141,7 @@ async def test_how_a_subscription_is_collected(box: Sandbox, gateway: Gateway) -
     assert int(terms.created_at.timestamp()) == 1_790_000_000, "when it first became due"
 
 
-async def test_of_an_order_nobody_says_who_was_there(box: Sandbox, gateway: Gateway) -> None:
+async def test_single_order_does_not_say_who_was_present(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False)
     terms = (await gateway.read_invoice(failed_payment.invoice)).terms
     assert (terms.shopper_present, terms.collection_method) == (None, None)

@@ -28,7 +28,7 @@ def test_a_code_is_classified_by_the_providers_own_table(subject: Subject, cause
     assert classification.source
 
 
-def test_all_common_causes_can_be_told(subject: Subject) -> None:
+def test_all_common_causes_have_a_code(subject: Subject) -> None:
     common = {Cause.INSUFFICIENT_FUNDS, Cause.GENERIC, Cause.TECHNICAL, Cause.CARD_DATA, Cause.PERMANENT, Cause.FRAUD}
     assert common | {Cause.VELOCITY} <= set(subject.causes)
 
@@ -55,7 +55,7 @@ async def test_the_answer_to_a_charge_is_classified_alike(
 
 
 @pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{subject.name}-{cause}" for subject, cause in CODES])
-def test_what_a_webhook_says_of_a_failure_is_classified_alike(subject: Subject, cause: Cause) -> None:
+def test_failure_in_a_webhook_is_classified_alike(subject: Subject, cause: Cause) -> None:
     """Where its webhooks say it at all; else the payment is read."""
     webhooks = subject.provider().create_webhooks()
     assert webhooks

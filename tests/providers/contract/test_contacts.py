@@ -22,7 +22,7 @@ async def contact_of(subject: Subject, books: ProviderControl, gateway: Gateway)
     return contact.customer_id, contact.contact
 
 
-async def test_a_failure_leads_to_a_person(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
+async def test_failure_leads_to_a_contact(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
     customer, contact = await contact_of(subject, books, gateway)
     assert customer
     assert contact
@@ -30,7 +30,7 @@ async def test_a_failure_leads_to_a_person(subject: Subject, books: ProviderCont
     assert EMAIL not in repr(contact)
 
 
-async def test_events_and_facts_hold_nothing_of_them(
+async def test_events_and_facts_hold_no_personal_data(
     subject: Subject, books: ProviderControl, gateway: Gateway
 ) -> None:
     """These go into the history and the log."""

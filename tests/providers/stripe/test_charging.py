@@ -87,7 +87,7 @@ async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient,
         ("succeed_then_drop", "connection_lost", 1),
     ],
 )
-async def test_what_tells_nothing_is_unknown(
+async def test_answers_without_a_result_are_unknown(
     box: SandboxClient, gateway: StripeGateway, script: str, reason: str, money: int
 ) -> None:
     failed_invoice = await box.create_failed_invoice(script=(script,))
@@ -96,7 +96,7 @@ async def test_what_tells_nothing_is_unknown(
     assert len(await box.read_ledger(failed_invoice.invoice)) == money
 
 
-async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
+async def test_hanging_call_is_unknown_and_its_repeat_finds_the_key_in_use(
     box: SandboxClient, impatient_gateway: StripeGateway
 ) -> None:
     failed_invoice = await box.create_failed_invoice(script=("hang:3",))
@@ -114,7 +114,7 @@ async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClien
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "idempotency_mismatch")
 
 
-async def test_a_limit_of_the_api_is_unavailable_with_its_wait(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_api_rate_limit_is_unavailable_with_its_delay(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("error:429:7",))
     with pytest.raises(ProviderUnavailable) as limited:
         await gateway.charge(order_for(failed_invoice.invoice))
@@ -186,7 +186,7 @@ async def test_a_closed_port_is_unavailable() -> None:
     await unreachable.close()
 
 
-async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_debit_is_pending_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(method_type="us_bank_account", network_decline_code="R01")
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     result = await gateway.charge(order)
@@ -215,7 +215,7 @@ async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, 
         (None, {"message": "This customer has no attached payment source or default payment method."}, NO_METHOD),
     ],
 )
-async def test_the_words_of_a_refusal_for_the_method(
+async def test_errors_about_the_method_make_it_unfit(
     canned: CannedServer, foreign: StripeGateway, status: int, method_id: str | None, error: Any, reason: str
 ) -> None:
     canned.set_answer("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, status)
@@ -227,7 +227,7 @@ async def test_the_words_of_a_refusal_for_the_method(
 @pytest.mark.parametrize(
     "error", [{"code": "invoice_not_editable"}, {"code": "parameter_unknown", "param": "payment_method"}, {}]
 )
-async def test_a_refusal_for_the_invoice_is_none_for_the_method(
+async def test_errors_about_the_invoice_do_not_make_the_method_unfit(
     canned: CannedServer, foreign: StripeGateway, error: Any
 ) -> None:
     canned.set_answer("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, 400)
@@ -243,7 +243,7 @@ async def test_a_refusal_for_the_invoice_is_none_for_the_method(
         ("display_bank_transfer_instructions", None, MethodKind.BANK_TRANSFER),
     ],
 )
-async def test_what_a_refused_payment_waits_for(
+async def test_next_action_of_a_refused_payment(
     canned: CannedServer, foreign: StripeGateway, action: str, code: str | None, kind: MethodKind | None
 ) -> None:
     intent = {"id": "pi_1", "status": "requires_action", "payment_method": "pm_1", "next_action": {"type": action}}
@@ -257,7 +257,7 @@ async def test_what_a_refused_payment_waits_for(
     )
 
 
-async def test_a_call_that_brought_a_part_says_how_much(canned: CannedServer, foreign: StripeGateway) -> None:
+async def test_partial_charge_reports_its_amount(canned: CannedServer, foreign: StripeGateway) -> None:
     """The default payment asks for less than the invoice owes: a part comes, and the rest stays open."""
     order = order_for("in_1")
     when = {"paid_at": int(order.requested_at.timestamp()) + 1}

@@ -18,7 +18,7 @@ CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"bran
 METHOD_PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
 
 
-async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_collection_terms_are_the_subscriptions_current_ones(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(invoice_fields={"application": "ca_other"}, created=1_790_000_000)
     before = (await gateway.read_invoice(failed_invoice.invoice)).terms
     assert (before.collection_method, before.collection_paused, before.ends_at_period_end) == (
@@ -96,7 +96,7 @@ async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGate
         ("a_type_of_tomorrow", MethodKind.OTHER),
     ],
 )
-async def test_the_kind_of_what_was_tried_and_of_what_would_be(
+async def test_types_of_the_tried_and_the_next_method(
     box: SandboxClient, gateway: StripeGateway, type_: str, kind: MethodKind
 ) -> None:
     failed_invoice = await box.create_failed_invoice(method_type=type_)
@@ -124,7 +124,7 @@ async def test_the_kind_of_what_was_tried_and_of_what_would_be(
         ("card", "an_action_of_tomorrow", None, MethodKind.OTHER),
     ],
 )
-async def test_what_a_payment_waits_for(
+async def test_next_action_of_a_payment(
     box: SandboxClient, gateway: StripeGateway, type_: str, action: str, code: str | None, kind: MethodKind | None
 ) -> None:
     failed_invoice = await box.create_failed_invoice(requires_action=True, method_type=type_, next_action=action)
@@ -133,7 +133,7 @@ async def test_what_a_payment_waits_for(
 
 
 @pytest.mark.parametrize("status", ["processing", "requires_capture"])
-async def test_any_payment_of_the_invoice_may_be_on_its_way(
+async def test_any_payment_of_the_invoice_may_be_pending(
     box: SandboxClient, gateway: StripeGateway, status: str
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
@@ -162,7 +162,7 @@ async def test_a_payment_on_a_further_page_is_seen(canned: CannedServer, foreign
     assert request.params == {"invoice": ["in_1"], "starting_after": ["inpay_0"], "limit": ["100"]}
 
 
-async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: CannedServer, foreign: StripeGateway) -> None:
+async def test_charge_announced_by_the_bank_is_pending(canned: CannedServer, foreign: StripeGateway) -> None:
     """India's e-mandates: nobody has to act, and Stripe charges by itself."""
     action = {"type": "card_await_notification", "card_await_notification": {"customer_approval_required": False}}
     canned.set_answer("GET /v1/invoices/in_1", open_invoice(payments={"data": [payment_numbered(0)]}))
@@ -173,7 +173,7 @@ async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: CannedServ
     assert (await foreign.read_failure("in_1", None)).failure.code is None
 
 
-async def test_parts_and_credits_leave_less_open(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_partial_payments_and_credits_reduce_the_open_amount(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(amount=4200)
     await box.add_partial_payment(failed_invoice.invoice, 3000)
     view = await gateway.read_invoice(failed_invoice.invoice)
@@ -211,7 +211,7 @@ async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGatew
     assert abs(facts.customer.created_at - now + timedelta(days=10)) < minute
 
 
-async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
+async def test_unreadable_test_clock_stands_at_the_invoices_creation(
     canned: CannedServer, foreign: StripeGateway
 ) -> None:
     now = datetime.now(UTC)
@@ -236,7 +236,7 @@ async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address
     await restricted.close()
 
 
-async def test_a_revoked_key_is_a_matter_of_rights(box: SandboxClient, sandbox_address: str) -> None:
+async def test_revoked_key_is_not_allowed(box: SandboxClient, sandbox_address: str) -> None:
     failed_invoice, key = await box.create_failed_invoice(), "sk_test_revoked"
     await box.set_key_rights(key, revoked=True)
     revoked = gateway_at(sandbox_address, key=key)
@@ -247,7 +247,9 @@ async def test_a_revoked_key_is_a_matter_of_rights(box: SandboxClient, sandbox_a
 
 
 @pytest.mark.parametrize("permission", ["customer_read", "subscription_read", "payment_method_read"])
-async def test_a_right_that_a_charge_does_not_need(box: SandboxClient, sandbox_address: str, permission: str) -> None:
+async def test_missing_permission_that_a_charge_does_not_need(
+    box: SandboxClient, sandbox_address: str, permission: str
+) -> None:
     """What stays unknown is said to be unknown, and nothing is guessed in its place."""
     failed_invoice, key = await box.create_failed_invoice(), f"rk_test_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
@@ -289,7 +291,7 @@ async def test_a_server_that_cannot_expand_is_asked_plainly(canned: CannedServer
 
 
 @pytest.mark.parametrize("permission", ["charge_read", "invoice_read"])
-async def test_an_owner_that_may_not_be_read_is_not_nobody(
+async def test_unreadable_owner_is_an_error_and_not_unknown(
     box: SandboxClient, sandbox_address: str, permission: str
 ) -> None:
     """A refund or a dispute would be lost for good if it were taken for somebody else's."""

@@ -60,7 +60,7 @@ def test_every_code_that_a_payment_can_fail_with_is_known() -> None:
     assert {code for code in codes if cause_of(code) is Cause.UNKNOWN} == set()
 
 
-def test_a_return_code_of_the_network_changes_nothing_of_it() -> None:
+def test_network_return_code_does_not_change_the_cause() -> None:
     for code, network_code in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
         classification = classify(Failure(code=code, network_code=network_code), TABLES, provider="stripe")
         assert classification.cause is cause_of(code)

@@ -26,12 +26,12 @@ async def test_an_invoice_that_was_paid_meanwhile(gateway: StripeGateway, box: S
     assert (await gateway.read_contact(failed_invoice.invoice, None)).invoice.status == "paid"
 
 
-async def test_nobody_is_known_of_an_invoice_that_is_not_there(gateway: StripeGateway) -> None:
+async def test_missing_invoice_has_no_contact(gateway: StripeGateway) -> None:
     contact = await gateway.read_contact("in_nobody", "cus_nobody")
     assert (contact.invoice.status, contact.contact) == ("missing", None)
 
 
-async def test_a_deleted_customer_is_said_and_nobody_is_written_to() -> None:
+async def test_deleted_customer_is_reported() -> None:
     """Not even at the address that the invoice still has."""
     with canned_server() as server:
         gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))

@@ -64,7 +64,9 @@ async def mock(mock_address: str) -> AsyncIterator[RequestChecker]:
         yield RequestChecker(http)
 
 
-async def test_the_requests_of_a_recovery(mock: RequestChecker, box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_requests_of_a_recovery_fit_stripes_api(
+    mock: RequestChecker, box: SandboxClient, gateway: StripeGateway
+) -> None:
     mock.record_requests(gateway)
     failed_invoice = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
     await gateway.read_failure(failed_invoice.invoice, None)
@@ -91,7 +93,7 @@ async def test_the_requests_of_a_recovery(mock: RequestChecker, box: SandboxClie
     assert await mock.find_complaints() == []
 
 
-async def test_the_requests_where_less_is_known(
+async def test_requests_with_few_known_ids_fit_stripes_api(
     mock: RequestChecker, canned: CannedServer, foreign: StripeGateway
 ) -> None:
     mock.record_requests(foreign)

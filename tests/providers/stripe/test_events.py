@@ -20,7 +20,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.mark.parametrize(("type_", "subject", "before", "kind", "fields"), TABLE)
-def test_what_an_event_means(type_: str, subject: Any, before: Any, kind: EventKind, fields: dict[str, Any]) -> None:
+def test_meaning_of_each_event(type_: str, subject: Any, before: Any, kind: EventKind, fields: dict[str, Any]) -> None:
     event = normalise_event(stripe_event(type_, subject, before))
     assert (event.kind, event.event_type, event.event_id) == (kind, type_, "evt_1")
     assert event.occurred_at == datetime.fromtimestamp(CREATED, UTC)

@@ -82,7 +82,7 @@ async def test_an_invoice_alone_is_enough(canned: CannedServer, foreign: StripeG
 
 
 @pytest.mark.parametrize("status", ["processing", "pending"])
-async def test_a_payment_under_way(canned: CannedServer, foreign: StripeGateway, status: str) -> None:
+async def test_payment_under_way_is_recognised(canned: CannedServer, foreign: StripeGateway, status: str) -> None:
     intent = INTENT | ({"status": "processing"} if status == "processing" else {})
     serve_documents(canned, invoice=legacy_invoice(), intent=intent, charge=CHARGE | {"status": status})
     assert (await foreign.read_invoice("in_1")).processing
@@ -140,7 +140,7 @@ async def test_an_amount_that_does_not_fit_is_no_invoice(canned: CannedServer, f
         (418, {"error": {"code": "teapot"}}, "http_418"),
     ],
 )
-async def test_odd_answers_to_a_charge_are_unknown(
+async def test_malformed_answers_to_a_charge_are_unknown(
     canned: CannedServer, foreign: StripeGateway, status: int, body: Any, reason: str
 ) -> None:
     canned.set_answer(PAY_REQUEST, body, status)
@@ -203,7 +203,7 @@ async def test_a_success_is_one_even_where_its_charge_cannot_be_read(
     ],
     ids=["processing", "requires action", "failed", "only the charge from before"],
 )
-async def test_a_call_that_was_taken_but_did_not_pay(
+async def test_result_of_an_accepted_call_without_payment(
     canned: CannedServer, foreign: StripeGateway, intent: Any, charge: Any, outcome: Outcome, detail: str
 ) -> None:
     canned.set_answer(PAY_REQUEST, legacy_invoice())

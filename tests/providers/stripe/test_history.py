@@ -50,7 +50,7 @@ async def pay_invoice(reader: StripeHistory, invoice: str) -> None:
     await reader._api.post(f"/v1/invoices/{invoice}/pay", str(uuid4()))
 
 
-async def test_a_failed_invoice_is_told_with_all_its_charges(own: OwnSandbox) -> None:
+async def test_failed_invoice_is_read_with_all_its_charges(own: OwnSandbox) -> None:
     box, reader = own
     failed_invoice = await box.create_failed_invoice(
         script=("decline:do_not_honor", "succeed"), created=THEN, customer_created=THEN - 90 * DAY, amount=4_900,
@@ -86,7 +86,7 @@ async def test_nothing_that_names_a_person_is_kept(own: OwnSandbox) -> None:
     ]
 
 
-async def test_another_card_is_told_as_such(own: OwnSandbox) -> None:
+async def test_charge_of_another_card_is_marked_as_such(own: OwnSandbox) -> None:
     box, reader = own
     failed_invoice = await box.create_failed_invoice(created=THEN)
     await box.add_card(failed_invoice.customer, card=Card(last4="5556", fingerprint="fp_other"))
@@ -96,7 +96,7 @@ async def test_another_card_is_told_as_such(own: OwnSandbox) -> None:
     assert recovery.method_at == recovery.attempts[1].at
 
 
-async def test_ends_are_told(own: OwnSandbox) -> None:
+async def test_ends_of_invoices_are_read(own: OwnSandbox) -> None:
     box, reader = own
     void, uncollectible, open_ = [await box.create_failed_invoice(created=THEN) for _ in range(3)]
     waiting = await box.create_failed_invoice(created=THEN, next_payment_attempt=THEN + 3 * DAY)
@@ -111,7 +111,7 @@ async def test_ends_are_told(own: OwnSandbox) -> None:
     }
 
 
-async def test_what_never_failed_and_what_waits_for_the_customer_is_left_out(own: OwnSandbox) -> None:
+async def test_invoices_without_a_failed_payment_are_skipped(own: OwnSandbox) -> None:
     box, reader = own
     await box.create_failed_invoice(requires_action=True)
     failed = await box.create_failed_invoice()
@@ -143,7 +143,7 @@ async def test_days_and_pages(own: OwnSandbox, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-async def test_a_busy_stripe_is_asked_again(own: OwnSandbox) -> None:
+async def test_failed_reads_are_repeated(own: OwnSandbox) -> None:
     box, reader = own
     await box.create_failed_invoice()
     await box.add_fault("/v1/invoices", "error:500", times=1)
@@ -151,7 +151,7 @@ async def test_a_busy_stripe_is_asked_again(own: OwnSandbox) -> None:
     assert len(await read_all(reader)) == 1
 
 
-async def test_a_stripe_that_stays_away_is_told(own: OwnSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_persistent_outage_is_reported(own: OwnSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("providers.stripe.history.MAX_TRIES", 2)
     box, reader = own
     await box.add_fault("/v1/invoices", "error:500", times=9)
@@ -159,7 +159,7 @@ async def test_a_stripe_that_stays_away_is_told(own: OwnSandbox, monkeypatch: py
         await reader.read_page(None, FAR_FUTURE, None)
 
 
-async def test_a_key_without_the_right_is_told(own: OwnSandbox) -> None:
+async def test_key_without_permission_is_reported(own: OwnSandbox) -> None:
     box, reader = own
     await box.add_fault("/v1/invoices", "error:403", times=1)
     with pytest.raises(InvalidInput, match=r"HTTP 403\. The key needs the right to read invoices"):

@@ -63,7 +63,7 @@ async def test_an_id_never_changes_where_a_path_leads(box: SandboxClient, gatewa
     assert view.status is InvoiceStatus.MISSING
 
 
-async def test_all_that_is_known_of_a_failure(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_all_facts_of_a_failure_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(
         decline_code="do_not_honor",
         network_decline_code="05",
@@ -115,7 +115,7 @@ async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeG
     ],
 )
 @pytest.mark.parametrize("fault", ["error:403", "error:500", "drop", "malformed"])
-async def test_what_is_beside_the_point_may_be_missing(
+async def test_optional_facts_may_be_missing(
     box: SandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
 ) -> None:
     failed_invoice = await box.create_failed_invoice(decline_code="expired_card")
@@ -126,9 +126,7 @@ async def test_what_is_beside_the_point_may_be_missing(
         assert facts.missing == missing
 
 
-async def test_nothing_waits_long_for_what_is_beside_the_point(
-    box: SandboxClient, impatient_gateway: StripeGateway
-) -> None:
+async def test_optional_reads_time_out_quickly(box: SandboxClient, impatient_gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/radar/*", "hang:2")
     assert (await impatient_gateway.read_failure(failed_invoice.invoice, None)).missing == ("early_warnings",)
@@ -165,7 +163,7 @@ async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
         await gateway.read_failure(failed_invoice.invoice, None)
 
 
-async def test_whose_payment_it_is(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_payment_is_assigned_to_its_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     for payment_id in (failed_invoice.payment_intent, failed_invoice.charge):
         event = await gateway.resolve_event(dispute_of(payment_id))

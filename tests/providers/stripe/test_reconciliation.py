@@ -12,7 +12,7 @@ from sandbox.client import SandboxClient
 from tests.providers.stripe.builders import order_for
 
 
-async def test_money_that_came_although_the_answer_was_lost(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_lost_success_is_found_by_reading(box: SandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop",))
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     assert (await gateway.charge(order)).outcome is Outcome.UNKNOWN
@@ -21,7 +21,7 @@ async def test_money_that_came_although_the_answer_was_lost(box: SandboxClient, 
     assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, line.charge)
 
 
-async def test_a_decline_whose_answer_was_lost(
+async def test_lost_decline_is_found_by_reading(
     box: SandboxClient, impatient_gateway: StripeGateway, gateway: StripeGateway
 ) -> None:
     failed_invoice = await box.create_failed_invoice(script=("hang:2:decline:expired_card",))
@@ -64,7 +64,7 @@ async def test_an_invoice_that_is_gone_decides_nothing(gateway: StripeGateway) -
 
 
 @pytest.mark.parametrize("path", ["/v1/invoices/*", "/v1/payment_intents/*"])
-async def test_what_could_not_be_read_is_unavailable(box: SandboxClient, gateway: StripeGateway, path: str) -> None:
+async def test_failed_read_is_unavailable(box: SandboxClient, gateway: StripeGateway, path: str) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault(path, "error:503")
     with pytest.raises(ProviderUnavailable, match="503"):

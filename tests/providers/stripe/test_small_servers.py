@@ -157,7 +157,7 @@ async def test_the_kind_of_a_method_that_is_only_named(
     assert (await foreign.read_failure("in_1", None)).card.kind is MethodKind.DIRECT_DEBIT
 
 
-async def test_who_was_told_how_to_transfer_is_not_charged_by_card(
+async def test_customer_with_transfer_instructions_is_not_charged_by_card(
     canned: CannedServer, foreign: StripeGateway
 ) -> None:
     serve_small_account(canned, "nothing", OWNED_CUSTOMER | {"default_source": "card_1"})

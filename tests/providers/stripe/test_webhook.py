@@ -68,7 +68,7 @@ def test_thin_events_are_kept_but_not_used() -> None:
         ("", True, EventKind.PAYMENT_FAILED, None),
     ],
 )
-def test_an_event_of_the_other_world_never_acts(key: str, livemode: bool, kind: EventKind, detail: str | None) -> None:
+def test_event_of_the_other_mode_has_no_effect(key: str, livemode: bool, kind: EventKind, detail: str | None) -> None:
     hooks = StripeWebhooks(StripeConfig(api_key=key, webhook_secrets=("whsec_x",)))
     raw = stripe_event("invoice.payment_failed", open_invoice(), livemode=livemode)
     (event,) = hooks.normalise(json.dumps(raw).encode())
@@ -102,7 +102,7 @@ def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str,
     ],
 )
 @pytest.mark.parametrize("type_", ["invoice.payment_failed", "invoice.paid", "customer.deleted"])
-def test_an_event_of_another_account_is_none_of_ours(type_: str, field: str, detail: str) -> None:
+def test_event_of_another_account_is_ignored(type_: str, field: str, detail: str) -> None:
     event = normalise_event(stripe_event(type_, open_invoice(), None, **{field: "acct_1Other"}))
     assert (event.kind, event.detail, event.invoice_id) == (EventKind.OTHER, detail, None)
 
@@ -113,7 +113,7 @@ def test_an_event_of_a_test_clock_is_simulated(clock: Any) -> None:
     assert not normalise_event(stripe_event("invoice.payment_failed", open_invoice(test_clock=None))).simulated
 
 
-def test_the_terms_that_a_body_tells() -> None:
+def test_collection_terms_in_a_webhook() -> None:
     body_fields = {
         "collection_method": "send_invoice",
         "billing_reason": "subscription_create",
@@ -129,7 +129,7 @@ def test_the_terms_that_a_body_tells() -> None:
     )
 
 
-def test_terms_that_do_not_fit_spoil_no_event() -> None:
+def test_invalid_terms_do_not_invalidate_the_event() -> None:
     invoice = open_invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
     event = normalise_event(stripe_event("invoice.payment_failed", invoice))
     assert (event.kind, event.terms) == (EventKind.PAYMENT_FAILED, CollectionTerms())
