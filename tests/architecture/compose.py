@@ -1,4 +1,4 @@
-"""What can be wrong with a compose file, found without Docker: each check yields sentences."""
+"""Checks of a compose file without Docker; each yields the problems it finds."""
 
 import json
 import re
@@ -49,7 +49,7 @@ SHAPE: Final = json.loads((ROOT / "tests" / "architecture" / "compose_shape.json
 def find_compose_problems(
     compose: dict[str, Any], example: set[str], other_services: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Everything that is wrong. `example`: the names in .env.example; `others`: services of a file this one joins."""
+    """All problems. `example`: names in .env.example; `other_services`: services of a file this one joins."""
     problems = [f"shape: {error.message}" for error in jsonschema.Draft202012Validator(SHAPE).iter_errors(compose)]
     if problems:
         return problems
@@ -66,7 +66,7 @@ def find_compose_problems(
 
 
 def missing_settings(compose: dict[str, Any]) -> set[str]:
-    """Settings that neither API nor worker gets."""
+    """The settings that neither API nor worker gets."""
     passed_settings = {key for name in ("api", "worker") for key in compose["services"][name]["environment"]}
     return SETTINGS - NOT_FOR_CONTAINERS - passed_settings
 
@@ -109,7 +109,7 @@ def _check_ports(service: Service) -> Iterator[str]:
 
 
 def _container_port(service: Service) -> int:
-    """The port that the program in the container uses."""
+    """The port of the program in the container."""
     repository = service["image"].partition(":")[0]
     own = service.get("environment", {}).get("API_PORT") or Settings.model_fields["api_port"].default
     return {**PORTS, **EXTRA_PORTS}.get(repository, int(own))
@@ -141,7 +141,7 @@ def _check_dependencies(
 
 
 def _is_one_shot(service: Service) -> bool:
-    """Whether it does its work and exits."""
+    """Whether the service does its work and exits."""
     return str(service["restart"]).startswith("on-failure")
 
 

@@ -1,4 +1,4 @@
-"""Which settings each process reads, found in the source: by what it imports and what that names."""
+"""Which settings each process reads, derived from the source: its imports and the names in them."""
 
 import ast
 import tomllib
@@ -42,7 +42,7 @@ def _module_paths() -> dict[str, Path]:
 
 
 def _reachable_files(root: str) -> set[Path]:
-    """Every file of ours that runs in the process; plug-ins where something loads them. Settings tell nothing."""
+    """Every source file that the process may run, loaded plug-ins included. The settings module is left out: it names all."""
     found = _import_closure({root})
     while plugins := _loaded_plugins(found) - {module_name(path) for path in found}:
         found = _import_closure({module_name(path) for path in found} | plugins)

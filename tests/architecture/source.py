@@ -1,4 +1,4 @@
-"""Our own source as the tests of its shape read it: parsed, never imported."""
+"""Our own source for the architecture tests: parsed, never imported."""
 
 import ast
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def module_name(path: Path) -> str:
 
 
 def package_of(path: Path) -> str:
-    """The room a file is in; a single file is a room of its own."""
+    """The package of a file; a single file is a package of its own."""
     return module_name(path).partition(".")[0]
 
 

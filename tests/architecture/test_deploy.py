@@ -1,4 +1,4 @@
-"""The deployment files fit the service: checked statically, and every check is shown to catch what it is for."""
+"""The deployment files fit the service; every check is shown to detect what it is for."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What the documents say is there: links, files, commands, variables, routes, events, metrics."""
+"""What the documents name exists: links, files, commands, variables, routes, events, metrics."""
 
 import ast
 import importlib
@@ -42,7 +42,7 @@ def all_text() -> str:
 
 
 def code_in(text: str) -> str:
-    """What stands between backticks, in blocks and in lines."""
+    """The text between backticks, in blocks and inline."""
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))])
 
@@ -73,7 +73,7 @@ def test_make_targets_exist() -> None:
 
 
 def command_tree(group: typer.Typer) -> dict[str, Any]:
-    """Names of commands, and of groups with theirs."""
+    """The names of commands, and of groups with their commands."""
     single: dict[str, Any] = {
         str(command.name or getattr(command.callback, "__name__", "")): None for command in group.registered_commands
     }
@@ -133,7 +133,7 @@ def test_the_fields_of_events_are_written_somewhere() -> None:
 
 
 def _field_names(node: ast.AST) -> tuple[str, ...]:
-    """A field of a model that may be dumped into a row, as those of a plan are."""
+    """The fields of a model that may be dumped into a row."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return (node.target.id,)
     return ()

@@ -1,4 +1,4 @@
-"""Import rules that import-linter can't hold: single files, parts of a package, and that no room is forgotten."""
+"""Import rules beyond import-linter: single files, parts of a package, and that every package has a rule."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The core is pure, and so is what runs inside a workflow: no clock, no chance, no input and no output."""
+"""The core and the code inside workflows are pure: no clock, randomness, environment or I/O."""
 
 import ast
 import sys
@@ -29,14 +29,14 @@ def find_impurities(module: ast.AST, names: set[str] = IMPURE_NAMES) -> set[str]
 
 
 def find_offenders(paths: list[Path], modules: set[str], names: set[str]) -> dict[str, set[str]]:
-    """What a file imports or uses and must not, by the file's name."""
+    """The forbidden imports and names of each file, by module."""
     imports = {path: {module for module in modules if source.does_import(path, module)} for path in paths}
     imports = {path: imports | find_impurities(source.parse_file(path), names) for path, imports in imports.items()}
     return {source.module_name(path): imports for path, imports in imports.items() if imports}
 
 
 def workflow_files() -> list[Path]:
-    """The workflow files and everything of `workflows` that they import."""
+    """The workflow files and all modules of `workflows` that they import."""
     by_name = {
         source.module_name(path): path for path in source.source_files() if source.package_of(path) == "workflows"
     }

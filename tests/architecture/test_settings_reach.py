@@ -1,4 +1,4 @@
-"""What a process reads reaches it, and what both read is the same for both: derived from the source."""
+"""Each process gets the settings it reads, and shared ones are equal: derived from the source."""
 
 import copy
 from typing import Any, Final
@@ -16,7 +16,7 @@ SECRETS: Final = {name.upper() for name, field in Settings.model_fields.items() 
 
 
 def find_settings_problems(services: dict[str, Any]) -> set[str]:
-    """What is missing somewhere, differs, or is a secret that its process has no use for."""
+    """Settings that are missing, differ between processes, or are secrets that a process doesn't read."""
     settings = {process: services[process]["environment"] for process in ROOTS}
     missing = {
         f"{process} reads {name}" for process in ROOTS for name in settings_read_by(process) - settings[process].keys()
@@ -32,7 +32,7 @@ def find_settings_problems(services: dict[str, Any]) -> set[str]:
 
 
 def _check_mounts(services: dict[str, Any]) -> set[str]:
-    """Both see the same files, and change none."""
+    """Problems of mounts: both processes must see the same files, read-only."""
     mounted = {process: services[process].get("volumes", []) for process in ROOTS}
     is_mounted = mounted["api"] == mounted["worker"] != []
     return ({"files differ"} if not is_mounted else set()) | {

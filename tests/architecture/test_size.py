@@ -1,4 +1,4 @@
-"""Files that fit in the head, functions that fit on a screen, names that promise something."""
+"""Limits on the length of files and functions, and docstrings on public names."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is in the repository: at its root only what is listed, and nowhere a program or an archive."""
+"""Files in the repository: only listed ones at its root, and no binaries anywhere."""
 
 import subprocess
 from collections.abc import Iterable
@@ -21,20 +21,20 @@ PICTURES: Final = "docs/images/"
 
 
 def find_strays(names: Iterable[str]) -> list[str]:
-    """Files and folders at the root that nobody listed."""
+    """Files and folders at the root that are not listed."""
     top_names = {name.partition("/") for name in names}
     return sorted({first for first, slash, _ in top_names if first not in (ROOT_FOLDERS if slash else ROOT_FILES)})
 
 
 def find_binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
-    """Files that are no text, but for pictures of the docs."""
+    """Files that are not text, except pictures of the docs."""
     candidates = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
     return sorted(name for name in candidates if b"\0" in (root / name).read_bytes()[:8192])
 
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
-    """Every file that git keeps here; in a copy without git every file that it would not ignore."""
+    """Every file in git; in a copy without git, every file that git would not ignore."""
     return [name for name in _files_in_git() or _files_on_disk() if (ROOT / name).exists()]
 
 

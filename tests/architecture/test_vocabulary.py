@@ -1,4 +1,4 @@
-"""One word for one thing: what the glossary replaced doesn't come back, in public names or as a heading of the docs."""
+"""One word for one thing: words that the glossary replaced don't return in names or headings of the docs."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""How test processes share the work: what needs one stack stays together, and who measures time is alone."""
+"""Scheduling of test processes: tests of one stack stay together, and time measurements run alone."""
 
 import threading
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_every_module_with_a_shared_stack_has_a_group() -> None:
 
 
 class LockRecorder:
-    """A room, and who went in when."""
+    """Records which thread held the lock when."""
 
     def __init__(self, folder: Path) -> None:
         self.gate, self.room = folder / "gate", folder / "room"
@@ -54,7 +54,7 @@ class LockRecorder:
         self.inside: list[str] = []
 
     def start_holder(self, name: str, leaves: threading.Event, *, quiet: bool = False) -> threading.Thread:
-        """Somebody who stays until told to leave."""
+        """A thread that holds the lock until it is released."""
 
         def hold_lock() -> None:
             with hold_turn(self.gate, self.room, quiet=quiet):

@@ -1,4 +1,4 @@
-"""Who gets in, and how far."""
+"""Sign-in and permissions in a browser."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every page of the menu: readable by everybody, on any screen, by day and by night, with a keyboard alone."""
+"""Every page of the menu: accessible, on any screen, light and dark, with a keyboard alone."""
 
 import pytest
 from playwright.async_api import Browser

@@ -1,4 +1,4 @@
-"""Signing in at another site and coming back: the cookie must survive it, the page's own rules must allow it."""
+"""OpenID sign-in across sites: the session cookie survives it, and the page's policy allows it."""
 
 from collections.abc import AsyncIterator
 
@@ -18,7 +18,7 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """A provider on another site than the admin console's: `localhost` is one, 127.0.0.1 another."""
+    """An OpenID provider on another site than the console: `localhost` is one, 127.0.0.1 another."""
     async with running_issuer() as running:
         running.address = running.address.replace("127.0.0.1", "localhost")
         yield running
@@ -26,7 +26,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
-    """Where the admin console is."""
+    """The address of the admin console."""
     front = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
     async with run_server(front) as server:
         app = build_app(
@@ -45,7 +45,7 @@ async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A window; it fails where the browser complains."""
+    """A window that fails on complaints of the browser."""
     context = await browser.new_context()
     page, complaints = await context.new_page(), list[str]()
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

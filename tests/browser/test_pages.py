@@ -1,4 +1,4 @@
-"""The other pages of the admin console, as they are used."""
+"""The other pages of the admin console in use."""
 
 from tests.browser.window import Window
 from tests.support.service import RunningService

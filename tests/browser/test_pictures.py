@@ -1,4 +1,4 @@
-"""The pictures of docs/admin.md: `make pictures` takes them anew, every run of the suite sees that it could."""
+"""The pictures of docs/admin.md: `make pictures` takes them anew, and every run checks that it can."""
 
 import asyncio
 import re
@@ -41,12 +41,12 @@ async def test_every_page_has_a_picture(
 
 
 def finished_pictures(folder: Path) -> set[str]:
-    """Pictures that are more than an empty page."""
+    """The pictures that are more than an empty page."""
     return {path.name for path in folder.glob("*.png") if path.stat().st_size > 5_000}
 
 
 def pictures_in_document() -> set[str]:
-    """The pictures of the document."""
+    """The pictures that the document shows."""
     return set(re.findall(r"\(images/([\w-]+\.png)\)", DOCUMENT.read_text()))
 
 
@@ -55,7 +55,7 @@ def test_the_document_shows_every_page() -> None:
 
 
 async def _prepare_recoveries(service: RunningService) -> Recovery:
-    """Something of everything; the one that a picture is made of has been declined once and waits."""
+    """A recovery that was declined once and waits; others are prepared beside it."""
     for index, code in enumerate(CODES):
         await service.create_failure(code, amount=1900 + 1300 * index)
     recovery = await service.create_failure(
@@ -76,13 +76,13 @@ async def _take_pictures(
 
 
 def _pages_to_picture(recovery: Recovery) -> dict[str, dict[str, str]]:
-    """Pages by the ending of their pictures' names."""
+    """The pages by the suffix of their picture's name."""
     paths = {"recovery": f"/recoveries/stripe/{recovery.invoice}"}
     return {"": PAGES | paths, "-dark": {"dashboard": PAGES["dashboard"]}, "-small": paths}
 
 
 async def _take_picture(window: Window, path: str, picture: Path) -> None:
-    """What fits the window."""
+    """Takes a picture of the visible page."""
     await window.open_page(path)
     await asyncio.sleep(0.3)
     await window.page.screenshot(path=picture)

@@ -1,4 +1,4 @@
-"""An operator's day: find a recovery, watch it, act on it, and on many at once."""
+"""An operator finds a recovery, watches it, and acts on one or several."""
 
 from tests.browser.window import Window
 from tests.support.service import Recovery, RunningService

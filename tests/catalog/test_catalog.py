@@ -1,4 +1,4 @@
-"""Loading what decisions are made with: packaged tables, a file that changes, plug-ins that may be broken."""
+"""Loading tables, changing policy files and plug-ins that may be broken."""
 
 import tomllib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SHIPPED = ROOT / "core/policy/policies.toml"
 
 @pytest.fixture
 def strategies() -> Mapping[str, StrategyFactory]:
-    """The strategies as pyproject.toml registers them, installed or not."""
+    """The strategies that pyproject.toml registers, installed or not."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][plugins.STRATEGY_GROUP]
     return {name: EntryPoint(name, value, plugins.STRATEGY_GROUP).load() for name, value in declared.items()}
 

@@ -1,4 +1,4 @@
-"""One rule for the customer's clock: quiet hours by where most people live, dates never later than they are."""
+"""One rule for the customer's clock: quiet hours in the main zone, dates never later than anywhere there."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ QUIET = QuietHours(begins=21 * 60, ends=8 * 60)
 
 
 def render_deadline(deadline: datetime, country: str | None, zone: str | None = None, language: str = "en") -> str:
-    """A letter's text that asks for something until then."""
+    """The text of a message that asks for an action until then."""
     fields = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
     about = a_subject(MessageKind.CARD_DATA, **fields, zones=zones_for_dates(country, zone))
     return MessageComposer("Acme").compose_message(about, language).text
@@ -101,7 +101,7 @@ def test_quiet_hours_end_by_the_same_rule(country: str | None, zone: str | None,
     assert QUIET.next_allowed_time(at, clock) == at
 
 
-def test_zones_with_half_hour_offsets() -> None:
+def test_clock_change_at_half_past_the_hour() -> None:
     before = datetime(2026, 10, 3, tzinfo=UTC)
     clock = clock_for("AU", "Australia/Adelaide", before)
     assert clock.offsets[1].since == datetime(2026, 10, 3, 16, 30, tzinfo=UTC)

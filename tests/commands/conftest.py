@@ -1,4 +1,4 @@
-"""`pri` as somebody runs it who has set nothing, in an empty folder.
+"""`pri` in an empty folder without any settings.
 
 Most tests call it inside this process, since a process of its own spends seconds on imports.
 """
@@ -22,14 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class Answer(NamedTuple):
-    """How a command ended and what it said."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
     err: str
 
     def error_line(self) -> str:
-        """The one line on stderr of a command that failed in good order."""
+        """The single line on stderr of a failed command."""
         lines = self.err.strip().splitlines()
         assert (self.code, self.out, len(lines)) == (1, "", 1), self
         assert lines[0].startswith("pri: "), self
@@ -40,7 +40,7 @@ Pri = Callable[..., Answer]
 
 
 def run_command(folder: Path, *words: str, **settings: str) -> Answer:
-    """One command, waited for."""
+    """The answer of a command, run as a process."""
     command = [sys.executable, str(ROOT / "cli.py"), *words]
     env = clean_environment() | {"TERM": "dumb"} | settings
     process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
@@ -49,13 +49,13 @@ def run_command(folder: Path, *words: str, **settings: str) -> Answer:
 
 @pytest.fixture
 def pri_process(tmp_path: Path) -> Pri:
-    """The real command."""
+    """The real command, as a process."""
     return lambda *words, **settings: run_command(tmp_path, *words, **settings)
 
 
 @pytest.fixture
 def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Pri:
-    """`pri("explain", "--json", DATABASE_URL=...)`, without a process of its own."""
+    """`pri("explain", "--json", DATABASE_URL=...)`, run inside the test process."""
 
     def run_in_process(*words: str, **settings: str) -> Answer:
         with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The commands that work on a database, on a real one."""
+"""Commands that work on a real database."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ def psycopg_address(address: str) -> str:
 
 
 def record_canceled_recovery(address: str, invoice_id: str) -> str:
-    """A recovery that failed and was canceled, three rows; answers with its name."""
+    """The id of a recovery with three rows that failed and was canceled."""
 
     async def write_rows() -> str:
         database = Database(address)
@@ -39,7 +39,7 @@ def record_canceled_recovery(address: str, invoice_id: str) -> str:
 
 @pytest.fixture
 def fresh(fresh_database: Callable[..., Addresses], migrated: str) -> Addresses:
-    """A migrated database for one test."""
+    """The addresses of a migrated database for one test."""
     return fresh_database(migrated)
 
 

@@ -1,4 +1,4 @@
-"""What people read when the database doesn't let them in: one line with the server's own words, and no secret."""
+"""Errors when the database refuses access: one line with the server's own message, and no secret."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Fresh = Callable[..., Addresses]
 
 @pytest.fixture(scope="module")
 def locked(cluster: Cluster) -> Iterator[str]:
-    """A role that needs a password, on a server that trusts all others."""
+    """A database role that needs a password."""
     rules = Path(cluster.folder) / "pg_hba.conf"
     before = rules.read_text()
     run_as_superuser(cluster, f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'hunter2'")
@@ -81,7 +81,7 @@ def test_database_of_another_release_is_a_one_line_error(pri: Pri, fresh_databas
     assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=empty.writer).error_line()
 
 
-def test_own_database_schema(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
+def test_database_with_another_schema(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
     database_addresses = fresh_database()
     name = database_addresses.owner.partition("@/")[2].partition("?")[0]
     settings = {

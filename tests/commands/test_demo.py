@@ -1,4 +1,4 @@
-"""`pri demo` for real, once: everything starts, every story ends as it should, nothing is left behind."""
+"""`pri demo` for real, once: everything starts, every scenario ends as expected, nothing is left behind."""
 
 import json
 import re
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class DemoProcess:
-    """`pri demo --keep` in a process of its own, and what it wrote so far."""
+    """`pri demo --keep` as a process, with its output so far."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ class DemoProcess:
 
     @property
     def data_folder(self) -> Path:
-        """Its temporary data directory."""
+        """The temporary data directory."""
         return next(self.folder.glob("pri-demo-*"))
 
     @property
@@ -128,7 +128,7 @@ def _assert_plain_text(out: str) -> None:
 
 
 def _assert_other_commands_work(demo: DemoProcess) -> None:
-    """The other commands, against the stack that is kept running."""
+    """Asserts that other commands work against the running stack."""
     to, settings = ("--data-dir", str(demo.data_folder)), {"DATABASE_URL": Cluster(demo.data_folder).writer_url}
     command = run_command(
         demo.folder, "trigger", "stripe", "--invoice", "in_by_hand", "--decline-code", "lost_card", *to

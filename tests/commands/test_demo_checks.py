@@ -1,4 +1,4 @@
-"""The demo doubts itself: whatever is not as a story wants it is a complaint. And its clock, and its words."""
+"""The demo's checks of its scenarios, its clock and its descriptions."""
 
 import io
 from dataclasses import replace
@@ -37,7 +37,7 @@ def log_row(second: float, kind: EventType, before: State | None, after: State, 
 
 
 def good_run() -> ScenarioResult:
-    """The first story as it should go: three hours are three seconds."""
+    """The result of a correct first scenario: three hours take three seconds."""
     due = format_timestamp(STARTED_AT + timedelta(seconds=3))
     rows = [
         log_row(0, EventType.PAYMENT_FAILED, None, State.RECEIVED, amount=4900, currency="EUR"),
@@ -131,7 +131,7 @@ def test_durations_are_shown_in_two_units(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_output_fits_into_80_columns(width: int) -> None:
+def test_output_fits_any_terminal_width(width: int) -> None:
     out = Console(width=width, file=io.StringIO())
     with out.capture() as captured:
         printing.print_timelines(out, [good_run()], SCALE)

@@ -1,4 +1,4 @@
-"""`pri explain`: what a failure is, for people and for programs."""
+"""`pri explain`: the classification of a failure, for people and for programs."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tables and history files as they really come: one line says what is wrong and where, and nothing is written."""
+"""Invalid tables and history files: one line says what is wrong and where, and nothing is written."""
 
 import gzip
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FIRST = '{"format": "pri-history", "version": 1, "provider": "stripe"}\n'
 
 
 def table_with(column: str, value: str) -> bytes:
-    """A table with one row in which this column says that."""
+    """A table with one row that has this value in this column."""
     if column in HEADER.split(","):
         cells = dict(zip(HEADER.split(","), ROW.split(","), strict=True)) | {column: value}
         return f"{HEADER}\n{','.join(cells.values())}\n".encode()
@@ -101,7 +101,7 @@ def test_unusual_valid_table_is_accepted(pri: Pri, tmp_path: Path) -> None:
 
 
 def history_line(**changes: Any) -> str:
-    """A line of a history file, its parts as JSON."""
+    """A line of a history file with these parts."""
     record = {
         "invoice_id": '"in_1"', "amount": "4900", "currency": '"EUR"', "end": '"lost"',
         "attempts": '[{"at": "2026-03-02T09:30:00Z", "outcome": "declined"}]',
@@ -175,7 +175,7 @@ def test_any_file_is_a_history_or_a_typed_error(tmp_path: Path, content: bytes, 
 
 
 def _error_text(read_file: Callable[[], object]) -> str:
-    """What an error of ours says; nothing where there is none. Any other goes through."""
+    """The text of a RecoveryError; empty without one."""
     try:
         read_file()
     except RecoveryError as error:

@@ -1,4 +1,4 @@
-"""`pri import`: a history from a table, and from Stripe, also in two goes."""
+"""`pri import`: a history from a table and from Stripe, also in two runs."""
 
 import asyncio
 import shutil

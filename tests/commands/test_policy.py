@@ -1,4 +1,4 @@
-"""`pri policy`, `pri experiments`, and a recorded decision derived again."""
+"""`pri policy`, `pri experiments`, and rederived decisions."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.support.recovery_scenario import NEW_RECOVERY, RecoveryScenario
 
 
 async def write_shadow_plan(addresses: Addresses) -> None:
-    """A decision with a shadow's plan beside it, now."""
+    """Stores a decision with a shadow plan beside it."""
     database, now = Database(addresses.writer), datetime.now(UTC)
     plan = event_of(EventType.RETRY_PLANNED, at=format_timestamp(now), policy_version="active")
     other = {

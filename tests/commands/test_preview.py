@@ -1,4 +1,4 @@
-"""`pri notify preview`: what a customer would get, without sending anything."""
+"""`pri notify preview`: messages as customers would get them, without sending any."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Reference pages that are made from the code are the ones that are committed."""
+"""Generated reference pages are committed in their current form."""
 
 from pathlib import Path
 

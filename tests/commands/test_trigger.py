@@ -1,4 +1,4 @@
-"""`pri trigger` against a receiver of our own: what it sends is what a provider would send."""
+"""`pri trigger` against a receiver: it sends what a provider would send."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ SECRET = "whsec_for_this_test"
 
 
 class WebhookRecorder:
-    """What came in, and where to send it."""
+    """Received webhooks, and the address for them."""
 
     def __init__(self, url: str) -> None:
         self.url = url

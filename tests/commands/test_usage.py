@@ -1,4 +1,4 @@
-"""Every command says what it is for, and what is wrong with what it was given."""
+"""Every command explains itself and its usage errors."""
 
 import pytest
 import typer.main
@@ -16,7 +16,7 @@ WRONG = {"TIME_SCALE": "fast", "BOOTSTRAP_API_KEY": "hunter2"}
 
 
 def command_paths(command: object, *before: str) -> set[tuple[str, ...]]:
-    """Every command below this one, by the words that lead to it."""
+    """Every command below this one, as its words."""
     below: dict[str, object] = getattr(command, "commands", {})
     return (
         set().union(*(command_paths(command, *before, name) for name, command in below.items())) if below else {before}

@@ -1,4 +1,4 @@
-"""Fetched programs appear whole or not at all, and a hung download is given up."""
+"""Fetched programs appear completely or not at all, and a stalled download is aborted."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from tests.tools import go_programs, time_skipping_server
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str, str], Path]:
-    """A new machine: nothing is cached, nothing on PATH but a shell and what the test puts there."""
+    """A machine with an empty cache and only a shell and the test's programs on PATH."""
     bin_dir = folder / "bin"
     bin_dir.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: two roles, data that stays, and a start that copes with what a crash left."""
+"""The embedded PostgreSQL: two roles, persistent data, and a start that recovers from a crash."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Processes are known by more than their number and end with their whole group."""
+"""Processes are identified by more than their id and end with their whole group."""
 
 import os
 import signal

@@ -52,7 +52,7 @@ def recorded_pids(folder: Path) -> dict[str, int]:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
-    """Those of a newcomer: nothing is set and there is no .env."""
+    """Settings without any value set and without a .env file."""
     monkeypatch.chdir(folder)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -138,7 +138,7 @@ run_until_stopped(stack_options(Path({folder!r})))
 
 @pytest.fixture
 def dev(folder: Path, settings: Settings) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
-    """Starts `pri dev` with stand-ins, in a process of its own."""
+    """Starts `pri dev` with stand-ins as a process."""
     code = DRIVER.format(root=str(ROOT), here=str(Path(__file__).parent), folder=str(folder))
     running: list[subprocess.Popen[str]] = []
 

@@ -1,4 +1,4 @@
-"""A dead child is reported and started again; an end is in order and leaves nothing."""
+"""The supervisor restarts dead children and stops all of them in order."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 class SupervisorHarness:
-    """A supervisor and what it reported."""
+    """A supervisor and its reports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""The reference story: a payment fails, is classified, planned, and charged three (compressed) hours later."""
+"""The reference case: a payment fails, is classified, planned, and charged three (compressed) hours later."""
 
 import asyncio
 import time

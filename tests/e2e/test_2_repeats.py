@@ -1,4 +1,4 @@
-"""The same thing told twice, late, out of order, or by somebody else: one recovery, one charge."""
+"""The same event twice, late, out of order, or from another source: one recovery, one charge."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def send_hundred_copies(service: RunningService, shape: Shape) -> Recovery:
-    """One event, a hundred times, fifty at once."""
+    """A recovery whose failure event was sent a hundred times, fifty at once."""
     delivery = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
     recovery = await service.create_failure(delivery=delivery)
     answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.ids.deliveries]
@@ -26,7 +26,7 @@ async def send_hundred_copies(service: RunningService, shape: Shape) -> Recovery
 
 
 async def assert_happened_once(recovery: Recovery) -> None:
-    """One payment.failed, one run, one charge."""
+    """Asserts one payment.failed, one run, one charge."""
     await recovery.wait_for_one_payment()
     assert await recovery.fetch_event_types() == [
         *OPENING_EVENTS,
@@ -118,7 +118,7 @@ async def test_failure_event_after_the_success_is_recorded_late(service: Running
 
 
 async def send_later_failure(recovery: Recovery) -> dict[str, object]:
-    """The provider tells, a minute from now, of a second attempt of its own."""
+    """The delivery of a failure event about a second attempt of the provider, a minute from now."""
     invoice = {
         "id": recovery.invoice, "object": "invoice", "customer": recovery.customer, "attempt_count": 2,
         "amount_due": 2000, "amount_remaining": 2000, "currency": "usd", "status": "open", "livemode": False,

@@ -1,4 +1,4 @@
-"""What each kind of refusal leads to, and what ends or holds a recovery from outside."""
+"""Each kind of decline, and events that end or hold a recovery from outside."""
 
 import asyncio
 

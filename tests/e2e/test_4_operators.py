@@ -1,4 +1,4 @@
-"""People act on a running recovery, over HTTP and from Temporal's command line."""
+"""Operator commands to a running recovery, over HTTP and from Temporal's command line."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def create_waiting_recovery(service: RunningService, code: str = SLOW_CODE, **spec: Any) -> Recovery:
-    """A recovery that sleeps until its next charge, a (compressed) day away."""
+    """A recovery whose next charge is a (compressed) day away."""
     recovery = await service.create_failure(code, **spec)
     await recovery.wait_for_event("retry.planned")
     return recovery

@@ -1,4 +1,4 @@
-"""Every way in which a pay call can end: one charge at most, one key an attempt, and the log tells what is known."""
+"""Every way in which a pay call can end: at most one charge, one key per attempt, and a truthful log."""
 
 from sandbox.models import Delivery
 from tests.support.concurrent_tests import ConcurrentTests
@@ -10,7 +10,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def start_manual_charge(service: RunningService, *script: str) -> Recovery:
-    """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
+    """A recovery whose first charge has been requested; nothing is planned for a (compressed) day."""
     recovery = await service.create_failure(SLOW_CODE, script=script, echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)
@@ -18,7 +18,7 @@ async def start_manual_charge(service: RunningService, *script: str) -> Recovery
 
 
 async def assert_one_key(recovery: Recovery, calls: int) -> None:
-    """The attempt was asked for once, and sent so many times under its one key."""
+    """Asserts one requested attempt, sent `calls` times under its one key."""
     requested = await recovery.fetch_only_event("charge.requested")
     keys = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
     assert keys == [requested["data"]["idempotency_key"]] * calls, keys

@@ -1,4 +1,4 @@
-"""Whatever is thrown at the API: a clear problem, nothing lost, nothing half-written."""
+"""Invalid input to the API: a clear problem, nothing lost, nothing half-written."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ WAIT_FOR_DELIVERY = Delivery(wait=True, retry=False)
 
 
 def assert_problem(answer: httpx.Response, status: int) -> None:
-    """RFC 9457, with a sentence and no insides."""
+    """Asserts an RFC 9457 problem with a sentence and without internals."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     problem = answer.json()
     assert problem.keys() >= {"type", "title", "status", "detail", "instance", "code"}
@@ -27,7 +27,7 @@ def assert_problem(answer: httpx.Response, status: int) -> None:
 
 
 def stripe_event(**changes: Any) -> dict[str, Any]:
-    """An event of Stripe, about nothing."""
+    """A Stripe event without an object."""
     fields = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
     return fields | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
 

@@ -1,4 +1,4 @@
-"""What takes a (compressed) day; begun with the first story and awaited after the others."""
+"""What takes a (compressed) day: started with the first test and awaited after the others."""
 
 from tests.support.concurrent_tests import ConcurrentTests
 from tests.support.service import OPENING_EVENTS, RunningService

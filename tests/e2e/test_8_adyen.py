@@ -1,4 +1,4 @@
-"""Recoveries of Adyen's payments over the whole stack: nothing can be read, so webhooks and repeats must tell."""
+"""Adyen over the whole stack: nothing can be read, so webhooks and repeats resolve charges."""
 
 from sandbox.models import Delivery
 from tests.support.concurrent_tests import ConcurrentTests
@@ -11,7 +11,7 @@ SLOW_CODE = "Withdrawal count exceeded"
 
 
 async def start_manual_charge(service: RunningService, *script: str, **spec: object) -> Recovery:
-    """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
+    """A recovery whose first charge has been requested; nothing is planned for a (compressed) day."""
     recovery = await service.create_adyen_failure(SLOW_CODE, script=script, **spec)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)

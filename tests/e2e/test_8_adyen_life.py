@@ -1,4 +1,4 @@
-"""Adyen over the whole stack: whose payment it was, what is no card, how a rescue ends, debits that come back."""
+"""Adyen over the whole stack: scope, methods that are no cards, ends of rescues, returned debits."""
 
 from typing import Any
 

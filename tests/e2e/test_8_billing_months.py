@@ -1,4 +1,4 @@
-"""Three billing months on a fake test clock: what docs/scenarios.md expects, written down before it was played."""
+"""Three billing months on a Stripe test clock, as docs/scenarios.md expects them."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,38 +17,38 @@ VELOCITY_DECLINE = "decline:card_velocity_exceeded"
 
 
 class Subscriber:
-    """A customer with a card and a plan of 30.00 a month, on a clock of their own."""
+    """A customer with a card and a plan of 30.00 a month, on a test clock."""
 
     def __init__(self, api: stripe.StripeClient, box: SandboxClient, clock: str, customer: str, plan: str) -> None:
         self.api, self.box, self.clock, self.customer, self.plan = api, box, clock, customer, plan
 
     async def advance_clock(self, *when: int) -> None:
-        """The clock reaches this moment, and every webhook of what happened by then was delivered."""
+        """Moves the clock to this time and waits for every webhook up to then."""
         await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": _to_timestamp(*when)})
         await self.box.wait_until_idle()
 
     async def change_subscription(self, **fields: Any) -> None:
-        """The subscription is changed."""
+        """Changes the subscription."""
         parameters: Any = fields
         await self.api.v1.subscriptions.update_async(self.plan, parameters)
         await self.box.wait_until_idle()
 
     async def newest_invoice(self) -> stripe.Invoice:
-        """The invoice that the subscription made last."""
+        """The newest invoice of the subscription."""
         plan = await self.api.v1.subscriptions.retrieve_async(self.plan)
         return await self.api.v1.invoices.retrieve_async(str(plan.latest_invoice))
 
 
 @pytest.fixture
 async def api(service: RunningService) -> AsyncIterator[stripe.StripeClient]:
-    """Stripe's own library before the sandbox."""
+    """Stripe's official library at the sandbox."""
     async with stripe_client(service.endpoints.sandbox, key=service.stack.environment["STRIPE_API_KEY"]) as client:
         yield client
 
 
 @pytest.fixture
 async def subscriber(service: RunningService, api: stripe.StripeClient) -> Subscriber:
-    """The first month is paid at the checkout."""
+    """A subscriber whose first month is paid."""
     clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _to_timestamp(*STARTED_ON)})
     customer = await api.v1.customers.create_async({"test_clock": clock.id})
     card = await api.v1.payment_methods.create_async({"type": "card", "card": {"token": "tok_visa"}})

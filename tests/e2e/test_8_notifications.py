@@ -1,4 +1,4 @@
-"""An installation that tells people: mail, operators' messages and webhooks are read where they arrive."""
+"""An installation with mail, operators' notices and webhooks, which are read where they arrive."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ WAIT_SECONDS = 60.0
 
 @dataclass
 class NotifyingService:
-    """An installation, and everybody that it talks to."""
+    """An installation and the receivers of its messages."""
 
     service: RunningService
     mail: MailServer
@@ -29,7 +29,7 @@ class NotifyingService:
     systems: Receiver
 
     async def wait_until(self, condition: Callable[[], bool], description: str) -> None:
-        """Waits for it."""
+        """Waits until the condition holds. Fails after WAIT_SECONDS."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not condition():
             assert time.monotonic() < deadline, f"no {description} within {WAIT_SECONDS:g} s"
@@ -38,7 +38,7 @@ class NotifyingService:
 
 @pytest.fixture(scope="module")
 async def notifying_service() -> AsyncIterator[NotifyingService]:
-    """A stack of its own, with every address on this machine."""
+    """A stack of its own, with every receiver on this machine."""
     async with AsyncExitStack() as exits:
         mail = await exits.enter_async_context(mail_server())
         operators, systems = [await exits.enter_async_context(receiver()) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""A dry run over the API: asked for, looked at while it runs, read when it is done."""
+"""A dry run over the API: started, observed while it runs, read when done."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ WAIT_SECONDS = 90
 
 
 async def create_simulation(service: RunningService, **body: Any) -> dict[str, Any]:
-    """A new one."""
+    """A new simulation."""
     answer = await service.api.post("/v1/simulations", json={"policy": CANDIDATE} | body)
     assert answer.status_code == 202, answer.text
     simulation: dict[str, Any] = answer.json()
@@ -22,7 +22,7 @@ async def create_simulation(service: RunningService, **body: Any) -> dict[str, A
 
 
 async def wait_for_state(service: RunningService, id: str, *states: str) -> dict[str, Any]:
-    """Waits for one of these states."""
+    """The simulation once it is in one of these states."""
     async with asyncio.timeout(WAIT_SECONDS):
         while (simulation := (await service.api.get(f"/v1/simulations/{id}")).json())["state"] not in states:  # noqa: ASYNC110
             await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Stripe over the whole stack: whose claim it is, what would be charged, money on its way, whose clock counts."""
+"""Stripe over the whole stack: scope, chargeable methods, pending payments, test clocks."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def ignore_reason(service: RunningService, **spec: Any) -> str:
-    """Why the failure of such an invoice is not taken."""
+    """The reason why the failure of such an invoice is ignored."""
     failed_invoice: FailedInvoiceIds = await service.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
     (delivery,) = failed_invoice.deliveries
     assert (delivery.status, delivery.body["status"]) == (202, "ignored"), delivery.body
@@ -23,7 +23,7 @@ async def ignore_reason(service: RunningService, **spec: Any) -> str:
 
 
 async def assert_waits(recovery: Recovery) -> Recovery:
-    """It waits for its customer, and nothing was charged."""
+    """Asserts that the recovery waits for its customer and nothing was charged."""
     await recovery.wait_for_state("awaiting_customer")
     assert await recovery.fetch_pay_calls() == []
     return recovery
@@ -37,7 +37,7 @@ async def test_out_of_scope_invoices_are_ignored_by_their_webhook(service: Runni
 
 
 @together
-async def test_incomplete_checkout_is_ignored(service: RunningService) -> None:
+async def test_incomplete_checkout_ends_as_out_of_scope(service: RunningService) -> None:
     first = {"billing_reason": "subscription_create"}
     recovery = await service.create_failure(invoice_fields=first, subscription_fields={"status": "incomplete"})
     assert (await recovery.wait_for_unpaid_end("canceled"))["state"] == "canceled"

@@ -21,13 +21,13 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 class LimitedService:
-    """A stack, and the people who act in it."""
+    """A stack and its operators."""
 
     def __init__(self, service: RunningService, limited: str) -> None:
         self.service, self.limited = service, limited
 
     async def create_key(self, name: str) -> dict[str, str]:
-        """A key of this name."""
+        """The headers of a new API key of this operator."""
         argv = ("keys", "create", "--scope", "recoveries:write", "--scope", "recoveries:read", "--name", name)
         pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "env": self.service.stack.environment}
         process = await asyncio.create_subprocess_exec(*CLI_COMMAND, *argv, **pipes)
@@ -35,13 +35,13 @@ class LimitedService:
         return {"Authorization": f"Bearer {next(w for w in output.decode().split() if w.startswith('pri_'))}"}
 
     async def request_retry(self, recovery: Recovery, key: dict[str, str]) -> httpx.Response:
-        """What somebody hears who asks for a charge."""
+        """The API's response to a retry command."""
         body = {"reason": "the customer called"}
         return await self.service.api.post(f"{recovery.path}/retry", json=body, headers=key)
 
 
 def stack_commands(operator: str, policy: Path) -> Commands:
-    """Those of a stack in which one process has this policy."""
+    """The commands of a stack in which one process has this policy."""
     plain = Commands()
     argv = (*("env", f"POLICY_FILE={policy}"), *getattr(plain, operator))
     return replace(plain, **{operator: argv})
@@ -49,7 +49,7 @@ def stack_commands(operator: str, policy: Path) -> Commands:
 
 @pytest.fixture(scope="module", params=["api", "worker"])
 async def limited_service(request: pytest.FixtureRequest) -> AsyncIterator[LimitedService]:
-    """One where only the API has the policy, and one where only the worker has it."""
+    """A stack where only the API has the policy, and one where only the worker has it."""
     async with AsyncExitStack() as exits:
         data = exits.enter_context(short_folder())
         policy = data / "policies.toml"

@@ -1,4 +1,4 @@
-"""Recoveries of Braintree's payments over the whole stack: nothing may be sent twice, so searching must tell."""
+"""Braintree over the whole stack: nothing may be sent twice, so charges are resolved by searching."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ SLOW_CODE = "2002"
 
 
 async def start_manual_charge(service: RunningService, *script: str, **spec: object) -> Recovery:
-    """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
+    """A recovery whose first charge has been requested; nothing is planned for a (compressed) day."""
     recovery = await service.create_braintree_failure(SLOW_CODE, script=script, **spec)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)

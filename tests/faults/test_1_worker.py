@@ -1,4 +1,4 @@
-"""The worker dies at the worst moment: between the provider's success and the row that would say so."""
+"""The worker dies between the provider's success and the row that would record it."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def start_charge(service: RunningService, script: str) -> Recovery:
-    """A recovery whose pay call is being answered by the provider right now."""
+    """A recovery whose pay call is in progress."""
     recovery = await service.create_failure(SLOW_CODE, script=(script,))
     await recovery.wait_for_event("retry.planned")
     request = asyncio.create_task(recovery.submit_command("retry"))
@@ -49,7 +49,7 @@ async def test_worker_killed_between_success_and_recorded_result(service: Runnin
 
 
 async def assert_one_key(recovery: Recovery) -> None:
-    """One attempt was asked for, however often it was sent."""
+    """Asserts one requested attempt, however often it was sent."""
     requested = await recovery.fetch_only_event("charge.requested")
     keys = {call.idempotency_key for call in await recovery.fetch_pay_calls()}
     assert keys == {requested["data"]["idempotency_key"]}

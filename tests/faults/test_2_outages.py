@@ -1,4 +1,4 @@
-"""Temporal or PostgreSQL is away: nothing that was answered with 202 is lost, nothing is half-written."""
+"""Outages of Temporal and PostgreSQL: nothing answered with 202 is lost, nothing is half-written."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 @asynccontextmanager
 async def part_away(service: RunningService, part: str) -> AsyncIterator[None]:
-    """A part of the stack crashes and is gone for as long as the block runs; afterwards everything is ready again."""
+    """Crashes a part of the stack for as long as the block runs; afterwards everything is ready again."""
     service.stack.kill(part)
     program = service.stack.stop(part)
     try:

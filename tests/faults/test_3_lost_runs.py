@@ -1,4 +1,4 @@
-"""A run of a recovery is lost: the log is the state, so another run goes on from there. A closed one stays closed."""
+"""A lost workflow run is replaced by one that continues from the log; a closed recovery stays closed."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ RELAY_SECONDS = 60.0
 
 
 async def create_terminated_recovery(service: RunningService) -> Recovery:
-    """A recovery whose first attempt was declined, and whose run was then terminated."""
+    """A recovery whose first attempt was declined and whose run was then terminated."""
     recovery = await service.create_failure(SLOW_CODE, script=("decline:card_velocity_exceeded",), echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code == 200
@@ -24,12 +24,12 @@ async def create_terminated_recovery(service: RunningService) -> Recovery:
 
 
 async def terminate_run(recovery: Recovery) -> None:
-    """Somebody terminates the run."""
+    """Terminates the run."""
     await recovery.service.run_temporal_cli("workflow", "terminate", "--workflow-id", recovery.id, "--reason", "a test")
 
 
 async def assert_went_on(recovery: Recovery) -> None:
-    """The second attempt is the second attempt, under a key of its own; the opening was not written again."""
+    """Asserts that the second attempt has its own number and key, without a second opening."""
     await recovery.wait_for_one_payment(timeout_seconds=RELAY_SECONDS)
     first, second = await recovery.fetch_events("charge.requested")
     assert (first["attempt"], second["attempt"]) == (1, 2)
@@ -87,7 +87,7 @@ async def test_terminated_runs_are_restarted_and_closed_ones_are_not(service: Ru
 
 
 async def assert_not_reopened(service: RunningService) -> None:
-    """Neither by a repeated webhook nor by a new event, whether or not Temporal still knows it."""
+    """Asserts that neither a repeated webhook nor a new event starts a run again."""
     paid, canceled = await asyncio.gather(service.create_failure(SLOW_CODE), service.create_failure(SLOW_CODE))
     for recovery in (paid, canceled):
         await recovery.wait_for_event("retry.planned")
@@ -112,7 +112,7 @@ async def assert_not_reopened(service: RunningService) -> None:
 
 
 async def delete_run(recovery: Recovery) -> None:
-    """Temporal knows nothing of it any more."""
+    """Deletes the run from Temporal."""
     if not await count_runs(recovery):
         return
     await recovery.service.run_temporal_cli("workflow", "delete", "--workflow-id", recovery.id)
@@ -123,7 +123,7 @@ async def delete_run(recovery: Recovery) -> None:
 
 
 async def count_runs(recovery: Recovery) -> int:
-    """How many runs of it Temporal knows."""
+    """The number of its runs in Temporal."""
     query = f"WorkflowId='{recovery.id}'"
     return len(
         json.loads(await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json"))

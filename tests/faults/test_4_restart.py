@@ -1,4 +1,4 @@
-"""`pri dev` ends or is killed with its whole tree: started again on the same data, recoveries go on.
+"""`pri dev` ends or is killed with its whole tree: started again on the same data, recoveries continue.
 
 The provider runs elsewhere, as a real one would.
 """
@@ -23,7 +23,7 @@ CLI = Path(__file__).parents[2] / "cli.py"
 
 
 class DevProcess:
-    """`pri dev` from a shell."""
+    """`pri dev` as a process."""
 
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
         self.data, self.settings = (
@@ -38,12 +38,12 @@ class DevProcess:
 
     @property
     def process(self) -> "subprocess.Popen[str]":
-        """The one that runs, or ran last."""
+        """The process that runs, or ran last."""
         assert self._process, "not started"
         return self._process
 
     def start_stack(self) -> ServiceEndpoints:
-        """Returns when it says that it is ready."""
+        """Starts `pri dev` and waits until it is ready."""
         env = stacks.clean_environment() | self.settings
         with (self._folder / "dev.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -63,11 +63,11 @@ class DevProcess:
         return self.endpoints
 
     def child_pids(self) -> dict[str, int]:
-        """The parts by name."""
+        """The process ids of the parts by name."""
         return {note.stem: json.loads(note.read_text())["pid"] for note in (self.data / "run").glob("*.json")}
 
     def terminate(self) -> int:
-        """SIGTERM, as a service manager would; answers with the exit code."""
+        """Sends SIGTERM, as a service manager would. Returns the exit code."""
         children = self.child_pids()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
@@ -75,13 +75,13 @@ class DevProcess:
         return code
 
     def kill_tree(self) -> None:
-        """SIGKILL to it and to all that it started."""
+        """Sends SIGKILL to the process and all its children."""
         for pid in [self.process.pid, *self.child_pids().values()]:
             os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
     def close(self) -> None:
-        """Whatever happened, nothing is left."""
+        """Kills everything that is left."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -94,7 +94,7 @@ class DevProcess:
 
 @contextmanager
 def run_provider(port: int) -> Iterator[str]:
-    """A Stripe-compatible server somewhere else; its address."""
+    """The address of a Stripe-compatible server outside of the stack."""
     argv = (sys.executable, "-m", "sandbox", "--port", str(port))
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=CLI.parent)
     try:
@@ -106,7 +106,7 @@ def run_provider(port: int) -> Iterator[str]:
 
 @pytest.fixture
 def dev() -> Iterator[DevProcess]:
-    """`pri dev --no-sandbox` against a provider that runs elsewhere, not started yet."""
+    """`pri dev --no-sandbox` with a provider elsewhere, not started yet."""
     with stacks.short_folder() as folder, run_provider(free_port()) as provider_address:
         account = {"STRIPE_API_KEY": "sk_test_elsewhere", "STRIPE_WEBHOOK_SECRETS": "whsec_newer,whsec_older"}
         dev_process = DevProcess(folder, "--no-sandbox", STRIPE_API_BASE=provider_address, **account)
@@ -133,7 +133,7 @@ async def test_recoveries_survive_every_stop_of_pri_dev(dev: DevProcess) -> None
 
 
 async def prepare_invoices(dev: DevProcess) -> tuple[str, str]:
-    """An invoice that sleeps for long, and one that falls due while nobody is there."""
+    """An invoice that sleeps for long, and one that is due while the stack is down."""
     stack = dev.start_stack()
     assert "sandbox" not in dev.child_pids()
     async with open_service(stack) as service:
@@ -144,7 +144,7 @@ async def prepare_invoices(dev: DevProcess) -> tuple[str, str]:
 
 
 async def check_goes_on(dev: DevProcess, invoice: str) -> str:
-    """Started again it charges what fell due meanwhile; answers with the next invoice to fall due."""
+    """Asserts that the restarted stack charges what was due. Returns the next invoice to be due."""
     async with open_service(dev.start_stack()) as service:
         recovery = service.recovery_of(invoice)
         await recovery.wait_for_one_payment(timeout_seconds=60)

@@ -1,4 +1,4 @@
-"""More signals at once than the server keeps beside a workflow task: it fails the task, with what that did already."""
+"""More signals than the server buffers beside a workflow task: it fails the task and what it did."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def test_one_row_per_signal(service: RunningService) -> None:
 
 
 async def signals_in_history(run: Run) -> list[tuple[str, str]]:
-    """The pauses and resumes in the workflow's history: name and reason."""
+    """Name and reason of the pause and resume signals in the workflow's history."""
     signals = []
     async for event in run.fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -41,6 +41,6 @@ async def signals_in_history(run: Run) -> list[tuple[str, str]]:
 
 
 async def count_failed_tasks(run: Run) -> int:
-    """Workflow tasks that came to nothing."""
+    """The number of failed or timed-out workflow tasks."""
     failures = {EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT}
     return len([event async for event in run.fetch_history_events() if event.event_type in failures])

@@ -1,4 +1,4 @@
-"""A worker is asked to stop while three providers take their time."""
+"""A worker is asked to stop while three providers answer slowly."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from tests.support.service import Recovery, RunningService
 
 
 async def start_charge(recovery: Recovery) -> None:
-    """Somebody asks for the charge; the provider has the request and does not answer yet."""
+    """Submits a retry and waits until the provider has the request, which it doesn't answer yet."""
     assert (await recovery.submit_command("retry")).status_code in {200, 202}
 
 

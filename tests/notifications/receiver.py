@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that keeps what is posted to it."""
+"""An HTTP server on this machine that keeps the requests posted to it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Receiver:
-    """Where it listens, what it answers, and what it got: headers in lower case, and the body."""
+    """Its address, its next answers, and received requests: lower-case headers, and the body."""
 
     url: str = ""
     status: int = 200
@@ -17,7 +17,7 @@ class Receiver:
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     async def answer_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection."""
+        """Answers one request per connection."""
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)

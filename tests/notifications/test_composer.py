@@ -1,4 +1,4 @@
-"""The right words, in every language, for every kind and every edge."""
+"""Message texts in every language, for every kind and edge case."""
 
 import re
 import tomllib
@@ -145,7 +145,7 @@ def test_merchants_templates_replace_ours(tmp_path: Path) -> None:
 
 
 def greeting_words(greeting: str) -> str:
-    """A file of words with this greeting, as TOML."""
+    """A template file with this greeting, as TOML."""
     rest = "regards = ''\nfooter = ''\n[payment_failed]\nsubject = 'x'\nbody = []\nbutton = ''\n"
     return f"greeting = {greeting}\n{rest}"
 

@@ -1,4 +1,4 @@
-"""Mail that is really handed in, and what a server's answers mean."""
+"""E-mail over real SMTP, and the meaning of a server's answers."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The messages as customers read them, word for word, and in the order that a reader needs."""
+"""The messages as customers read them, word for word and in the order that readers need."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Addresses as people really have them, and what a mail server is told of them."""
+"""Mail addresses in every valid form, and how they are sent."""
 
 import asyncio
 import email
@@ -171,7 +171,7 @@ async def test_silent_server_counts_as_not_sent() -> None:
 
 
 class _DroppingServer:
-    """A server that closes the connection at a command ("": at once); DATA before it asks for the message."""
+    """A server that closes the connection at a command ("" is at once); DATA before it asks for the message."""
 
     def __init__(self, command: str) -> None:
         self._command = command

@@ -1,4 +1,4 @@
-"""Channels by entry point; the example of the documents is one that works."""
+"""Channels by entry point; the documented example works."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 
 
 def load_example() -> ModuleType:
-    """The channel that the document shows, imported."""
+    """The documented channel, imported."""
     match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert match
     module = ModuleType("acme_push")
@@ -48,13 +48,13 @@ async def test_the_example_of_the_document_works() -> None:
 
 
 class FakeEntryPoint:
-    """An entry point as importlib.metadata gives it."""
+    """An entry point as importlib.metadata returns it."""
 
     def __init__(self, name: str, plugin: Any) -> None:
         self.name, self._plugin = name, plugin
 
     def load(self) -> Any:
-        """The plug-in."""
+        """The plugin."""
         return self._plugin
 
 

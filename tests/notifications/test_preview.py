@@ -1,4 +1,4 @@
-"""One function shows every message: kind, language, edge."""
+"""Previews of every message: kind, language, edge case."""
 
 from itertools import product
 

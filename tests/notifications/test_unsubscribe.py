@@ -1,4 +1,4 @@
-"""Where a customer's link leads, and what can be no such address."""
+"""The unsubscribe link of a customer, and addresses that can't be one."""
 
 import pytest
 

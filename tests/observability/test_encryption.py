@@ -1,4 +1,4 @@
-"""Encrypted payloads, and the ways in which keys can be wrong."""
+"""Encrypted payloads and key errors."""
 
 import base64
 import dataclasses
@@ -24,7 +24,7 @@ def codec_of(*keys: str) -> EncryptionCodec:
 
 
 def converter_of(*keys: str) -> DataConverter:
-    """A Temporal converter with that codec."""
+    """A Temporal data converter with the codec of these keys."""
     return dataclasses.replace(DataConverter.default, payload_codec=codec_of(*keys))
 
 

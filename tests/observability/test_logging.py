@@ -1,4 +1,4 @@
-"""One JSON object a line, whoever logs it."""
+"""One JSON object per log line, whoever logs it."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from observability import logging
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is written; everything is put back afterwards."""
+    """The written log; logging is restored afterwards."""
     root = stdlib.getLogger()
     handlers, level = root.handlers, root.level
     stream = io.StringIO()
@@ -25,7 +25,7 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def read_lines(lines: io.StringIO) -> list[dict[str, Any]]:
-    """The objects, one of each line."""
+    """The JSON objects of the lines."""
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 

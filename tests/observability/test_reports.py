@@ -1,4 +1,4 @@
-"""Sentry, traces and metrics: off without an address, clean with one."""
+"""Sentry, traces and metrics: off without an address, scrubbed with one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,20 +19,20 @@ DSN = SecretStr("https://key@errors.test/1")
 
 
 class RecordingTransport(Transport):
-    """Sends nothing and keeps it."""
+    """A Sentry transport that keeps reports instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.events: list[Any] = []
 
     def capture_envelope(self, envelope: Envelope) -> None:
-        """Keep its error reports."""
+        """Keeps the envelope's reports."""
         self.events += [event for item in envelope.items if (event := item.get_event())]
 
 
 @pytest.fixture
 def sentry_transport() -> Iterator[RecordingTransport]:
-    """Sentry with a transport of ours; switched off afterwards."""
+    """Sentry with a recording transport, switched off afterwards."""
     transport = RecordingTransport()
     assert error_reports.init_error_reports(DSN, "test", transport=transport, auto_enabling_integrations=False)
     yield transport

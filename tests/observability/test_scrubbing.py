@@ -1,4 +1,4 @@
-"""What never leaves in a log line or an error report."""
+"""Secrets and personal data never leave in a log line or an error report."""
 
 import time
 

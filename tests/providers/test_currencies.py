@@ -1,4 +1,4 @@
-"""How each provider counts, against what it documents, and what becomes of it at its border.
+"""Minor units of each provider against its documentation, and their conversion to ISO 4217.
 
 Stripe: docs.stripe.com/currencies (zero-decimal, special cases, three-decimal). Adyen:
 docs.adyen.com/development-resources/currency-codes (the four that differ from the standard, and samples of the rest).

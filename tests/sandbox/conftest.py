@@ -1,4 +1,4 @@
-"""A sandbox on a real port, the official library pointed at it, and a receiver of its webhooks."""
+"""A sandbox on a real port with the official library, and a receiver of its webhooks."""
 
 from collections.abc import AsyncIterator, Iterator
 

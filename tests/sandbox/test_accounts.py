@@ -1,4 +1,4 @@
-"""Connected accounts and API keys: who sees what, and what is said to those who may not."""
+"""Connected accounts and API keys: permissions and errors."""
 
 import pytest
 import stripe

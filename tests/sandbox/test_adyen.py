@@ -1,4 +1,4 @@
-"""The fake Adyen against the unmodified official library: what it answers, keeps and sends."""
+"""The Adyen sandbox against the official library: answers, stored payments and webhooks."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ WAIT = Delivery(wait=True)
 
 
 class Receiver:
-    """Collects webhooks."""
+    """Keeps webhooks."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -75,7 +75,7 @@ async def box(address: str) -> AsyncIterator[AdyenSandboxClient]:
 
 
 def make_payment(address: str, invoice: str, key: str | None = "k1", **changes: Any) -> Any:
-    """A payment by the official library, as it comes out of the box."""
+    """A payment by the unmodified official library."""
     client = Adyen.Adyen(xapikey="AQE", platform="test")
     api = client.checkout.payments_api
     api.baseUrl = f"{address}/adyen/v72"

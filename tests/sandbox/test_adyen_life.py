@@ -1,4 +1,4 @@
-"""What the fake Adyen tells beyond the first refusal: interactions, rescues, parts, returns; documents as sources."""
+"""The Adyen sandbox beyond the first refusal: interactions, rescues, parts, returns, with sources."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,4 +1,4 @@
-"""Test clocks and billing cycles, through the official library: what three months of a subscription look like."""
+"""Test clocks and billing cycles, through the official library."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ def price_item(amount: int) -> dict[str, Any]:
 
 
 class BilledSubscription:
-    """A customer on a clock of their own, with a card and a monthly subscription."""
+    """A customer on a test clock, with a card and a monthly subscription."""
 
     def __init__(self, api: stripe.StripeClient, clock: str, customer: str, card: str | None) -> None:
         self.api, self.clock, self.customer, self.card = api, clock, customer, card
@@ -47,7 +47,7 @@ class BilledSubscription:
         return await self.api.v1.invoices.retrieve_async(str((await self.fetch_subscription()).latest_invoice))
 
     async def fetch_event_types(self) -> list[str]:
-        """The events of this customer's objects, in order."""
+        """The types of the events of this customer's objects, in order."""
         events = (await self.api.v1.events.list_async({"limit": 100})).data
         own_events = [event for event in events if self.customer in str(event.data.object)]
         return [event.type for event in reversed(own_events)]

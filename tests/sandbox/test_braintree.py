@@ -1,4 +1,4 @@
-"""The fake Braintree as the official library sees it out of the box, and the webhooks that it sends."""
+"""The Braintree sandbox against the official library, and its webhooks."""
 
 import base64
 import threading
@@ -27,7 +27,7 @@ WAIT = Delivery(wait=True)
 
 
 class Receiver:
-    """What the library makes of each webhook that came."""
+    """Keeps webhooks, parsed by the official library."""
 
     def __init__(self) -> None:
         self.received: list[Any] = []
@@ -93,7 +93,7 @@ async def test_the_official_client_reads_retries_and_searches(box: BraintreeSand
 
 
 def resale_of(transaction_ids: FailedTransactionIds, **more: Any) -> dict[str, Any]:
-    """The order once more, submitted for settlement."""
+    """The parameters of a second sale of the order, submitted for settlement."""
     params = {
         "amount": "20.00",
         "order_id": transaction_ids.invoice,

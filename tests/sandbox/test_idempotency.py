@@ -1,4 +1,4 @@
-"""Stripe's law of idempotency keys, as its documentation states it."""
+"""Stripe's rules for idempotency keys, as its documentation states them."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""What a scripted pay call does to the money, and what its caller hears."""
+"""What a scripted pay call does to the money, and the answer to its caller."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parts, credits, refunds, debits that take days, and customers that are deleted, through the official library."""
+"""Partial payments, credits, refunds, slow debits and deleted customers, through the official library."""
 
 import pytest
 import stripe

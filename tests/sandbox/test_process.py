@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own: its ready line, and what a kill leaves behind."""
+"""The sandbox as a process: its ready line, and its state after a kill."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Webhooks: signed as Stripe signs, sent as asked, repeated when not taken."""
+"""Sandbox webhooks: signed as Stripe signs, sent as requested, repeated when refused."""
 
 import time
 from typing import Any

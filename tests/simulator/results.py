@@ -1,4 +1,4 @@
-"""Results by hand, for what shows them."""
+"""Hand-made results for tests of reports."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from simulator.report.result import ArmResult, Calibration, Difference, Group, R
 
 
 def an_arm(name: str, **changes: Any) -> ArmResult:
-    """One policy over 1,234 cases, every figure another one."""
+    """The result of one policy over 1,234 cases, with distinct figures."""
     figures: dict[str, Any] = {
         "name": name,
         "policy_version": f"{name}-7f",
@@ -40,7 +40,7 @@ def an_arm(name: str, **changes: Any) -> ArmResult:
 
 
 def a_group(name: str, recoveries: int, recovered: int) -> Group:
-    """Part of them."""
+    """A group of an arm."""
     return Group(
         name=name,
         recoveries=recoveries,
@@ -82,7 +82,7 @@ BETTER = Difference(
 
 
 def a_difference(low: float, mid: float, high: float) -> Difference:
-    """In shares of 1; the amounts go the same way."""
+    """A difference in shares of 1; the amounts have the same sign."""
     low_amount, mid_amount, high_amount = (round(bound * 1_000_000) for bound in (low, mid, high))
     return Difference(
         recovery_rate=mid,
@@ -95,7 +95,7 @@ def a_difference(low: float, mid: float, high: float) -> Difference:
 
 
 def a_result(**changes: Any) -> Result:
-    """One that has everything."""
+    """A complete result."""
     fields: dict[str, Any] = {
         "seed": 90_210,
         "source": "history",

@@ -1,4 +1,4 @@
-"""Histories for tests: simulated recoveries, told as if they had really happened."""
+"""Histories for tests: simulated recoveries in the form of recorded ones."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from simulator.runner import choose_engine
 
 
 def simulated_history(cases: Cases, outcomes: OutcomeChances, decision_world: World, seed: int = 5) -> History:
-    """What the event log would tell of these cases under this policy."""
+    """The history that the event log would have of these cases under this policy."""
     results = choose_engine(decision_world, OutcomeModels(outcomes, seed)).run(cases)
     growing = HistoryBuilder("history", cases.book.provider)
     growing.extend(recorded_recoveries(cases, results, decision_world.policy.version))

@@ -1,4 +1,4 @@
-"""The numbers of a dry run: where they come from, what a file may replace, and the traps others fell into."""
+"""The shipped assumptions: their sources, what a file may replace, and known modelling mistakes."""
 
 import re
 import tomllib
@@ -132,7 +132,7 @@ def test_codes_are_classified_as_what_is_really_the_matter(line: DeclinePattern,
     assert classify(Failure(network=network, **raw), tables, provider="stripe").cause is line.cause
 
 
-def test_blocked_failures_have_no_network_code() -> None:
+def test_blocked_failures_were_not_sent_to_the_network() -> None:
     blocked = [line for line in SHIPPED_ASSUMPTIONS.failures.lines if line.outcome == "blocked"]
     assert {line.network_status for line in blocked} == {"not_sent_to_network"}
     assert "highest" in {line.risk_level for line in blocked}

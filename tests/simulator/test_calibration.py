@@ -1,4 +1,4 @@
-"""Calibration: a model of the world that the history is from tells it again; one of another world doesn't."""
+"""Calibration: a model fitted to a history reproduces it; a model of another world doesn't."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ MANY_CASES = 12_000
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    """Of a world unlike the believed one."""
+    """A history of a world with other chances than the shipped ones."""
     cases = SyntheticSource(SHIPPED_ASSUMPTIONS, MANY_CASES, 3).cases(0, MANY_CASES)
     return simulated_history(cases, different_outcomes(SHIPPED_ASSUMPTIONS.to_outcome_chances()), WORLD)
 
@@ -132,10 +132,10 @@ def test_cards_that_an_older_release_did_not_wait_for_are_named() -> None:
 
 
 def recovery_with_window(recovery: RecordedRecovery, ends: int) -> RecordedRecovery:
-    """The same recovery with another end of its window."""
+    """The recovery with another end of its window."""
     return recovery._replace(window_ends_at=ends)
 
 
 def calibration_warnings(source: HistorySource) -> tuple[str, ...]:
-    """What the calibration warns of."""
+    """The warnings of the calibration."""
     return calibrate_model(source, start_run(source), WORLD.policy.version).warnings

@@ -1,4 +1,4 @@
-"""Drawing by shares, held against looking each draw up in the plainest way."""
+"""Random draws by shares, against a plain lookup of each draw."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The array engine says of every single case what the event-by-event engine says, which runs the live code."""
+"""The array engine gives the same result for every case as the event engine, which runs the live code."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ COLUMNS = ("state", "closed_at", "cause", "charges", "charged_at", "blocked", "f
 
 
 def find_differences(by_event: RecoveryResults, by_array: RecoveryResults) -> list[str]:
-    """What the two don't agree about."""
+    """The fields in which the two engines differ."""
     names = [name for name in COLUMNS if (getattr(by_event, name) != getattr(by_array, name)).any()]
     differing = [row for row in range(len(by_event)) if by_event.summary_at(row) != by_array.summary_at(row)]
     segments = [by_event.segments[index] for index in by_event.segment] != [

@@ -1,4 +1,4 @@
-"""History files: what is written is read back, and what is wrong is told with file and line."""
+"""History files: written and read back; mistakes are reported with file and line."""
 
 import gzip
 import json

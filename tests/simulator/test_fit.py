@@ -1,4 +1,4 @@
-"""Fitting: nothing recorded leaves what is believed, much recorded replaces it, and known chances are found again."""
+"""Fitting: no data keeps the prior, much data replaces it, and known chances are recovered."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ NOON = BEGIN + 2 * 3_600
 
 
 def flat_prior(base: float = 0.3) -> Prior:
-    """Every factor is 1, so that only chances by cause are left."""
+    """A prior with all factors 1, so that only chances by cause are left."""
     outcomes = replace(
         PRIOR.outcomes,
         base=np.full(len(CAUSES), base),
@@ -126,7 +126,7 @@ def test_untried_delays_are_known_as_such() -> None:
 
 
 def different_outcomes(outcomes: OutcomeChances) -> OutcomeChances:
-    """A world unlike the believed one in every way."""
+    """Outcome chances that differ from the prior in every way."""
     base = outcomes.base.copy()
     base[FUNDS_INDEX], base[GENERIC_INDEX] = 0.20, 0.40
     hours = np.where(np.arange(24) < 12, 0.7, 1.3)
@@ -137,7 +137,7 @@ def different_outcomes(outcomes: OutcomeChances) -> OutcomeChances:
 
 @pytest.fixture(scope="module")
 def fitted_model() -> tuple[OutcomeChances, FittedModel]:
-    """What 60,000 recoveries of a world unlike the believed one teach."""
+    """The true outcomes, and the model fitted to 60,000 recoveries of them."""
     true_outcomes = different_outcomes(PRIOR.outcomes)
     return true_outcomes, fit_history(
         simulated_history(

@@ -1,4 +1,4 @@
-"""The event log as a history: rows as the repositories write them, read back as what happened."""
+"""The event log as a history: rows written by the repositories and read back as recoveries."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -39,7 +39,7 @@ PROFILE = {"invoice_amount": 4_900, "currency": "EUR", "country": "DE", "time_zo
 
 @pytest.fixture
 async def database(fresh_database: Callable[..., Addresses], migrated: str) -> AsyncIterator[Database]:
-    """An empty one for each test."""
+    """An empty database for each test."""
     opened = Database(fresh_database(migrated).writer)
     yield opened
     await opened.close()
@@ -233,13 +233,13 @@ async def test_partial_payment_is_no_payment_until_the_rest(database: Database) 
 
 
 def _hours_to_payment(history: History) -> dict[str, int | None]:
-    """Hours after the failure at which each invoice was paid without a charge."""
+    """The hours from failure to a payment without a charge, by invoice."""
     hours = [None if at == NEVER else (at - STARTED_AT) // 3_600 for at in history.paid_at.tolist()]
     return dict(zip(history.book.names, hours, strict=True))
 
 
 def decision_with_window(hours: float) -> list[Event]:
-    """A decision with a window that ends then."""
+    """The events of a decision with this end of its window."""
     ends = {"window_ends_at": format_timestamp(THEN + hours * HOUR)}
     rows = decision_events(0)
     return [row.having(**ends) if "profile" in row.data else row for row in rows]

@@ -1,4 +1,4 @@
-"""What the chosen chances come to under the shipped policy, held against the totals that were published."""
+"""Recovery rates of the shipped policy and assumptions, against published totals."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A recovery without retries stays open until its window ends, in both engines: what comes until then counts."""
+"""A recovery without retries stays open until its window ends, in both engines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,7 +45,7 @@ class CaseEnd(NamedTuple):
 
 
 def a_case(code: str = "generic_decline", earlier_tries: int = 0, **acts: int) -> Cases:
-    """A customer of the default segment; `acts` says after how long they pay or give a card."""
+    """A case of the default segment; `acts` is when the customer pays or adds a card."""
     book = Codebook(
         provider="stripe",
         failures=(FailureKind(failure=Failure(code=code), card=Card(network="visa", country="US")),),
@@ -69,7 +69,7 @@ def a_case(code: str = "generic_decline", earlier_tries: int = 0, **acts: int) -
 
 
 def end_of_case(cases: Cases, decision_world: World, chances: OutcomeChances = NO_CHANCES) -> CaseEnd:
-    """By both engines, which must agree."""
+    """The end of a case, on which both engines must agree."""
     outcome_models = OutcomeModels(chances, seed=7)
     summaries = [
         engine(decision_world, outcome_models).run(cases).summary_at(0) for engine in (EventEngine, ArrayEngine)

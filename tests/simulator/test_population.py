@@ -1,4 +1,4 @@
-"""The synthetic source: always the same cases, spread as its assumptions say."""
+"""The synthetic source: reproducible cases, distributed as its assumptions say."""
 
 import pickle
 from collections import Counter
@@ -39,14 +39,14 @@ def case_rows(cases: Cases) -> list[tuple[object, ...]]:
 
 
 def is_about(values: Booleans, share: float, of: int | None = None) -> bool:
-    """Whether so many were found as such a share would bring, give or take five standard deviations."""
+    """Whether the share of true values is within five standard deviations of `share`."""
     count = len(values) if of is None else of
     deviation = float((count * share * (1 - share)) ** 0.5)
     return bool(abs(int(values.sum()) - share * count) <= 5 * deviation + 1e-6)
 
 
 def kind_of(cases: Cases) -> Integers:
-    """Counted as `Assumptions.kinds` counts them."""
+    """The kinds of the cases, counted as `Assumptions.kinds` counts them."""
     return cases.failure // PLACES
 
 

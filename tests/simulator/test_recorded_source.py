@@ -1,4 +1,4 @@
-"""Recorded recoveries as cases: each as it was, the unknown drawn, the same however it is asked for."""
+"""Recorded recoveries as cases: observed events kept, unobserved ones drawn reproducibly."""
 
 import pickle
 from dataclasses import replace

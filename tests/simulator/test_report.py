@@ -1,4 +1,4 @@
-"""The report: a page that needs nothing else, says everything, and lets no text become markup."""
+"""The report: a self-contained page with every figure, which escapes untrusted text."""
 
 import re
 import subprocess
@@ -38,7 +38,7 @@ MARKUP = "<script>alert(1)</script> & \"'</style></pre><img src=x onerror=y> {{ 
 
 
 class Page(HTMLParser):
-    """What a browser would make of it, as far as these tests look."""
+    """The report parsed as far as these tests need."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -51,34 +51,34 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Every tag is closed again."""
+        """Opens a tag, which must be closed again."""
         self.tags.add(tag)
         self.attributes += attrs
         if tag not in VOID_TAGS:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Closed at once."""
+        """Counts a self-closing tag."""
         self.tags.add(tag)
         self.attributes += attrs
 
     def handle_endtag(self, tag: str) -> None:
-        """In their order."""
+        """Closes the innermost tag, which must have this name."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Style apart."""
+        """Collects text outside of styles."""
         (self.styles if self.open and self.open[-1] == "style" else self.texts).append(data)
 
     @property
     def text(self) -> str:
-        """What is read, spaces as one."""
+        """The text with single spaces."""
         return " ".join(" ".join(self.texts).split())
 
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    """Of a result that has everything."""
+    """The report of a complete result."""
     return Page(render_report(a_result()))
 
 
@@ -110,7 +110,7 @@ def test_the_same_result_gives_the_same_bytes_in_any_process() -> None:
 
 
 def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
-    """Everything that is known of an arm, as it should be read."""
+    """Every figure of an arm as the report shows it."""
     numbers = (
         arm.recovered, arm.charge_attempts, arm.blocked_by_network_rules, arm.extrapolated_attempts,
         arm.extrapolated_recoveries, *arm.ends.values(), *arm.recovered_by_day,
@@ -135,7 +135,7 @@ def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
 
 
 def expected_figures(result: Result) -> list[str]:
-    """Every number and text of a result, as it should be read."""
+    """Every figure and text of a result as the report shows it."""
     gap, calibration = result.difference, result.calibration
     assert calibration is not None
     return [

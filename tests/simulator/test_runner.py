@@ -1,4 +1,4 @@
-"""A whole dry run: the same for everybody who repeats it, honest about what it left out."""
+"""Whole dry runs: reproducible, and explicit about what they left out."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ QUICK = shipped_policy_text().replace("attempts_allowed = 4", "attempts_allowed 
 
 
 def run_simulation(candidate: World | None = None, count: int = 400, **more: object) -> Result:
-    """The shipped policy against that one."""
+    """The result of the shipped policy against this candidate."""
     source, baseline = MadeSource(count), a_world(name="baseline")
     return simulate_policies(source, baseline, candidate or a_world(QUICK), **({"seed": 5} | more))  # type: ignore[arg-type]
 
@@ -93,10 +93,10 @@ def test_empty_simulation_is_refused() -> None:
 
 
 class OddInvoiceStrategy:
-    """A plug-in: looks at the invoice itself."""
+    """A plugin strategy that looks at the invoice id."""
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """Sooner for odd invoices."""
+        """A proposal that is sooner for odd invoices."""
         hours = 3 if situation.invoice_id[-1] in "13579" else 30
         return Proposal(delay_seconds=hours * 3_600, why="by the last digit") if situation.attempt < 3 else None
 
@@ -122,12 +122,12 @@ def _raise_error(first: int, _: int) -> int:
 
 
 def builder_of(worker: Callable[[int, int], int]) -> "Builder":
-    """What builds this worker."""
+    """A builder of this worker."""
     return Builder(worker)
 
 
 class Builder:
-    """Can be pickled."""
+    """A builder that can be pickled."""
 
     def __init__(self, worker: Callable[[int, int], int]) -> None:
         self._worker = worker

@@ -1,4 +1,4 @@
-"""Where the answer is known beforehand: so many tries with a constant chance p come to 1 - (1 - p)^n."""
+"""Cases with a known answer: n tries with a constant chance p recover 1 - (1 - p)^n."""
 
 from dataclasses import replace
 
@@ -19,13 +19,13 @@ NO_SEGMENT_PAYER = 3
 
 
 def constant_outcomes(chance: float) -> OutcomeChances:
-    """Nothing but the chance matters."""
+    """Outcomes with one chance for everything."""
     flat = {"attempts": LAST_ATTEMPT, "delays": DELAY_CLASSES, "hours": 24, "weekdays": 7}
     return outcomes_with(base=chance, payday=1.0, cap=1.0, **{name: np.ones(length) for name, length in flat.items()})
 
 
 def plain_cases(count: int) -> Cases:
-    """Missing funds, a customer of no particular segment who does nothing, and a card that was never tried before."""
+    """Cases of insufficient funds, default segment, no customer actions, and cards without earlier tries."""
     book, cases = a_book(), some_cases(count, busy_cards=0)
     assert book.failures[FUNDS_ON_VISA_KIND].failure.code == "insufficient_funds"
     never, kind, payer = (np.full(count, value) for value in (NEVER, FUNDS_ON_VISA_KIND, NO_SEGMENT_PAYER))

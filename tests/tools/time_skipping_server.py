@@ -34,7 +34,7 @@ def test_server_folder() -> Path:
 
 
 def find_test_server(path_setting: str) -> Path:
-    """The one `given` by TEMPORAL_TEST_SERVER, else cached or fetched; DevstackError when nothing works."""
+    """The server named by TEMPORAL_TEST_SERVER, else cached or fetched. Raises DevstackError."""
     cached = test_server_folder() / "temporal-test-server"
     if path_setting and not program_cache.is_program(Path(path_setting)):
         raise DevstackError(f"TEMPORAL_TEST_SERVER is {path_setting}, which is not an executable file")
@@ -60,7 +60,7 @@ def _fetch_server(target: Path) -> Path:
 
 
 def _fetch_with_maven(folder: Path, target: Path) -> None:
-    """Jars in made/lib and the script that runs them."""
+    """Fetches the jars into `lib` and writes the script that runs them."""
     if not (shutil.which("mvn") and shutil.which("java")):
         raise DevstackError("no test server: needs its download, or Maven and Java, or TEMPORAL_TEST_SERVER")
     (folder / "pom.xml").write_text(MAVEN_PROJECT)

@@ -1,4 +1,4 @@
-"""What each answer of Adyen comes to, and what is sent, over real HTTP."""
+"""Adyen charges over real HTTP: the requests, and the result of each answer."""
 
 import asyncio
 import contextlib
@@ -324,7 +324,7 @@ async def test_slowly_dripping_answer_times_out() -> None:
 
 @contextmanager
 def dripping_server() -> Iterator[str]:
-    """A server whose answer has no end."""
+    """The address of a server whose answer never ends."""
     stop_event = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The decline table against the facts it was made of, and the raw words of issuers."""
+"""Adyen's decline table against its sources, and issuers' raw responses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whom to write to, as far as Adyen's webhooks tell it."""
+"""Customer contacts in Adyen's webhooks."""
 
 from typing import Any
 

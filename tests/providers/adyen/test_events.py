@@ -1,4 +1,4 @@
-"""What each webhook of Adyen means, as a table."""
+"""The meaning of each Adyen webhook, as a table."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Words that are no codes: how Adyen's own retries end, and numbers with their words."""
+"""How Adyen's own retries end: process statuses are no decline codes, and numbers equal their words."""
 
 import pytest
 

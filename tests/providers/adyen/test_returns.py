@@ -1,4 +1,4 @@
-"""Money that comes in parts, and money that goes back."""
+"""Partial payments and returned money at Adyen."""
 
 from typing import Any
 

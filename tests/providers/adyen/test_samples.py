@@ -1,4 +1,4 @@
-"""Every kind of sample in Adyen's own material is taken, or ignored with a true reason; none is "unfit".
+"""Every kind of sample in Adyen's own material is accepted, or ignored with a true reason; none is "unfit".
 
 Made after the shapes (none is copied) of: the examples of Adyen's OpenAPI, Webhooks v1; the notifications in the tests
 of Adyen's Java, .NET and Python libraries; the event codes in the typings of its Node library. What is odd in them is
@@ -126,7 +126,7 @@ def ingest_body(body: bytes, headers: dict[str, str] | None = None) -> ProviderE
 
 
 def signed_item_body(sample: dict[str, Any]) -> bytes:
-    """As Adyen signs it: what is absent is empty, and truth is a word, however the JSON has it."""
+    """The sample signed as Adyen does: absent fields are empty, booleans are words."""
     item = {name: value for name, value in sample.items() if value is not None}
     words = item | {"success": str(item["success"]).lower()}
     item["additionalData"] = item.get("additionalData", {}) | {"hmacSignature": sign_item(words, KEY)}

@@ -1,4 +1,4 @@
-"""Batches: every item counts; and whatever somebody may send is answered with a sentence."""
+"""Signatures of batches: every item counts, and any body gets a clear error."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def signed_batch(*keys: str) -> bytes:
-    """One item a key, each signed by its own."""
+    """A batch with one item per key, each signed by its key."""
     items = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
     for item, key in zip(items, keys, strict=True):
         item["additionalData"]["hmacSignature"] = sign_item(item, key)
@@ -36,7 +36,7 @@ def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:
 
 
 def changed_webhook(path: tuple[Any, ...], value: Any) -> bytes:
-    """A rightly signed webhook with one thing changed; `...` removes it."""
+    """A validly signed webhook with one field changed; `...` removes it."""
     document = json.loads(signed_batch(NEW))
     parent = document
     for step in path[:-1]:

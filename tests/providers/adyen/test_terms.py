@@ -1,4 +1,4 @@
-"""Whether the shopper was there when a payment was refused."""
+"""Whether the shopper was present when a payment was refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Orders for what the fake Braintree made."""
+"""Charge orders for failed payments of the Braintree sandbox."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sandbox.braintree.models import FailedTransactionIds
 
 
 def order_for(transaction_ids: FailedTransactionIds, **changes: Any) -> ChargeOrder:
-    """The first charge of a failed payment, asked for now."""
+    """The first charge order of a failed payment, made now."""
     plain: dict[str, Any] = {
         "provider": "braintree",
         "invoice_id": transaction_ids.invoice,

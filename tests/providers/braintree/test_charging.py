@@ -1,4 +1,4 @@
-"""Charges over real HTTP: the gateway's own call for each shape of invoice, and what is never sent."""
+"""Braintree charges over real HTTP: the call for each kind of invoice, and what is never sent."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""The table: every code of the documents, and what Braintree's sandbox answers to the amounts 2000 to 3000."""
+"""Braintree's decline table: every documented code, and the sandbox's answers to the amounts 2000 to 3000."""
 
 import csv
 from functools import cache

@@ -1,4 +1,4 @@
-"""Whom to write to, read from the sandbox over HTTP with the official client."""
+"""Customer contacts, read from the sandbox over HTTP with the official client."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Each kind of webhook in our words: what it means, for which invoice, and what it says of failure and card."""
+"""Each kind of Braintree webhook: its meaning, its invoice, and its failure and card."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Money on its way, in parts, and back: what the sandbox's Braintree shows of it, and what its webhooks say."""
+"""Pending, partial and returned payments: how Braintree's sandbox shows them, and its webhooks."""
 
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -22,7 +22,7 @@ RETRIED_KIND = "subscription_charged_successfully"
 
 
 async def newest_event(box: Sandbox, invoice: str) -> ProviderEvent:
-    """The newest recorded webhook of an invoice, in our words."""
+    """The newest webhook of an invoice, normalised."""
     webhooks = BraintreeWebhooks(sandbox_config("http://127.0.0.1:9"))
     name = (await box.list_events(invoice))[-1]
     xml = (await box.read_webhook_xml(name)).encode()

@@ -1,4 +1,4 @@
-"""Reading over real HTTP: what an invoice is at Braintree, and what can be told of a failure."""
+"""Reading over real HTTP: an invoice's state at Braintree, and the facts of a failure."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias

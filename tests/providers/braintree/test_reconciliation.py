@@ -1,4 +1,4 @@
-"""What the tries of an invoice tell of it, and of an order whose answer was lost. Pure."""
+"""What the transactions of an invoice say of it, and of a charge whose answer was lost. Pure."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -77,7 +77,7 @@ def test_an_invoice_that_is_gone_decides_nothing() -> None:
 
 
 class FakeResult:
-    """A result of the client with a transaction."""
+    """A result of the client with one transaction."""
 
     def __init__(self, **fields: Any) -> None:
         plain = {"id": "tx1", "status": "submitted_for_settlement", "amount": Decimal("20.00")}
@@ -168,7 +168,7 @@ def test_the_parts_of_an_order_add_up(
 
 
 class OneSubscription:
-    """An API that knows one subscription, with transactions of two periods."""
+    """A client that knows one subscription, with transactions of two periods."""
 
     def __init__(self, *transactions: object) -> None:
         fields = {"id": "sub1", "status": "Past Due", "balance": Decimal("20.00")}

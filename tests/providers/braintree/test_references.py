@@ -1,4 +1,4 @@
-"""A merchant's own order ids: taken to the last character, or refused with a reason for operators."""
+"""Merchants' own order ids: accepted unchanged, or refused with a reason for operators."""
 
 import pytest
 

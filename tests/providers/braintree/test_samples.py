@@ -1,4 +1,4 @@
-"""Every notification that the official client can make, verified and said in our words: none is unfit."""
+"""Every notification that the official client can make is verified and normalised; none is unfit."""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def known_kinds() -> Iterator[str]:
 
 
 def sample_event(kind: str, name: str, *replaced: tuple[str, str]) -> ProviderEvent:
-    """The client's own sample, changed where a test says so, signed and sent as Braintree does."""
+    """The client's own sample, changed as the test says, signed and normalised."""
     sample = official_gateway().webhook_testing.sample_notification(kind, name)
     xml = b64decode(sample["bt_payload"]).decode()
     for old, new in replaced:

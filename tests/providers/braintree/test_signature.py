@@ -1,4 +1,4 @@
-"""The form, its signature, and everything that the official client signs by itself."""
+"""Braintree's webhook form, its signature, and everything that the official client signs."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode

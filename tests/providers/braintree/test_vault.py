@@ -1,4 +1,4 @@
-"""What would be charged, and whose it is: read from the sandbox's vault over HTTP with the official client."""
+"""Which method would be charged, and its type: read from the sandbox's vault with the official client."""
 
 from typing import TypeAlias
 

@@ -1,4 +1,4 @@
-"""Adyen under contract."""
+"""Adyen in the contract suite."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +41,7 @@ CODES = {
 
 
 class AdyenControl:
-    """The sandbox's Adyen."""
+    """The control side of the Adyen sandbox."""
 
     def __init__(self, box: AdyenSandboxClient) -> None:
         self._box = box
@@ -67,7 +67,7 @@ class AdyenControl:
 
 
 class AdyenSubject:
-    """Adyen: keys, nothing to read."""
+    """Adyen: with idempotency keys, unreadable."""
 
     name = "adyen"
     causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
@@ -110,7 +110,7 @@ def _config(address: str) -> AdyenConfig:
 
 
 def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
-    """What the sandbox remembers of a payment."""
+    """A payment as the sandbox stores it."""
     plain = {
         "reference": invoice,
         "shopper": "shopper_contract",
@@ -127,7 +127,7 @@ def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
 
 
 def an_item(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> dict[str, Any]:
-    """One item, unsigned."""
+    """One unsigned webhook item."""
     code, success = CODES[kind]
     timestamp, psp = THEN + 60 * (kind is WebhookKind.FAILED_AGAIN), f"PSP{kind}{invoice}".upper().replace("_", "")
     reason = "" if success else CAUSES[cause or Cause.INSUFFICIENT_FUNDS]

@@ -1,4 +1,4 @@
-"""Braintree under contract."""
+"""Braintree in the contract suite."""
 
 import base64
 from collections.abc import AsyncIterator, Mapping
@@ -44,7 +44,7 @@ KINDS = {
 
 
 class BraintreeControl:
-    """The sandbox's Braintree."""
+    """The control side of the Braintree sandbox."""
 
     def __init__(self, box: BraintreeSandboxClient) -> None:
         self._box = box
@@ -75,7 +75,7 @@ class BraintreeControl:
 
 
 class BraintreeSubject:
-    """Braintree: readable, without keys."""
+    """Braintree: readable, without idempotency keys."""
 
     name = "braintree"
     causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
@@ -112,24 +112,24 @@ async def _open_control(address: str) -> AsyncIterator[BraintreeControl]:
 
 
 def sandbox_config(address: str) -> BraintreeConfig:
-    """Ours, at the sandbox."""
+    """Our configuration at the sandbox."""
     public_key, _, private_key = OUR_KEYS.partition("|")
     return BraintreeConfig("sandbox_merchant", public_key, private_key, f"{address}/braintree")
 
 
 def sign_notification(xml: bytes, keys: str = OUR_KEYS) -> SignedWebhook:
-    """A notification as it goes over the wire."""
+    """A signed notification as it is sent."""
     body, headers = webhooks.sign_braintree_webhook(xml, keys, 0)
     return SignedWebhook({name.lower(): text for name, text in headers.items()}, body)
 
 
 def form_fields(webhook: SignedWebhook) -> dict[str, str]:
-    """The fields of the body."""
+    """The form fields of the body."""
     return {name: texts[0] for name, texts in parse_qs(webhook.body.decode()).items()}
 
 
 def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
-    """What the sandbox remembers of a transaction of a single order."""
+    """A transaction of a single order as the sandbox stores it."""
     plain = {
         "id": f"tx{invoice.replace('_', '')}",
         "invoice": invoice,
@@ -149,7 +149,7 @@ def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
 
 
 def a_notification(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> bytes:
-    """Its XML."""
+    """The XML of a notification."""
     again = kind is WebhookKind.FAILED_AGAIN
     transaction = a_transaction(invoice, code=CAUSES[cause or Cause.INSUFFICIENT_FUNDS], created=THEN + 60 * again)
     if again:

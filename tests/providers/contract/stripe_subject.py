@@ -1,4 +1,4 @@
-"""Stripe under contract."""
+"""Stripe in the contract suite."""
 
 import json
 import time
@@ -42,7 +42,7 @@ _CAUSES = {
 
 
 class StripeControl:
-    """The sandbox's Stripe."""
+    """The control side of the Stripe sandbox."""
 
     def __init__(self, box: SandboxClient) -> None:
         self._box = box
@@ -73,7 +73,7 @@ class StripeControl:
 
 
 class StripeSubject:
-    """Stripe, readable and with keys."""
+    """Stripe: readable, with idempotency keys."""
 
     name = "stripe"
     causes: Mapping[Cause, str] = MappingProxyType(_CAUSES)

@@ -1,4 +1,4 @@
-"""What each answer to a charge comes to, over real HTTP: the four outcomes, and what was surely not executed."""
+"""The result of each answer to a charge, over real HTTP: the four outcomes, and what was not executed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whom to write to: every provider can be asked, or tells it with the failure; else its customers get no messages."""
+"""Customer contacts: every provider can be asked for them, or sends them with the failure."""
 
 from core.messages.recipients import Contact
 from core.payments import InvoiceStatus
@@ -10,7 +10,7 @@ EMAIL = "jenny.rosen@example.com"
 
 
 async def contact_of(subject: Subject, books: ProviderControl, gateway: Gateway) -> tuple[str | None, Contact | None]:
-    """Customer and contact behind a failure, by the one way or the other."""
+    """Customer and contact behind a failure, read or taken from its webhook."""
     webhooks: object = subject.provider().create_webhooks()
     if isinstance(gateway, ReadsContacts):
         failed = await books.fail_payment()

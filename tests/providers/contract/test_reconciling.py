@@ -1,4 +1,4 @@
-"""Money law 5: an unknown outcome is found out by reading, by the same key again or by a webhook, never by a new one.
+"""Money law 5: an unknown outcome is resolved by reading, by the same key or by webhook, never by a new key.
 
 What a provider can is declared by its gateway (`idempotency`, `can_read`); each test says what follows from that.
 """
@@ -20,7 +20,7 @@ LOST_ANSWERS = ["succeed_then_drop", "succeed_then_error:500", "malformed"]
 
 
 def event_of_our_charge(harness: ChargeHarness, kind: EventKind) -> ProviderEvent:
-    """The provider's own word about the charge in flight, some time later."""
+    """The provider's event about the charge in flight, some time later."""
     order = harness.recovery.in_flight
     assert order
     return ProviderEvent(

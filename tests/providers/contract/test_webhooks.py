@@ -1,4 +1,4 @@
-"""Signatures, duplicates and order: what every provider's webhook side must do."""
+"""Signatures, duplicates and order: what every provider's webhooks must do."""
 
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ KINDS = {
 
 @pytest.fixture
 def webhooks(subject: Subject) -> Webhooks:
-    """Its webhook side."""
+    """The provider's webhook side."""
     provider_webhooks = subject.provider().create_webhooks()
     assert provider_webhooks
     return provider_webhooks

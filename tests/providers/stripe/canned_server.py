@@ -1,4 +1,4 @@
-"""An HTTP server that answers each path as it was told, and keeps what it was asked."""
+"""An HTTP server with a set answer per path, which records requests."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request as it came in."""
+    """One received request."""
 
     method: str
     path: str
@@ -22,7 +22,7 @@ class RecordedRequest:
 
 @dataclass
 class CannedServer:
-    """Answers by method and path; a path without one is a 404 with Stripe's error body."""
+    """Answers by method and path; an unknown path is a 404 with Stripe's error body."""
 
     address: str = ""
     answers: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)

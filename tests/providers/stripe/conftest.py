@@ -1,4 +1,4 @@
-"""The Stripe gateway pointed at the sandbox, and at a server that answers whatever a test says; and stripe-mock."""
+"""The Stripe gateway at the sandbox, at a server with canned answers, and at stripe-mock."""
 
 import contextlib
 import socket
@@ -47,7 +47,7 @@ async def gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
 
 @pytest.fixture
 async def impatient_gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
-    """Gives up on a call after a second."""
+    """A gateway that times out after a second."""
     stripe_gateway = gateway_at(sandbox_address, seconds=1.0)
     yield stripe_gateway
     await stripe_gateway.close()
@@ -61,7 +61,7 @@ def canned() -> Iterator[CannedServer]:
 
 @pytest.fixture
 async def foreign(canned: CannedServer) -> AsyncIterator[StripeGateway]:
-    """The gateway at a server that only claims to be compatible with Stripe."""
+    """A gateway at a server that only claims to be compatible with Stripe."""
     stripe_gateway = gateway_at(canned.address, seconds=2)
     yield stripe_gateway
     await stripe_gateway.close()
@@ -69,7 +69,7 @@ async def foreign(canned: CannedServer) -> AsyncIterator[StripeGateway]:
 
 @pytest.fixture(scope="session")
 def mock_address() -> Iterator[str]:
-    """Checks requests against Stripe's published description and answers with Stripe's own fixtures."""
+    """The address of stripe-mock, which checks requests against Stripe's published API description."""
     for _ in range(5):  # between our finding a port and its taking it, somebody else may have
         address, process = _start_stripe_mock()
         try:
@@ -92,7 +92,7 @@ def _start_stripe_mock() -> tuple[str, subprocess.Popen[bytes]]:
 
 
 def _is_answering(address: str, process: subprocess.Popen[bytes]) -> bool:
-    """Whether it answers: a mere connection may be one of the probe with itself, while the port is free."""
+    """Whether it answers HTTP: on a free port a mere connection may be the probe with itself."""
     for _ in range(300):
         if process.poll() is not None:
             return False

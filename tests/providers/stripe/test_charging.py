@@ -1,4 +1,4 @@
-"""What each answer to a pay call comes to, against the sandbox over real HTTP."""
+"""The result of each answer to a pay call, against the sandbox over real HTTP."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whose claim an invoice is, what would be charged, and what is on its way: as read before each charge."""
+"""Terms, methods and pending payments of an invoice, as read before each charge."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stripe's words for failures of debits and local methods: each is known, and none is charged again by itself."""
+"""Stripe's failure codes of debits and local methods: each is known, and none is charged again by itself."""
 
 import re
 from inspect import getsource
@@ -39,7 +39,7 @@ OTHER_CODES = {
 
 
 def codes_of_the_library() -> set[str]:
-    """Every code that `PaymentIntent.last_payment_error.code` may have."""
+    """Every possible value of `PaymentIntent.last_payment_error.code`."""
     source = getsource(_payment_intent)
     begin = source.index("code: Optional", source.index("class LastPaymentError"))
     return set(re.findall(r'"([a-z0-9_]+)"', source[begin : source.index("]", source.index("Literal[", begin))]))

@@ -1,4 +1,4 @@
-"""Whom to write to, read from the sandbox over HTTP."""
+"""Customer contacts, read from the sandbox over HTTP."""
 
 from providers.base import ReadsContacts
 from providers.stripe.config import StripeConfig

@@ -1,4 +1,4 @@
-"""Every request that our gateway makes is one that Stripe's published API description accepts.
+"""Every request of our gateway fits Stripe's published API description.
 
 The requests are made to servers that answer like a real account; stripe-mock, which checks each one against the
 description but knows no state, gets the same requests afterwards.
@@ -20,7 +20,7 @@ PAYMENT = {"type": "payment_intent", "payment_intent": "pi_1"}
 
 
 class RequestChecker:
-    """Collects what gateways send, and asks stripe-mock about it."""
+    """Records the gateways' requests and checks them with stripe-mock."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -34,11 +34,11 @@ class RequestChecker:
 
     @property
     def request_kinds(self) -> set[str]:
-        """The kinds of requests, each id by its prefix."""
+        """The kinds of requests, with ids replaced by their prefixes."""
         return {f"{request.method} {_request_kind(request.url.path)}" for request in self.requests}
 
     async def find_complaints(self) -> list[str]:
-        """What stripe-mock refuses, in its words."""
+        """The errors of stripe-mock."""
         refused = []
         for request in self.requests:
             headers = {name: value for name, value in request.headers.items() if name != "host"}
@@ -53,7 +53,7 @@ def _request_kind(where: str) -> str:
 
 
 async def failed_on_test_clock(box: SandboxClient) -> FailedInvoiceIds:
-    """A failed invoice of a customer who lives on a test clock."""
+    """A failed invoice of a customer on a test clock."""
     clock = await box.create_test_clock(1_900_000_000)
     return await box.create_failed_invoice(test_clock=clock)
 

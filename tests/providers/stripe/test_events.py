@@ -1,4 +1,4 @@
-"""Each event type of Stripe that matters, and what becomes of it: one table, both invoice shapes."""
+"""Each relevant Stripe event type and its normalised event: one table, both invoice shapes."""
 
 import json
 from datetime import UTC, datetime

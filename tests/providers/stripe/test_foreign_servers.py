@@ -1,4 +1,4 @@
-"""Servers that are almost Stripe: older shapes, left-out fields, answers that are no answers."""
+"""Servers that are almost Stripe: older shapes, missing fields, malformed answers."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ PAY_REQUEST = "POST /v1/invoices/in_1/pay"
 
 
 def legacy_invoice(**fields: Any) -> dict[str, Any]:
-    """An open invoice of the older shape, without `amount_remaining`, as a small fake may send it."""
+    """An open invoice of the older shape without `amount_remaining`, as a small fake may send it."""
     legacy_fields = {
         name: value for name, value in open_invoice().items() if name not in {"parent", "amount_remaining"}
     }

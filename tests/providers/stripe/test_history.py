@@ -28,7 +28,7 @@ DAY = 86_400
 
 @pytest.fixture
 async def own() -> AsyncIterator[tuple[SandboxClient, StripeHistory]]:
-    """A sandbox of the test's own, so that lists hold only what it made."""
+    """A sandbox of the test's own, so that lists hold only its objects, and a reader of it."""
     with run_sandbox(SandboxConfig(echo=False)) as address:
         reader = StripeHistory(StripeConfig(api_key=KEY, api_base=address), calls_per_second=1_000)
         async with SandboxClient(address) as box:
@@ -46,7 +46,7 @@ async def read_all(reader: StripeHistory) -> list[PastInvoice]:
 
 
 async def pay_invoice(reader: StripeHistory, invoice: str) -> None:
-    """As anybody would, by the API."""
+    """Pays the invoice through the API."""
     await reader._api.post(f"/v1/invoices/{invoice}/pay", str(uuid4()))
 
 

@@ -1,4 +1,4 @@
-"""What the environment turns on, and that no secret shows."""
+"""What the environment enables, without showing secrets."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""What reading tells of an order whose answer was lost."""
+"""What reading says about a charge whose answer was lost."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Nobody but Stripe gets in, nothing old or from the future, and no header or body makes it fall over."""
+"""Stripe's webhook signatures: only valid, current ones pass, and no header or body causes another error."""
 
 from datetime import UTC, datetime, timedelta
 

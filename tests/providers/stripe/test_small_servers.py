@@ -1,4 +1,4 @@
-"""Small servers: what they leave out is not known, what a payment shows counts, and nothing they lack is needed."""
+"""Servers that implement little of Stripe: missing fields are unknown, and none of them is required."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ OWNED_CUSTOMER = {"id": "cus_1", "default_source": None, "invoice_settings": {"d
 
 
 def serve_small_account(canned: CannedServer, missing: str, customer: dict[str, Any] | None) -> None:
-    """An invoice, its subscription and its customer, each with null for every default; but for what is left out."""
+    """Serves an invoice, its subscription and customer with null defaults, except for the `missing` fields."""
     invoice = open_invoice(**LINKED_INVOICE, payment_intent="pi_1")
     canned.set_answer("GET /v1/invoices/in_1", {name: value for name, value in invoice.items() if name != missing})
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})

@@ -1,4 +1,4 @@
-"""Stripe's own fixture objects, as stripe-mock serves them, in every event that we know: nothing is silently unfit."""
+"""Stripe's own fixture objects, as stripe-mock serves them, fit every event that we know."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ BEFORE: tuple[Any, ...] = (None, {}, {"status": "open", "default_payment_method"
 
 @pytest.fixture(scope="module")
 def stripes(mock_address: str) -> dict[str, Any]:
-    """Each object once."""
+    """Each fixture object by its name."""
     key = {"Authorization": "Bearer sk_test_1"}
     with httpx.Client(base_url=f"{mock_address}/v1/", headers=key, trust_env=False) as http:
         return {where: http.get(where).raise_for_status().json() for where in set(PATHS.values())}

@@ -1,4 +1,4 @@
-"""Bodies that are no events, events of the wrong world, and whatever hypothesis thinks of."""
+"""Bodies that are no events, events of the other mode, and whatever hypothesis generates."""
 
 import contextlib
 import json
