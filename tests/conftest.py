@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Hooks for the whole suite."""
 
 import gc
 import os
@@ -15,38 +15,38 @@ _STATUS = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """More recoveries that are lived twice, where there is time; pictures to keep."""
+    """Adds --recoveries, for more comparisons of workflow and engines, and --pictures."""
     parser.addoption("--recoveries", type=int, default=200, help="of tests/workflows/test_simulator.py")
     parser.addoption("--pictures", default="", help="folder for the pictures of docs/admin.md")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Our own words about tests."""
+    """Registers our markers."""
     config.addinivalue_line("markers", "quiet: measures time; no other process runs a test meanwhile, but for stories")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests, the long ones come first."""
+    """Sorts the longest groups first where several processes share the tests."""
     if hasattr(config, "workerinput"):
         xdist_groups.sort_longest_first(items)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> xdist_groups.GroupScheduling:
-    """How processes share the tests."""
+    """The scheduler that keeps groups together."""
     return xdist_groups.GroupScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Who measures time is left in peace; waiting for it is no part of the test."""
+    """Runs a `quiet` test alone; the wait for it is not part of its time."""
     with xdist_groups.quiet_turn(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Under CI a skipped test has failed: what it needs must be there."""
+    """Reports a skipped test as failed under CI, where everything it needs must be installed."""
     report = yield
     if report.skipped and read_environment().get("CI"):
         report.outcome, report.longrepr = "failed", f"skipped under CI: {report.longrepr}"
@@ -55,13 +55,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remember the real exit code for the very end."""
+    """Stores the exit code for pytest_unconfigure."""
     session.config.stash[_STATUS] = int(exitstatus)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave without the interpreter's shutdown, in which temporalio 1.33 to 1.35 may crash (sdk-python issue 300).
+    """Exits without the interpreter's shutdown, in which temporalio 1.33 to 1.35 may crash (sdk-python issue 300).
 
     Only after a session that used it; the exit code stays what the tests earned.
     """

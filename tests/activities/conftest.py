@@ -1,4 +1,4 @@
-"""Activities outside of Temporal: an environment with a clock by hand, a scripted provider and a log in memory."""
+"""Activities without Temporal: a clock set by hand, a scripted provider and a log in memory."""
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 
 
 class FailingLog(MemoryLog):
-    """Fails before or after the commit of a row of that type, once."""
+    """A log that fails once, before or after the commit of a row of this type."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class FailingLog(MemoryLog):
         self.after: EventType | None = None
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
-        """As promised, or ConnectionError."""
+        """The appended rows. Raises ConnectionError where it is to fail."""
         types = {event.type for event in events}
         if self.before in types:
             self.before = None
@@ -46,7 +46,7 @@ class FailingLog(MemoryLog):
 
 @dataclass
 class ChargeHarness:
-    """A recovery whose charge is due, and everything around it."""
+    """A recovery whose charge is due, with its gateway, log and clock."""
 
     scenario: RecoveryScenario = field(default_factory=lambda: RecoveryScenario().fail_payment().advance_until_due())
     gateway: ScriptedGateway = field(default_factory=lambda: ScriptedGateway(failure=Failure(code="generic_decline")))
@@ -57,14 +57,14 @@ class ChargeHarness:
         self.charging = Charging({"stripe": self.gateway}, self.log)
         self.now = self.scenario.now
 
-    async def run_activity(self, activity: Callable[[Given], Awaitable[Answer]], given: Given) -> Answer:
-        """The activity as Temporal runs it, started now."""
+    async def run_activity(self, activity: Callable[[Given], Awaitable[Answer]], argument: Given) -> Answer:
+        """The activity's result, run as Temporal runs it, started now."""
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, started_time=self.now)
-        return await environment.run(activity, given)
+        return await environment.run(activity, argument)
 
     async def run_charge(self, trigger: Trigger = Trigger.SCHEDULED, method_id: str | None = None) -> ChargeReport:
-        """The charge as the workflow ordered it; a repeat gets the same order."""
+        """The report of the charge as the workflow orders it; a repeat gets the same order."""
         order = ChargeInput(
             now=self.scenario.now, recovery=self.scenario.recovery, trigger=trigger, method_id=method_id
         )
@@ -72,21 +72,21 @@ class ChargeHarness:
         return await self.run_activity(self.charging.charge_invoice, order)
 
     async def run_reconcile(self, after: timedelta = timedelta(seconds=2)) -> ChargeReport:
-        """The workflow has heard what is written, and asks again."""
+        """The report of a reconciliation, with the recovery as it is in the log."""
         self.now += after
         return await self.run_activity(
             self.charging.reconcile_charge, ReconcileInput(now=self.now, recovery=self.recovery)
         )
 
     def append_events(self, *events: Event) -> None:
-        """Something else happens."""
-        heard = RecoveryScenario(now=self.now, recovery=self.recovery)
-        heard.append_events(*events)
-        self.log.rows[self.recovery.recovery_id].extend(heard.records)
+        """Appends other events to the log."""
+        scenario = RecoveryScenario(now=self.now, recovery=self.recovery)
+        scenario.append_events(*events)
+        self.log.rows[self.recovery.recovery_id].extend(scenario.records)
 
     @property
     def recovery(self) -> Recovery:
-        """As the log has it."""
+        """The recovery as the log has it."""
         return fold_records(
             Recovery(provider="stripe", invoice_id="in_1"), self.log.rows[self.scenario.recovery.recovery_id]
         )
@@ -99,5 +99,5 @@ class ChargeHarness:
 
 @pytest.fixture
 def harness() -> ChargeHarness:
-    """A scheduled charge is due."""
+    """A recovery whose scheduled charge is due."""
     return ChargeHarness()

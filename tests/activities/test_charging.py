@@ -1,4 +1,4 @@
-"""Laws 3 to 5 where they are kept: what happens around the call that moves money."""
+"""Money laws 3 to 5 around the call that moves money."""
 
 import asyncio
 from datetime import timedelta
@@ -23,11 +23,11 @@ HARD_DECLINE = decline_result("stolen_card")
 
 
 class WorkerKilled(BaseException):
-    """The worker's process is gone."""
+    """Raised where the worker's process dies."""
 
 
 def kill_before_answer(harness: ChargeHarness) -> None:
-    """The provider executes, but the worker dies before it hears."""
+    """Lets the provider execute the charge and kills the worker before the answer."""
     charge = harness.gateway.charge
 
     async def charge_then_die(order: ChargeOrder) -> ChargeResult:
@@ -39,7 +39,7 @@ def kill_before_answer(harness: ChargeHarness) -> None:
 
 
 def rate_limit_next_call(harness: ChargeHarness, retry_after: timedelta | None = None) -> None:
-    """The provider surely doesn't execute the next call."""
+    """Makes the provider reject the next call without executing it."""
     charge = harness.gateway.charge
 
     async def raise_rate_limit(order: ChargeOrder) -> ChargeResult:
@@ -52,14 +52,14 @@ def rate_limit_next_call(harness: ChargeHarness, retry_after: timedelta | None =
 # --- the main road -----------------------------------------------------------------------------------------
 
 
-async def test_requested_sent_recorded(harness: ChargeHarness) -> None:
+async def test_charge_is_requested_sent_and_recorded(harness: ChargeHarness) -> None:
     charged = await harness.run_charge()
     assert harness.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
     assert [row.type.value for row in charged.records] == harness.written_types
     assert charged.facts is None
 
 
-async def test_a_decline_is_a_result_and_says_enough_to_decide_on(harness: ChargeHarness) -> None:
+async def test_decline_is_a_result_with_all_fields_for_the_decision(harness: ChargeHarness) -> None:
     harness.gateway.script = [HARD_DECLINE]
     charged = await harness.run_charge()
     assert harness.written_types == ["charge.requested", "charge.declined"]
@@ -67,7 +67,7 @@ async def test_a_decline_is_a_result_and_says_enough_to_decide_on(harness: Charg
     assert charged.facts.failure.code == "stolen_card"
 
 
-async def test_what_is_not_committed_is_not_charged(harness: ChargeHarness) -> None:
+async def test_charge_is_not_sent_before_its_request_is_committed(harness: ChargeHarness) -> None:
     harness.log.before = EventType.CHARGE_REQUESTED
     with pytest.raises(ConnectionError):
         await harness.run_charge()
@@ -86,7 +86,7 @@ async def test_the_order_in_the_log_is_the_order_that_is_sent(harness: ChargeHar
 # --- the worker dies ---------------------------------------------------------------------------------------
 
 
-async def test_killed_after_the_success_it_reads_first(harness: ChargeHarness) -> None:
+async def test_after_a_crash_behind_the_success_the_invoice_is_read_first(harness: ChargeHarness) -> None:
     kill_before_answer(harness)
     with pytest.raises(WorkerKilled):
         await harness.run_charge()
@@ -96,7 +96,7 @@ async def test_killed_after_the_success_it_reads_first(harness: ChargeHarness) -
     assert len(harness.gateway.orders) == harness.gateway.success_count == 1
 
 
-async def test_killed_after_the_success_it_repeats_key_and_parameters_where_reading_does_not_tell(
+async def test_after_a_crash_key_and_parameters_are_repeated_where_reading_does_not_answer(
     harness: ChargeHarness,
 ) -> None:
     kill_before_answer(harness)
@@ -111,16 +111,16 @@ async def test_killed_after_the_success_it_repeats_key_and_parameters_where_read
 
 
 @pytest.mark.parametrize("result", [EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED])
-async def test_killed_after_the_result_was_written_it_finds_everything_and_decides_nothing_again(
+async def test_after_a_crash_behind_the_result_the_written_rows_are_returned(
     harness: ChargeHarness, result: EventType
 ) -> None:
     harness.gateway.script = [HARD_DECLINE] if result is EventType.CHARGE_DECLINED else []
     harness.log.after = result
     with pytest.raises(ConnectionError):
         await harness.run_charge()
-    told = harness.written_types
+    types = harness.written_types
     charged = await harness.run_charge()
-    assert [row.type.value for row in charged.records] == harness.written_types == told
+    assert [row.type.value for row in charged.records] == harness.written_types == types
     assert len(harness.gateway.orders) == 1
     if result is EventType.CHARGE_DECLINED:
         assert charged.facts, "or the old failure would be decided on again"
@@ -129,11 +129,11 @@ async def test_killed_after_the_result_was_written_it_finds_everything_and_decid
 
 async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(harness: ChargeHarness) -> None:
     harness.gateway.idempotency = None
-    read, both = harness.gateway.read_invoice, asyncio.Barrier(2)
+    read_invoice, both = harness.gateway.read_invoice, asyncio.Barrier(2)
 
     async def read_slowly(invoice_id: str) -> InvoiceView:
         await both.wait()
-        return await read(invoice_id)
+        return await read_invoice(invoice_id)
 
     harness.gateway.read_invoice = read_slowly  # type: ignore[method-assign]
     await asyncio.gather(harness.run_charge(), harness.run_charge())
@@ -144,7 +144,7 @@ async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(
 # --- unknown -----------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_that_got_lost_is_written_down_once_and_then_reconciled(harness: ChargeHarness) -> None:
+async def test_lost_answer_is_recorded_once_and_then_reconciled(harness: ChargeHarness) -> None:
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
     assert (await harness.run_reconcile()).records == ()
@@ -154,15 +154,16 @@ async def test_an_answer_that_got_lost_is_written_down_once_and_then_reconciled(
 
 
 @pytest.mark.parametrize(
-    ("age", "sent"), [(23 * HOUR - timedelta(seconds=5), 2), (23 * HOUR + timedelta(seconds=1), 1), (30 * HOUR, 1)]
+    ("age", "order_count"),
+    [(23 * HOUR - timedelta(seconds=5), 2), (23 * HOUR + timedelta(seconds=1), 1), (30 * HOUR, 1)],
 )
 async def test_a_key_is_used_while_it_is_younger_than_23_hours(
-    harness: ChargeHarness, age: timedelta, sent: int
+    harness: ChargeHarness, age: timedelta, order_count: int
 ) -> None:
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
     await harness.run_reconcile(age)
-    assert len(harness.gateway.orders) == sent
+    assert len(harness.gateway.orders) == order_count
     assert len(set(idempotency_keys(harness.gateway.orders))) == 1
 
 
@@ -184,9 +185,7 @@ async def test_a_provider_that_cannot_be_read_is_asked_again_with_its_key(harnes
 
 
 @pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.INVOICE_UNCOLLECTIBLE, EventKind.INVOICE_PAID])
-async def test_nothing_is_repeated_that_something_speaks_against_by_now(
-    harness: ChargeHarness, kind: EventKind
-) -> None:
+async def test_no_repeat_after_an_event_that_forbids_the_charge(harness: ChargeHarness, kind: EventKind) -> None:
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
     harness.append_events(*react_to_event(harness.recovery, an_event(kind)))
@@ -204,20 +203,20 @@ BLOCKING_CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("found", BLOCKING_CHANGES, ids=str)
-async def test_nothing_is_repeated_that_a_fresh_read_speaks_against(
-    harness: ChargeHarness, found: dict[str, Any]
+@pytest.mark.parametrize("view_changes", BLOCKING_CHANGES, ids=str)
+async def test_no_repeat_after_a_fresh_read_that_forbids_the_charge(
+    harness: ChargeHarness, view_changes: dict[str, Any]
 ) -> None:
     """Nobody told of it; the first sending may never have arrived, so that the repeat is a charge like any other."""
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
-    harness.gateway.invoice = harness.gateway.invoice.model_copy(update=found)
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update=view_changes)
     await harness.run_reconcile()
     assert len(harness.gateway.orders) == 1
     assert harness.recovery.in_flight, "reading goes on until it is settled"
 
 
-async def test_an_order_for_the_whole_is_not_repeated_once_a_part_has_come(harness: ChargeHarness) -> None:
+async def test_full_charge_is_not_repeated_after_a_partial_payment(harness: ChargeHarness) -> None:
     harness.gateway.can_read, harness.gateway.script = False, [UNKNOWN]
     await harness.run_charge()
     harness.append_events(
@@ -239,24 +238,24 @@ HANDOVER_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("readable", "honoured", "age", "handed"), HANDOVER_CASES)
-async def test_what_can_be_found_out_no_more_is_handed_to_a_person(
-    harness: ChargeHarness, readable: bool, honoured: timedelta | None, age: timedelta, handed: bool
+@pytest.mark.parametrize(("readable", "honoured", "age", "in_review"), HANDOVER_CASES)
+async def test_unresolvable_charge_is_handed_to_review(
+    harness: ChargeHarness, readable: bool, honoured: timedelta | None, age: timedelta, in_review: bool
 ) -> None:
     harness.gateway.can_read, harness.gateway.idempotency, harness.gateway.script = readable, honoured, [UNKNOWN]
     await harness.run_charge()
-    sent = len(harness.gateway.orders)
+    order_count = len(harness.gateway.orders)
     await harness.run_reconcile(age)
-    assert (harness.recovery.state is State.IN_REVIEW) is handed
-    assert len(harness.gateway.orders) == sent + (not readable and not handed), (
+    assert (harness.recovery.state is State.IN_REVIEW) is in_review
+    assert len(harness.gateway.orders) == order_count + (not readable and not in_review), (
         "only a key that is honoured is repeated"
     )
-    if handed:
+    if in_review:
         assert harness.written_types == ["charge.requested", "charge.unknown", "retry.skipped"]
         assert harness.recovery.in_flight
 
 
-async def test_after_an_ending_it_is_a_day_until_it_ends_unanswered(harness: ChargeHarness) -> None:
+async def test_after_an_ending_an_unanswered_charge_closes_after_a_day(harness: ChargeHarness) -> None:
     harness.gateway.can_read, harness.gateway.idempotency, harness.gateway.script = False, 7 * DAY, [UNKNOWN]
     await harness.run_charge()
     harness.append_events(*react_to_event(harness.recovery, an_event(EventKind.DISPUTE_OPENED)))
@@ -267,9 +266,7 @@ async def test_after_an_ending_it_is_a_day_until_it_ends_unanswered(harness: Cha
 
 
 @pytest.mark.parametrize("result", [decline_result("authentication_error"), ChargeResult(outcome=Outcome.NOT_CHARGED)])
-async def test_a_repeat_that_was_refused_before_anything_happened_is_no_answer(
-    harness: ChargeHarness, result: ChargeResult
-) -> None:
+async def test_refused_repeat_is_no_answer_to_the_first_charge(harness: ChargeHarness, result: ChargeResult) -> None:
     harness.gateway.can_read, harness.gateway.script = False, [UNKNOWN]
     await harness.run_charge()
     harness.gateway.answers["pri-stripe-in_1-1"] = result
@@ -280,10 +277,10 @@ async def test_a_repeat_that_was_refused_before_anything_happened_is_no_answer(
     assert harness.written_types[-1] == "charge.reconciled"
 
 
-async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(harness: ChargeHarness) -> None:
-    told = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=harness.now)
+async def test_last_known_state_replaces_an_impossible_read(harness: ChargeHarness) -> None:
+    event = an_event(EventKind.PAYMENT_FAILED, event_id="evt_2", provider_attempt=2, occurred_at=harness.now)
     harness.append_events(
-        *react_to_event(harness.recovery, told.model_copy(update={"next_provider_attempt": harness.now + 48 * DAY}))
+        *react_to_event(harness.recovery, event.model_copy(update={"next_provider_attempt": harness.now + 48 * DAY}))
     )
     harness.gateway.can_read = False
     harness.scenario.recovery = harness.recovery
@@ -296,25 +293,25 @@ async def test_the_last_known_state_stands_for_a_read_that_is_not_possible(harne
 # --- away --------------------------------------------------------------------------------------------------
 
 
-async def test_a_provider_that_is_away_is_asked_again_when_it_said_so(harness: ChargeHarness) -> None:
+async def test_unavailable_provider_is_called_again_after_its_retry_delay(harness: ChargeHarness) -> None:
     rate_limit_next_call(harness, retry_after=timedelta(seconds=40))
-    with pytest.raises(ApplicationError) as caught:
+    with pytest.raises(ApplicationError) as excinfo:
         await harness.run_charge()
-    assert caught.value.next_retry_delay == timedelta(seconds=40)
-    assert caught.value.type == "ProviderUnavailable"
-    assert not caught.value.non_retryable
+    assert excinfo.value.next_retry_delay == timedelta(seconds=40)
+    assert excinfo.value.type == "ProviderUnavailable"
+    assert not excinfo.value.non_retryable
     await harness.run_charge()
     assert harness.written_types == ["charge.requested", "charge.succeeded", "recovery.closed"]
 
 
-async def test_a_provider_that_cannot_be_read_before_costs_no_attempt(harness: ChargeHarness) -> None:
+async def test_failed_read_before_the_charge_costs_no_attempt(harness: ChargeHarness) -> None:
     harness.gateway.away = 1
     with pytest.raises(ApplicationError):
         await harness.run_charge()
     assert harness.written_types == []
 
 
-async def test_without_keys_a_call_that_was_surely_not_executed_is_over(harness: ChargeHarness) -> None:
+async def test_without_idempotency_keys_a_call_that_was_not_executed_is_closed(harness: ChargeHarness) -> None:
     """It is never sent again, and nobody would ever find it: it must not stay in flight."""
     harness.gateway.idempotency = None
     rate_limit_next_call(harness)
@@ -323,7 +320,7 @@ async def test_without_keys_a_call_that_was_surely_not_executed_is_over(harness:
     assert harness.recovery.in_flight is None
 
 
-async def test_a_provider_that_is_off_is_an_error_that_operators_see(harness: ChargeHarness) -> None:
+async def test_unconfigured_provider_is_an_error_for_operators(harness: ChargeHarness) -> None:
     order = ChargeInput(
         now=harness.now, recovery=harness.recovery.with_changes(provider="elsewhere"), trigger=Trigger.SCHEDULED
     )
@@ -335,7 +332,7 @@ async def test_a_provider_that_is_off_is_an_error_that_operators_see(harness: Ch
 
 
 @pytest.mark.parametrize("status", [InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE])
-async def test_an_invoice_that_needs_nothing_is_not_charged(harness: ChargeHarness, status: InvoiceStatus) -> None:
+async def test_closed_invoice_is_not_charged(harness: ChargeHarness, status: InvoiceStatus) -> None:
     harness.gateway.set_status(status)
     await harness.run_charge()
     assert harness.gateway.orders == []
@@ -345,7 +342,7 @@ async def test_an_invoice_that_needs_nothing_is_not_charged(harness: ChargeHarne
 @pytest.mark.parametrize(
     ("trigger", "action"), [(Trigger.MANUAL, "refuse"), (Trigger.METHOD_CHANGE, "stand_back")], ids=str
 )
-async def test_a_payment_under_way_comes_first_also_out_of_turn(
+async def test_payment_under_way_also_delays_an_unscheduled_charge(
     harness: ChargeHarness, trigger: Trigger, action: str
 ) -> None:
     """Who asked for a charge is told so; a new method has its turn when that payment is over."""
@@ -355,16 +352,16 @@ async def test_a_payment_under_way_comes_first_also_out_of_turn(
     assert charged.records[0].data["action"] == action
 
 
-async def test_recoveries_of_the_old_rules_ask_again_while_a_payment_is_under_way(harness: ChargeHarness) -> None:
+async def test_recoveries_under_old_rules_repeat_the_call_while_a_payment_is_under_way(harness: ChargeHarness) -> None:
     harness.scenario.recovery = harness.scenario.recovery.with_changes(rules=1)
     harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"processing": True})
-    with pytest.raises(ApplicationError) as caught:
+    with pytest.raises(ApplicationError) as excinfo:
         await harness.run_charge(Trigger.MANUAL)
-    assert caught.value.next_retry_delay == PROCESSING_RETRY_AFTER
+    assert excinfo.value.next_retry_delay == PROCESSING_RETRY_AFTER
     assert (harness.written_types, harness.gateway.orders) == ([], [])
 
 
-async def test_what_cannot_be_read_is_as_announced(harness: ChargeHarness) -> None:
+async def test_announced_facts_replace_a_read_of_an_unreadable_provider(harness: ChargeHarness) -> None:
     harness.gateway.can_read = False
     facts = await harness.run_activity(harness.charging.read_failure, ReadInput(recovery=harness.recovery))
     assert facts.invoice.amount_due == 4900

@@ -1,4 +1,4 @@
-"""Customers of every provider get their mail: contacts as each of them tells them, a real table, real SMTP."""
+"""Messages reach customers of every provider: contacts as each reports them, a real table, real SMTP."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,30 +33,30 @@ PAGE = "https://acme.example/pay/{provider}/{invoice}"
 
 @pytest.fixture(scope="module")
 def sandbox_address() -> Iterator[str]:
-    """The sandbox, sending nothing by itself."""
+    """A sandbox that sends nothing by itself."""
     with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
 async def failed_recovery(subject: Subject, address: str, database: Database) -> Recovery:
-    """A recovery whose customer was named by the failure's webhook, or can be asked for."""
+    """A recovery whose customer the failure's webhook names, or whose contact can be read."""
     webhooks: object = subject.provider().create_webhooks()
     if isinstance(webhooks, ExtractsContacts):
-        told = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)
+        webhook_contacts = webhooks.extract_contacts(subject.signed_webhook(WebhookKind.FAILED, "inv_1").body)
         async with database.begin() as session:
-            await contacts.learn_contacts(session, subject.name, told, datetime.now(UTC))
-        invoice, customer = told[0].invoice_id, told[0].customer_id
+            await contacts.learn_contacts(session, subject.name, webhook_contacts, datetime.now(UTC))
+        invoice, customer = webhook_contacts[0].invoice_id, webhook_contacts[0].customer_id
     else:
         async with subject.open_control(address) as books:
-            made = await books.fail_payment()
-        assert made.customer_id
-        invoice, customer = made.invoice_id, made.customer_id
-    known = {"customer_id": customer, "amount": 2000, "currency": "USD"}
-    return Recovery(provider=subject.name, invoice_id=invoice).with_changes(**known)
+            failed_payment = await books.fail_payment()
+        assert failed_payment.customer_id
+        invoice, customer = failed_payment.invoice_id, failed_payment.customer_id
+    fields = {"customer_id": customer, "amount": 2000, "currency": "USD"}
+    return Recovery(provider=subject.name, invoice_id=invoice).with_changes(**fields)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
-async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
+async def test_failure_leads_to_a_mail_with_a_payment_page(
     subject: Subject, sandbox_address: str, database: Database, mail: MailServer
 ) -> None:
     recovery, gateway = await failed_recovery(subject, sandbox_address, database), subject.gateway(sandbox_address, 10)
@@ -64,16 +64,16 @@ async def test_a_failure_leads_to_a_mail_with_a_page_to_pay_on(
         StoredContacts(database),
         EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), "Acme <a@b.test>"),
     )
-    reading = Contacts({subject.name: gateway}, book)
+    contacts = Contacts({subject.name: gateway}, book)
     messages = Messaging({"email": channel}, create_composer("Acme <a@b.test>", "", PAGE), book, StoredOutbox(database))
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
 
-    invoice = await ActivityEnvironment().run(reading.refresh_contact, ReadInput(recovery=recovery))
-    told = await ActivityEnvironment().run(messages.send_message, order)
+    invoice = await ActivityEnvironment().run(contacts.refresh_contact, ReadInput(recovery=recovery))
+    outcome = await ActivityEnvironment().run(messages.send_message, order)
     await gateway.close()
 
     assert (invoice.status if invoice else None) is (InvoiceStatus.OPEN if gateway.can_read else None)
-    assert told.outcome is MessageOutcome.SENT
+    assert outcome.outcome is MessageOutcome.SENT
     (arrived,) = mail.mails
     assert arrived["To"] == "Jenny Rosen <jenny.rosen@example.com>"
     body = arrived.get_body(("plain",))

@@ -1,4 +1,4 @@
-"""One message, at most once: real SMTP and a real table, and workers that die at the worst moment."""
+"""Each message is sent at most once: real SMTP, a real table, and workers that die in between."""
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -24,16 +24,16 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "mail", "migrat
 
 
 class DyingOutbox(StoredOutbox):
-    """The worker dies after the message went out, before that is written down."""
+    """An outbox whose worker dies after sending, before the outcome is recorded."""
 
     async def conclude_message(self, _: MessageName, __: MessageState, ___: str | None, ____: str | None) -> None:
-        """Not any more."""
+        """Raises as if the worker died."""
         raise StoreUnavailable("the worker dies here")
 
 
 @pytest.fixture
 async def database_with_contact(database: Database) -> Database:
-    """A table that knows Jenny, and no message yet."""
+    """A database with Jenny's contact and no messages."""
     await StoredContacts(database).save_contact("stripe", "cus_1", "in_1", JENNY)
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM message")
@@ -48,8 +48,8 @@ def messaging_activities(database: Database, mail: MailServer, outbox: StoredOut
 
 
 async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
-    known = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
-    recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**known)
+    fields = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
+    recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**fields)
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
     return await ActivityEnvironment().run(messages.send_message, order)
 
@@ -64,7 +64,7 @@ async def test_a_message_arrives_once_however_often_the_activity_runs(
     assert arrived["Subject"] == "Please check your card: €49.00 could not be paid"
 
 
-async def test_a_crash_between_sending_and_saying_so_is_maybe_sent_and_never_sent_twice(
+async def test_crash_after_sending_counts_as_maybe_sent_and_never_sends_twice(
     database_with_contact: Database, mail: MailServer
 ) -> None:
     with pytest.raises(StoreUnavailable):
@@ -90,7 +90,7 @@ async def test_a_connection_lost_after_the_last_byte_is_maybe_sent(
     assert len(mail.mails) == 1
 
 
-async def test_a_refusal_for_now_is_tried_again_and_then_given_up(
+async def test_temporary_refusal_is_retried_and_then_given_up(
     database_with_contact: Database, mail: MailServer
 ) -> None:
     mail.refusals["DATA"] = "451 try later"
@@ -105,7 +105,7 @@ async def test_a_refusal_for_now_is_tried_again_and_then_given_up(
     assert mail.mails == []
 
 
-async def test_a_refusal_for_now_may_be_followed_by_success(database_with_contact: Database, mail: MailServer) -> None:
+async def test_temporary_refusal_may_be_followed_by_success(database_with_contact: Database, mail: MailServer) -> None:
     mail.refusals["RCPT"] = "450 try later"
     with pytest.raises(ApplicationError):
         await notify_customer(messaging_activities(database_with_contact, mail))
@@ -117,7 +117,7 @@ async def test_a_refusal_for_now_may_be_followed_by_success(database_with_contac
 @pytest.mark.parametrize(
     ("changes", "reason"), [({"customer_id": None}, "no_contact"), ({"customer_id": "cus_nobody"}, "no_contact")]
 )
-async def test_without_anybody_to_write_to_it_fails_at_once(
+async def test_message_without_a_recipient_fails_at_once(
     database_with_contact: Database, mail: MailServer, changes: dict[str, object], reason: str
 ) -> None:
     assert await notify_customer(messaging_activities(database_with_contact, mail), **changes) == DeliveryResult(
@@ -128,7 +128,7 @@ async def test_without_anybody_to_write_to_it_fails_at_once(
 @pytest.mark.parametrize(
     "address", ["a@example.com, b@example.com", "jenny@", "jörg@example.com", "jenny@example..com"]
 )
-async def test_an_address_that_can_not_be_written_to_is_no_maybe(
+async def test_invalid_address_counts_as_not_sent(
     database_with_contact: Database, mail: MailServer, address: str
 ) -> None:
     await StoredContacts(database_with_contact).save_contact(
@@ -139,14 +139,14 @@ async def test_an_address_that_can_not_be_written_to_is_no_maybe(
 
 
 class BrokenComposer(MessageComposer):
-    """Something nobody thought of is wrong with the words."""
+    """A composer that raises an unexpected error."""
 
     def compose_message(self, about: MessageSubject, language: str | None = None) -> CustomerMessage:
-        """Not this time."""
+        """Raises OSError."""
         raise OSError(f"the folder of {about.kind} and {language} is gone")
 
 
-async def test_words_that_can_not_be_written_are_no_maybe(database_with_contact: Database, mail: MailServer) -> None:
+async def test_failed_rendering_counts_as_not_sent(database_with_contact: Database, mail: MailServer) -> None:
     channel = EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), "billing@acme.example", seconds=5)
     broken = Messaging(
         {"email": channel}, BrokenComposer(), StoredContacts(database_with_contact), StoredOutbox(database_with_contact)
@@ -154,8 +154,8 @@ async def test_words_that_can_not_be_written_are_no_maybe(database_with_contact:
     assert await notify_customer(broken) == DeliveryResult(outcome=MessageOutcome.FAILED, reason="template_OSError")
 
 
-async def test_a_channel_that_is_not_there_any_more_fails_at_once(database_with_contact: Database) -> None:
-    nothing = Messaging(
+async def test_removed_channel_fails_at_once(database_with_contact: Database) -> None:
+    messaging = Messaging(
         {}, MessageComposer(), StoredContacts(database_with_contact), StoredOutbox(database_with_contact)
     )
-    assert (await notify_customer(nothing)).reason == "channel_not_set_up"
+    assert (await notify_customer(messaging)).reason == "channel_not_set_up"

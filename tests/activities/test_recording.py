@@ -1,4 +1,4 @@
-"""Rows without a decision: the opening and the words, safe to repeat."""
+"""Rows without a decision: the opening and recorded events, safe to repeat."""
 
 import pytest
 
@@ -28,19 +28,19 @@ async def test_a_recovery_is_opened_once(harness: ChargeHarness) -> None:
     assert first.search_attributes == ("RecoveryState",)
 
 
-async def test_without_a_failure_nothing_is_begun(harness: ChargeHarness) -> None:
-    nothing = await harness.run_activity(
+async def test_no_recovery_is_opened_without_a_failure(harness: ChargeHarness) -> None:
+    result = await harness.run_activity(
         Recording(MemoryLog(), searchable_attributes).open_recovery, OPEN.model_copy(update={"event": None})
     )
-    assert nothing.records == ()
+    assert result.records == ()
 
 
-async def test_a_log_that_is_there_is_found_whatever_comes(harness: ChargeHarness) -> None:
-    found = await harness.run_activity(Recording(harness.log, searchable_attributes).open_recovery, OPEN)
-    assert list(found.records) == harness.scenario.records
+async def test_existing_log_is_returned_for_any_event(harness: ChargeHarness) -> None:
+    result = await harness.run_activity(Recording(harness.log, searchable_attributes).open_recovery, OPEN)
+    assert list(result.records) == harness.scenario.records
 
 
-async def test_a_repeat_returns_what_is_written_and_writes_nothing(harness: ChargeHarness) -> None:
+async def test_repeat_returns_the_written_rows_and_writes_nothing(harness: ChargeHarness) -> None:
     recording = Recording(harness.log, searchable_attributes)
     cancel = RecordInput(
         now=harness.now,
@@ -80,8 +80,8 @@ EARLIER_EVENTS = [
 ]
 
 
-@pytest.mark.parametrize(("earlier", "rows"), EARLIER_EVENTS, ids=lambda one: getattr(one, "event_id", ""))
-async def test_what_the_inbox_knew_counts_when_a_recovery_opens(
+@pytest.mark.parametrize(("earlier", "rows"), EARLIER_EVENTS, ids=lambda event: getattr(event, "event_id", ""))
+async def test_earlier_inbox_events_count_when_a_recovery_opens(
     harness: ChargeHarness, earlier: ProviderEvent, rows: list[str]
 ) -> None:
     """A success before its older refusal, a part, a dispute: told when there was no recovery to tell."""

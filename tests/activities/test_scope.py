@@ -1,4 +1,4 @@
-"""Which invoices are ours, by the shipped rules and by a merchant's own."""
+"""Which invoices are in scope, by the shipped rules and by a merchant's own."""
 
 from datetime import timedelta
 from typing import Any
@@ -48,23 +48,23 @@ SCOPE_CASES: list[tuple[dict[str, Any], ScopeRule | None]] = [
 
 
 def scope_rule_for(terms: dict[str, Any], scope: InvoiceScope = SHIPPED_SCOPE, opening: bool = True) -> str | None:
-    """The rule by which an invoice of these terms is not ours."""
+    """The rule by which an invoice with these terms is out of scope, or None."""
     return scope.judge_invoice(
         OPEN_INVOICE.model_copy(update={"terms": CollectionTerms(**terms)}), THEN, opening=opening
     ).out_of_scope
 
 
 @pytest.mark.parametrize(("terms", "rule"), SCOPE_CASES)
-def test_what_is_taken_as_shipped(terms: dict[str, Any], rule: ScopeRule | None) -> None:
+def test_shipped_scope_rules(terms: dict[str, Any], rule: ScopeRule | None) -> None:
     assert scope_rule_for(terms) == rule
 
 
-@pytest.mark.parametrize(("terms", "rule"), [pair for pair in SCOPE_CASES if pair[1]])
+@pytest.mark.parametrize(("terms", "rule"), [scope_case for scope_case in SCOPE_CASES if scope_case[1]])
 def test_a_merchant_may_lift_a_rule(terms: dict[str, Any], rule: ScopeRule) -> None:
     assert scope_rule_for(terms, InvoiceScope(lambda: ScopeRules(take=frozenset({rule})))) is None
 
 
-def test_the_time_scale_of_our_clock_comes_with_what_was_read() -> None:
+def test_read_facts_include_the_time_scale() -> None:
     fast = InvoiceScope(time_scale=TimeScale(factor=3600)).judge_invoice(OPEN_INVOICE, THEN, opening=False)
     (row,) = check_invoice(
         RecoveryScenario().fail_payment().recovery, fast.model_copy(update={"processing": True}), THEN
@@ -76,13 +76,13 @@ def test_age_counts_only_where_a_recovery_opens() -> None:
     assert scope_rule_for({"created_at": THEN - 366 * DAY}, opening=False) is None
 
 
-def test_the_longest_window_of_the_shipped_policy_is_the_oldest_that_is_taken() -> None:
+def test_shipped_maximum_age_is_thirty_days() -> None:
     rules = parse_policy(POLICY_FILE.read_text(), "policies.toml", STRATEGIES).scope
     assert rules.oldest == timedelta(days=30)
     assert rules == ScopeRules(oldest=rules.oldest), "and the file says what is taken without it"
 
 
-def test_a_policy_says_it_all() -> None:
+def test_policy_sets_every_scope_rule() -> None:
     text = (
         POLICY_FILE.read_text().replace("take = []", 'take = ["send_invoice"]').replace('"try"', '"wait_for_default"')
     )
@@ -110,21 +110,21 @@ def test_where_merchants_differ_the_policy_says_whether_to_go_on(
     terms: dict[str, Any], rules: dict[str, Any], holds: bool
 ) -> None:
     invoice = OPEN_INVOICE.model_copy(update={"terms": CollectionTerms(**terms)})
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    rows = story.request_charge(
-        InvoiceScope(lambda: ScopeRules(**rules)).judge_invoice(invoice, story.now, opening=False)
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    rows = scenario.request_charge(
+        InvoiceScope(lambda: ScopeRules(**rules)).judge_invoice(invoice, scenario.now, opening=False)
     )
     assert rows == (["retry.skipped"] if holds else ["charge.requested"])
 
 
-def test_a_write_off_ends_it_or_waits_for_a_payment_and_is_never_charged() -> None:
+def test_written_off_invoice_ends_or_waits_for_payment_and_is_never_charged() -> None:
     written_off = OPEN_INVOICE.model_copy(update={"status": InvoiceStatus.UNCOLLECTIBLE})
     waiting = InvoiceScope(lambda: ScopeRules(uncollectible=UncollectibleHandling.WAIT))
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert story.request_charge(waiting.judge_invoice(written_off, story.now, opening=False)) == ["retry.skipped"]
-    assert isinstance(story.next_step(), Wait)
-    assert story.advance_clock(DAY).next_step() == Read()
-    assert not story.recovery.stage.is_final
-    stopped = RecoveryScenario().fail_payment().advance_until_due()
-    stopped.request_charge(SHIPPED_SCOPE.judge_invoice(written_off, stopped.now, opening=False))
-    assert stopped.ending == (State.CANCELED, "uncollectible")
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert scenario.request_charge(waiting.judge_invoice(written_off, scenario.now, opening=False)) == ["retry.skipped"]
+    assert isinstance(scenario.next_step(), Wait)
+    assert scenario.advance_clock(DAY).next_step() == Read()
+    assert not scenario.recovery.stage.is_final
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    scenario.request_charge(SHIPPED_SCOPE.judge_invoice(written_off, scenario.now, opening=False))
+    assert scenario.ending == (State.CANCELED, "uncollectible")

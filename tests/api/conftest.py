@@ -18,15 +18,17 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "m
 @pytest.fixture
 async def harness(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[ApiHarness]:
     """The application, reached without a socket."""
-    async with open_harness(build_app(database, recoveries), database, recoveries) as found:
-        yield found
+    async with open_harness(build_app(database, recoveries), database, recoveries) as opened_harness:
+        yield opened_harness
 
 
 @pytest.fixture
 async def strict(database: Database, recoveries: FakeRecoveries, tmp_path: Path) -> AsyncIterator[ApiHarness]:
-    """The application under a policy that trusts its operators less: 3 retries an hour, 10.00 EUR on one's own."""
+    """The application under a policy with 3 retries an hour and a second approver above 10.00 EUR."""
     policy = tmp_path / "policies.toml"
     rules = "[operators]\nretries_per_hour = 3\nsecond_approver_above = { EUR = 1000 }\n"
     policy.write_text(f"{SHIPPED_POLICY.read_text()}\n{rules}")
-    async with open_harness(build_app(database, recoveries, policy_file=policy), database, recoveries) as found:
-        yield found
+    async with open_harness(
+        build_app(database, recoveries, policy_file=policy), database, recoveries
+    ) as opened_harness:
+        yield opened_harness

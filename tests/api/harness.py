@@ -1,4 +1,4 @@
-"""The API over a real PostgreSQL, a list of recoveries and the real Stripe webhooks."""
+"""The API over a real PostgreSQL, recoveries in memory and real Stripe webhooks."""
 
 import asyncio
 import json
@@ -37,12 +37,12 @@ ALL_SCOPES = {"Authorization": f"Bearer {BOOTSTRAP}"}
 
 
 def app_now() -> datetime:
-    """The clock of the application."""
+    """The time by the application's clock."""
     return datetime.now(UTC)
 
 
 def keyless_settings(**changes: Any) -> Settings:
-    """Nothing of the machine's own environment in it."""
+    """Settings without anything from the machine's environment."""
     basics: dict[str, Any] = {
         "_env_file": None,
         "bootstrap_api_key": SecretStr(BOOTSTRAP),
@@ -56,39 +56,39 @@ def build_app(
 ) -> FastAPI:
     """The application with all three providers in test mode."""
     stripe = create({"STRIPE_WEBHOOK_SECRETS": SECRET, "STRIPE_API_KEY": "sk_test_x"})
-    off = create({})
-    known: dict[str, Provider] = {"stripe": stripe, "off": off}
-    known |= {"braintree": providers.braintree.create(BRAINTREE), "adyen": providers.adyen.create(ADYEN)}
-    return create_app(keyless_settings(**changes), db, recoveries, FakeSimulations(), known, app_now, checks)
+    disabled_provider = create({})
+    defaults: dict[str, Provider] = {"stripe": stripe, "off": disabled_provider}
+    defaults |= {"braintree": providers.braintree.create(BRAINTREE), "adyen": providers.adyen.create(ADYEN)}
+    return create_app(keyless_settings(**changes), db, recoveries, FakeSimulations(), defaults, app_now, checks)
 
 
 class FakeSimulations:
-    """Does what `core.simulations.Simulations` promises, by lists."""
+    """`core.simulations.Simulations` in memory."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.canceled: list[str] = []
         self.failing: Exception | None = None
         """What every call raises."""
 
     async def start_simulation(self, simulation_id: str) -> None:
-        """Noted."""
+        """Records the start."""
         if self.failing:
             raise self.failing
-        self.begun.append(simulation_id)
+        self.started.append(simulation_id)
 
     async def cancel_simulation(self, simulation_id: str) -> None:
-        """Only those that were begun."""
+        """Records the cancel. Raises NotFound for a simulation that was not started."""
         if self.failing:
             raise self.failing
-        if simulation_id not in self.begun:
+        if simulation_id not in self.started:
             raise NotFound("no such run")
         self.canceled.append(simulation_id)
 
 
 @dataclass(frozen=True)
 class ApiHarness:
-    """A running application and its surroundings."""
+    """A running application with its database, recoveries and client."""
 
     client: httpx.AsyncClient
     app: FastAPI
@@ -96,29 +96,29 @@ class ApiHarness:
     recoveries: FakeRecoveries
 
     async def post_webhook(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """A webhook; signed, unless other headers are given."""
+        """The response to a webhook; signed, unless other headers are given."""
         return await self.client.post(
             "/webhooks/stripe", content=body, headers=sign_headers(body) if headers is None else headers
         )
 
     async def send_event(self, event: Mapping[str, Any]) -> httpx.Response:
-        """A signed webhook."""
+        """The response to a signed webhook."""
         return await self.post_webhook(json.dumps(event).encode())
 
     async def create_key(self, *scopes: str, name: str = "ann", expires_at: datetime | None = None) -> dict[str, str]:
-        """Headers with a new key of these scopes."""
+        """The headers of a new API key with these scopes."""
         async with self.db.begin() as session:
             _, plain = await api_keys.insert_key(session, name, scopes, app_now(), expires_at)
         return {"Authorization": f"Bearer {plain}"}
 
     async def wait_until_idle(self) -> None:
-        """Returns when nothing goes on behind an answer any more."""
+        """Waits until no delivery runs behind an answer."""
         await self.app.state.parts.background.close()
 
 
 @asynccontextmanager
 async def open_harness(app: FastAPI, db: Database, recoveries: FakeRecoveries) -> AsyncIterator[ApiHarness]:
-    """Without a socket: requests go straight into the application."""
+    """An application that is reached without a socket."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api.test") as client:
         harness = ApiHarness(client, app, db, recoveries)
@@ -128,7 +128,7 @@ async def open_harness(app: FastAPI, db: Database, recoveries: FakeRecoveries) -
 
 @asynccontextmanager
 async def run_server(app: FastAPI) -> AsyncIterator[str]:
-    """With a real server on a free port; its address."""
+    """The address of the application on a real server and a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
@@ -141,18 +141,18 @@ async def run_server(app: FastAPI) -> AsyncIterator[str]:
 
 
 def sign_headers(body: bytes, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
-    """The headers that Stripe would send with it."""
+    """The headers of a webhook as Stripe signs it."""
     return {"Stripe-Signature": sign_stripe_payload(body, secret, int(time.time() if at is None else at))}
 
 
 def failed_event(invoice: str, **changes: Any) -> dict[str, Any]:
-    """`invoice.payment_failed` as Stripe sends it."""
-    given = {name: changes.pop(name) for name in ("event_id", "event_type", "shape") if name in changes}
-    return failed_invoice_event(FailedInvoice(invoice_id=invoice, **changes), **given)
+    """An `invoice.payment_failed` event as Stripe sends it."""
+    envelope = {name: changes.pop(name) for name in ("event_id", "event_type", "shape") if name in changes}
+    return failed_invoice_event(FailedInvoice(invoice_id=invoice, **changes), **envelope)
 
 
 def stripe_event(type_: str, **subject: Any) -> dict[str, Any]:
-    """Any other Stripe event."""
+    """A Stripe event of this type."""
     return {
         "id": unique_id("evt_api"),
         "object": "event",

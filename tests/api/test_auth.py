@@ -1,4 +1,4 @@
-"""Keys: what is none, when one ends. Which scope opens what: tests/api/admin/test_matrix.py."""
+"""API keys: which are refused and when one expires. Scopes are tested in tests/api/admin/test_matrix.py."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ POLICY = SHIPPED_POLICY.read_text()
 
 
 def keyed_routes(harness: ApiHarness) -> list[tuple[str, str]]:
-    """Every method and path of the description that needs a key."""
+    """Every method and path of the OpenAPI document that needs a key."""
     described: dict[str, Any] = harness.app.openapi()["paths"]
     return [(method.upper(), path) for path, methods in described.items() if path not in OPEN for method in methods]
 
@@ -26,9 +26,9 @@ async def request_route(harness: ApiHarness, method: str, path: str, headers: di
     """The response of a route with ids that don't exist."""
     filled = path.replace("{provider}", "stripe").replace("{invoice_id}", "in_none")
     filled = filled.replace("{simulation_id}", "none")
-    sent = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
-    sent = {"policy": POLICY} if path == "/v1/simulations" else sent
-    return await harness.client.request(method, filled, headers=headers, json=sent if method == "POST" else None)
+    body = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
+    body = {"policy": POLICY} if path == "/v1/simulations" else body
+    return await harness.client.request(method, filled, headers=headers, json=body if method == "POST" else None)
 
 
 BAD_HEADERS: list[dict[str, str]] = [
@@ -45,7 +45,7 @@ BAD_HEADERS: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", BAD_HEADERS)
-async def test_without_a_usable_key_it_is_401(headers: dict[str, str], harness: ApiHarness) -> None:
+async def test_missing_or_invalid_key_is_401(headers: dict[str, str], harness: ApiHarness) -> None:
     for method, path in keyed_routes(harness):
         answer = await request_route(harness, method, path, headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
@@ -66,19 +66,19 @@ async def test_keys_expire_and_are_revoked(harness: ApiHarness) -> None:
     key = await harness.create_key("recoveries:read", name=name)
     assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 200
     async with harness.db.begin() as session:
-        (known,) = [k for k in await api_keys.load_keys(session) if k.name == name]
-        assert known.last_used_at
-        await api_keys.mark_key_revoked(session, known.prefix, app_now())
+        (stored_key,) = [k for k in await api_keys.load_keys(session) if k.name == name]
+        assert stored_key.last_used_at
+        await api_keys.mark_key_revoked(session, stored_key.prefix, app_now())
     assert (await harness.client.get("/v1/recoveries", headers=key)).status_code == 401
 
 
-async def test_an_unset_bootstrap_key_opens_nothing(harness: ApiHarness) -> None:
+async def test_unset_bootstrap_key_is_refused(harness: ApiHarness) -> None:
     app = build_app(harness.db, harness.recoveries, bootstrap_api_key=SecretStr(""))
     async with open_harness(app, harness.db, harness.recoveries) as closed:
         for headers in ({"Authorization": "Bearer "}, {"Authorization": "Bearer"}, ALL_SCOPES):
             assert (await closed.client.get("/v1/recoveries", headers=headers)).status_code == 401
 
 
-async def test_a_body_is_not_validated_before_its_sender(harness: ApiHarness) -> None:
+async def test_sender_is_authenticated_before_the_body_is_validated(harness: ApiHarness) -> None:
     answer = await harness.client.post("/v1/recoveries/stripe/in_1/retry", json={"nonsense": 1})
     assert answer.status_code == 401

@@ -43,20 +43,20 @@ async def test_braintrees_challenge_is_answered_as_its_own_client_answers_it(
     ],
     ids=str,
 )
-async def test_nothing_else_is_ever_signed(harness: ApiHarness, query: dict[str, str]) -> None:
+async def test_invalid_challenges_are_not_signed(harness: ApiHarness, query: dict[str, str]) -> None:
     answer = await harness.client.get("/webhooks/braintree", params=query)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_challenge")
     assert KEYS[0] not in answer.text
 
 
 @pytest.mark.parametrize("provider", ["off", "nobody"])
-async def test_a_provider_that_is_off_proves_nothing(harness: ApiHarness, provider: str) -> None:
+async def test_unconfigured_provider_answers_no_challenge(harness: ApiHarness, provider: str) -> None:
     answer = await harness.client.get(f"/webhooks/{provider}", params={"bt_challenge": CHALLENGE})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("provider", ["stripe", "adyen"])
-async def test_who_asks_no_such_question_gets_no_answer(harness: ApiHarness, provider: str) -> None:
+async def test_providers_without_a_challenge_answer_405(harness: ApiHarness, provider: str) -> None:
     answer = await harness.client.get(f"/webhooks/{provider}", params={"bt_challenge": CHALLENGE})
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
@@ -72,7 +72,7 @@ async def test_webhooks_are_posted_as_before(harness: ApiHarness) -> None:
 
 async def test_a_signed_challenge_is_no_webhook(harness: ApiHarness) -> None:
     """The two are signed with one key: whoever learns a signature from a GET must not be able to post anything."""
-    signed = (await harness.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
-    form = {"bt_signature": signed, "bt_payload": CHALLENGE}
+    signed_challenge = (await harness.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
+    form = {"bt_signature": signed_challenge, "bt_payload": CHALLENGE}
     answer = await harness.client.post("/webhooks/braintree", data=form)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook")

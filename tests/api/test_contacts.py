@@ -1,4 +1,4 @@
-"""Webhooks that say whom to write to: into their own table, and nowhere else."""
+"""Webhooks with contact data: it is stored in its own table and nowhere else."""
 
 import json
 from typing import Any
@@ -15,11 +15,11 @@ from tests.intake.fakes import unique_id
 
 
 async def send_refusal(
-    harness: ApiHarness, customer: str, moment: int = 1_780_000_000, **spec: Any
+    harness: ApiHarness, customer: str, occurred_at: int = 1_780_000_000, **spec: Any
 ) -> tuple[str, httpx.Response]:
-    """A refused payment of this shopper; its invoice and the answer."""
-    wanted = FailedPayment(customer_id=customer, **spec)
-    invoice, body, headers = sample_adyen_webhook(wanted, ADYEN["ADYEN_HMAC_KEYS"], moment)
+    """The invoice of a refused payment of this shopper, and the API's response to its webhook."""
+    failed_payment = FailedPayment(customer_id=customer, **spec)
+    invoice, body, headers = sample_adyen_webhook(failed_payment, ADYEN["ADYEN_HMAC_KEYS"], occurred_at)
     return invoice, await harness.client.post("/webhooks/adyen", content=body, headers=headers)
 
 
@@ -28,25 +28,25 @@ async def stored_contact(harness: ApiHarness, customer: str) -> Contact | None:
         return await contacts.load_contact(session, "adyen", customer, "any")
 
 
-async def test_whom_a_refusal_names_can_be_written_to(harness: ApiHarness) -> None:
+async def test_contact_of_a_refused_payment_is_stored(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     _, answer = await send_refusal(harness, customer, email="kim@example.com", name="Kim", locale="de_DE")
     assert answer.status_code == 202
     assert await stored_contact(harness, customer) == Contact(email="kim@example.com", name="Kim", language="de_DE")
 
 
-async def test_nothing_of_them_is_kept_with_the_event_or_logged(
+async def test_personal_data_is_neither_in_the_event_nor_in_logs(
     harness: ApiHarness, log_lines: list[dict[str, Any]]
 ) -> None:
     customer = unique_id("shopper")
     invoice, _ = await send_refusal(harness, customer, email="kim@example.com", name="Kim Secret")
     async with harness.db.begin() as session:
         (row,) = await inbox.webhooks_of_invoice(session, "adyen", invoice)
-    for text in (row.model_dump_json(), json.dumps(log_lines, default=str), repr(harness.recoveries.begun_events)):
+    for text in (row.model_dump_json(), json.dumps(log_lines, default=str), repr(harness.recoveries.started_events)):
         assert "kim" not in text.lower()
 
 
-async def test_what_a_later_webhook_leaves_out_stays_as_it_was(harness: ApiHarness) -> None:
+async def test_contact_fields_missing_in_a_later_webhook_are_kept(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     await send_refusal(harness, customer, email="kim@example.com", name="Kim", phone="+1")
     await send_refusal(harness, customer, email="new@example.com", name=None)
@@ -54,21 +54,21 @@ async def test_what_a_later_webhook_leaves_out_stays_as_it_was(harness: ApiHarne
     assert await stored_contact(harness, customer) == Contact(email="new@example.com", name="Kim", phone="+1")
 
 
-async def test_an_old_webhook_that_comes_again_undoes_nothing(harness: ApiHarness) -> None:
+async def test_repeated_old_webhook_does_not_overwrite_the_contact(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
-    wanted = FailedPayment(customer_id=customer, email="old@example.com")
-    _, body, headers = sample_adyen_webhook(wanted, ADYEN["ADYEN_HMAC_KEYS"])
+    failed_payment = FailedPayment(customer_id=customer, email="old@example.com")
+    _, body, headers = sample_adyen_webhook(failed_payment, ADYEN["ADYEN_HMAC_KEYS"])
     for again in (False, True):
         answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
         assert answer.json()["status"] == ("duplicate" if again else "accepted")
         if not again:
             await send_refusal(harness, customer, email="new@example.com")
-    found = await stored_contact(harness, customer)
-    assert found
-    assert found.email == "new@example.com"
+    contact = await stored_contact(harness, customer)
+    assert contact
+    assert contact.email == "new@example.com"
 
 
-async def test_who_was_erased_stays_so(harness: ApiHarness) -> None:
+async def test_erased_customer_stays_erased(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     await send_refusal(harness, customer)
     async with harness.db.begin() as session:
@@ -80,16 +80,16 @@ async def test_who_was_erased_stays_so(harness: ApiHarness) -> None:
         assert (await session.exec_driver_sql(query, (customer,))).one() == (None, None)
 
 
-async def test_what_postgresql_can_not_hold_does_not_lose_the_webhook(harness: ApiHarness) -> None:
+async def test_characters_that_postgresql_cannot_store_do_not_lose_the_webhook(harness: ApiHarness) -> None:
     customer = unique_id("shopper")
     _, answer = await send_refusal(harness, customer, name="Kim\x00Dam")
     assert answer.status_code == 202
-    found = await stored_contact(harness, customer)
-    assert found
-    assert found.name == "Kim\N{REPLACEMENT CHARACTER}Dam"
+    contact = await stored_contact(harness, customer)
+    assert contact
+    assert contact.name == "Kim\N{REPLACEMENT CHARACTER}Dam"
 
 
-async def test_a_bug_in_reading_them_costs_a_message_and_no_recovery(
+async def test_failed_contact_extraction_does_not_lose_the_recovery(
     harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_bug(_: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Every error is a problem, every answer carries the security headers, and the description is true."""
+"""Every error is a problem document, every answer has the security headers, and OpenAPI is complete."""
 
 from typing import Any
 
@@ -19,7 +19,9 @@ from tests.api.harness import ALL_SCOPES, ApiHarness
         ("GET", "/v1/recoveries?limit=x", 422, "invalid_request"),
     ],
 )
-async def test_an_error_is_a_problem(method: str, path: str, status: int, code: str, harness: ApiHarness) -> None:
+async def test_errors_are_problem_documents(
+    method: str, path: str, status: int, code: str, harness: ApiHarness
+) -> None:
     answer = await harness.client.request(method, path, headers=ALL_SCOPES)
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -28,7 +30,7 @@ async def test_an_error_is_a_problem(method: str, path: str, status: int, code: 
     assert problem["instance"] == path.partition("?")[0]
 
 
-async def test_a_bug_shows_nothing_of_itself(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_internal_error_reveals_no_details(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_bug() -> None:
         raise ZeroDivisionError("inner workings")
 
@@ -56,19 +58,19 @@ async def test_the_docs_may_load_what_they_need(harness: ApiHarness) -> None:
 
 def operations_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Every operation with its path."""
-    return [(path, found) for path, methods in schema["paths"].items() for found in methods.values()]
+    return [(path, operation) for path, methods in schema["paths"].items() for operation in methods.values()]
 
 
-async def test_the_description_is_valid_and_complete(harness: ApiHarness) -> None:
+async def test_openapi_document_is_valid_and_complete(harness: ApiHarness) -> None:
     schema = (await harness.client.get("/openapi.json")).json()
     validate(schema)
     assert schema["components"]["securitySchemes"]
     assert "HTTPValidationError" not in schema["components"]["schemas"]
-    for path, found in operations_of(schema):
-        assert found["summary"], path
-        assert found["description"], path
-        assert bool(found.get("security")) is path.startswith("/v1/")
-        for status, answer in found["responses"].items():
+    for path, operation in operations_of(schema):
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert bool(operation.get("security")) is path.startswith("/v1/")
+        for status, answer in operation["responses"].items():
             if int(status) >= 400 and path != "/readyz":
                 assert list(answer["content"]) == ["application/problem+json"], (path, status)
     states = schema["components"]["schemas"]["State"]["enum"]

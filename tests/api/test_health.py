@@ -1,4 +1,4 @@
-"""Probes, metrics, and how much they may cost."""
+"""Health probes and metrics, and what they cost."""
 
 import asyncio
 import time
@@ -13,27 +13,29 @@ from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, canceled_event, fa
 
 
 async def passing_check() -> str | None:
-    """Nothing is wrong."""
+    """A check that passes."""
     return None
 
 
 async def hanging_check() -> str | None:
-    """Never answers."""
+    """A check that never answers."""
     await asyncio.sleep(60)
     return None
 
 
 async def failing_check() -> str | None:
-    """Something is missing."""
+    """A check that fails with a reason."""
     return "missing: Segment"
 
 
 async def raising_check() -> str | None:
-    """Can't be reached."""
+    """A check that raises."""
     raise EngineUnavailable("Temporal cannot be reached")
 
 
-async def test_ready_with_everything_there(harness: ApiHarness, database: Database, recoveries: FakeRecoveries) -> None:
+async def test_readiness_with_all_dependencies(
+    harness: ApiHarness, database: Database, recoveries: FakeRecoveries
+) -> None:
     answer = await harness.client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["checks"] == {
@@ -51,24 +53,24 @@ async def test_ready_with_everything_there(harness: ApiHarness, database: Databa
 
 
 @pytest.mark.quiet
-async def test_not_ready_says_why_and_soon(recoveries: FakeRecoveries) -> None:
+async def test_failed_readiness_names_its_reason_quickly(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     checks = [ReadinessCheck("slow", hanging_check), ReadinessCheck("temporal", raising_check)]
     async with open_harness(build_app(database, recoveries, checks), database, recoveries) as harness:
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         answer = await harness.client.get("/readyz")
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started_at
         assert (await harness.client.get("/healthz")).status_code == 200
     await database.close()
-    found = answer.json()["checks"]
+    results = answer.json()["checks"]
     assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
-    assert {name: check["ok"] for name, check in found.items()} == dict.fromkeys(found, False)
-    assert found["slow"]["detail"] == "no answer within a second"
-    assert found["temporal"]["detail"] == "Temporal cannot be reached"
+    assert {name: check["ok"] for name, check in results.items()} == dict.fromkeys(results, False)
+    assert results["slow"]["detail"] == "no answer within a second"
+    assert results["temporal"]["detail"] == "Temporal cannot be reached"
     assert seconds < 2
 
 
-async def test_metrics_tell_what_was_counted(harness: ApiHarness) -> None:
+async def test_metrics_show_counted_requests(harness: ApiHarness) -> None:
     await store_recovery(harness.db, failure_event(unique_id("in")), canceled_event())
     await harness.send_event(failed_event(unique_id("in")))
     harness.recoveries.error = TEMPORAL_AWAY
@@ -95,7 +97,7 @@ async def test_ids_never_become_metrics(harness: ApiHarness) -> None:
     assert 'route="/v1/recoveries/{provider}/{invoice_id}"' in text
 
 
-async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> None:
+async def test_gauges_without_a_database_are_nan(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
         text = (await harness.client.get("/metrics")).text
@@ -103,7 +105,7 @@ async def test_gauges_without_a_database_say_so(recoveries: FakeRecoveries) -> N
     assert "pri_inbox_undelivered NaN" in text
 
 
-async def test_scrapes_in_a_row_ask_the_database_once(harness: ApiHarness) -> None:
+async def test_consecutive_scrapes_query_the_database_once(harness: ApiHarness) -> None:
     counts = TableGauges()
     await counts.refresh_gauges(harness.app.state.parts)
     await harness.send_event(failed_event(unique_id("in")))

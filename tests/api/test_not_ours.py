@@ -1,4 +1,4 @@
-"""A payment that is not ours to collect starts nothing, and nothing that is told of it later does."""
+"""A payment out of scope opens no recovery, and neither do its later events."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ async def ingest_result(
     item = webhooks.build_item(payment, code, success, 1_780_000_000, **fields)
     body, headers = webhooks.sign_adyen_webhook(webhooks.webhook_body([item]), KEY, 0)
     answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
-async def test_a_refused_checkout_and_all_that_follows_it(harness: ApiHarness) -> None:
+async def test_refused_checkout_and_its_later_events_are_ignored(harness: ApiHarness) -> None:
     spec = FailedPayment(
         invoice_id=unique_id("order"), customer_id=unique_id("shopper"), shopper_interaction="Ecommerce"
     )
@@ -31,7 +31,7 @@ async def test_a_refused_checkout_and_all_that_follows_it(harness: ApiHarness) -
     for code in ("NOTIFICATION_OF_FRAUD", "RECURRING_CONTRACT", "AUTHORISATION"):
         later = await ingest_result(harness, payment, code)
         assert later["status"] == "ignored", (code, later)
-    assert (harness.recoveries.begun_events, harness.recoveries.told_events) == ([], [])
+    assert (harness.recoveries.started_events, harness.recoveries.signalled_events) == ([], [])
     answer = await harness.client.get(f"/v1/recoveries/adyen/{payment['reference']}", headers=ALL_SCOPES)
     assert answer.status_code == 404
 
@@ -40,4 +40,4 @@ async def test_the_merchants_own_charge_is_taken(harness: ApiHarness) -> None:
     payment = payments.payment_from_spec(FailedPayment(invoice_id=unique_id("order"), shopper_interaction="ContAuth"))
     refused = await ingest_result(harness, payment, "AUTHORISATION", False, reason="Expired Card")
     assert refused["status"] == "accepted"
-    assert [one.invoice_id for one in harness.recoveries.begun_events] == [payment["reference"]]
+    assert [event.invoice_id for event in harness.recoveries.started_events] == [payment["reference"]]

@@ -1,4 +1,4 @@
-"""The description of the API that is committed for clients: the one that the service has, with closed enums."""
+"""The committed OpenAPI document equals the service's own and has closed enums."""
 
 import json
 from pathlib import Path
@@ -18,23 +18,23 @@ CLOSED_ENUMS = {
 }  # fmt: skip
 
 
-def test_the_committed_description_is_the_services() -> None:
+def test_committed_openapi_document_is_current() -> None:
     assert json.loads(COMMITTED.read_text()) == openapi_description(), "make reference writes it anew"
 
 
-def test_it_is_openapi() -> None:
+def test_document_is_valid_openapi() -> None:
     validate(openapi_description())
 
 
 @pytest.mark.parametrize(("schema", "field"), sorted(CLOSED_ENUMS))
-def test_words_that_programs_tell_apart_are_closed(schema: str, field: str) -> None:
+def test_closed_enums_are_enums_in_openapi(schema: str, field: str) -> None:
     schemas = openapi_description()["components"]["schemas"]
     assert len(_enum_values(schemas, schemas[schema]["properties"][field])) > 1
 
 
-def _enum_values(schemas: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """The enum of a field, which may be referred to or be one of several."""
-    if "$ref" in found:
-        return _enum_values(schemas, schemas[found["$ref"].rpartition("/")[2]])
-    parts = [word for one in found.get("anyOf", ()) for word in _enum_values(schemas, one)]
-    return [*found.get("enum", ()), *parts]
+def _enum_values(schemas: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """The enum values of a field, found through references and alternatives."""
+    if "$ref" in schema:
+        return _enum_values(schemas, schemas[schema["$ref"].rpartition("/")[2]])
+    parts = [value for option in schema.get("anyOf", ()) for value in _enum_values(schemas, option)]
+    return [*schema.get("enum", ()), *parts]

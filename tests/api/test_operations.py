@@ -1,4 +1,4 @@
-"""What operators ask over HTTP, and every answer they can get."""
+"""Operator commands over HTTP, with every possible answer."""
 
 import asyncio
 from datetime import timedelta
@@ -21,22 +21,22 @@ ACTIONS = ("retry", "cancel", "pause", "resume", "review")
 
 
 def command_body(action: str, **more: Any) -> dict[str, Any]:
-    """What fits the action."""
+    """A valid body for this action."""
     return {"reason": "asked by the customer"} | ({"decision": "approve"} if action == "review" else {}) | more
 
 
 async def start_recovery(harness: ApiHarness) -> str:
-    """The invoice of a recovery that runs."""
+    """The invoice of a running recovery."""
     invoice = unique_id("in")
     harness.recoveries.running.add((await store_recovery(harness.db, failure_event(invoice))).recovery_id)
     return invoice
 
 
-async def submit_command(harness: ApiHarness, invoice: str, action: str, sent: Any = None, headers: Any = None) -> Any:
-    """The response."""
+async def submit_command(harness: ApiHarness, invoice: str, action: str, body: Any = None, headers: Any = None) -> Any:
+    """The response to the command."""
     path = f"/v1/recoveries/stripe/{invoice}/{action}"
     return await harness.client.post(
-        path, json=command_body(action) if sent is None else sent, headers=headers or ALL_SCOPES
+        path, json=command_body(action) if body is None else body, headers=headers or ALL_SCOPES
     )
 
 
@@ -47,11 +47,11 @@ async def test_a_command_reaches_its_recovery_with_actor_and_reason(action: str,
     key = await harness.create_key("recoveries:read", "recoveries:write", name="ann@desk")
     answer = await submit_command(harness, invoice, action, headers=key)
     assert (answer.status_code, answer.json()["invoice_id"]) == (200, invoice)
-    ((name, wish),) = harness.recoveries.submitted_commands
+    ((name, command),) = harness.recoveries.submitted_commands
     assert name == recovery_id("stripe", invoice)
-    assert (wish.action, wish.actor, wish.reason) == (Action(action), "ann@desk", "asked by the customer")
-    assert wish.decision == ("approve" if action == "review" else None)
-    assert wish.request_id
+    assert (command.action, command.actor, command.reason) == (Action(action), "ann@desk", "asked by the customer")
+    assert command.decision == ("approve" if action == "review" else None)
+    assert command.request_id
     assert harness.recoveries.patience == timedelta(seconds=5)
 
 
@@ -70,7 +70,7 @@ async def test_a_refusal_is_a_conflict_with_its_code(code: str, harness: ApiHarn
     assert (answer.json()["code"], answer.json()["detail"]) == (code, "Not now.")
 
 
-async def test_any_other_refusal_makes_no_sense_as_a_request(harness: ApiHarness) -> None:
+async def test_other_refusals_are_422(harness: ApiHarness) -> None:
     harness.recoveries.answer = CommandRefused("not_in_review", "There is nothing to review here.")
     answer = await submit_command(harness, await start_recovery(harness), "review")
     assert (answer.status_code, answer.json()["code"]) == (422, "not_in_review")
@@ -91,7 +91,7 @@ async def test_an_unknown_recovery_is_404(action: str, harness: ApiHarness) -> N
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_a_lost_run_is_started_again_and_asked(harness: ApiHarness) -> None:
+async def test_lost_run_is_restarted_and_gets_the_command(harness: ApiHarness) -> None:
     harness.recoveries.answer = ACCEPTED_STATUS
     invoice = unique_id("in")
     name = (await store_recovery(harness.db, failure_event(invoice))).recovery_id
@@ -100,13 +100,13 @@ async def test_a_lost_run_is_started_again_and_asked(harness: ApiHarness) -> Non
     assert len(harness.recoveries.submitted_commands) == 1
 
 
-async def test_a_recovery_that_waits_in_the_inbox_is_started_and_asked(harness: ApiHarness) -> None:
+async def test_recovery_in_the_inbox_is_started_and_gets_the_command(harness: ApiHarness) -> None:
     harness.recoveries.error = TEMPORAL_AWAY
     invoice = unique_id("in")
     await harness.send_event(failed_event(invoice))
     harness.recoveries.error, harness.recoveries.answer = None, ACCEPTED_STATUS
     assert (await submit_command(harness, invoice, "pause")).status_code == 200
-    assert [event.invoice_id for event in harness.recoveries.begun_events] == [invoice]
+    assert [event.invoice_id for event in harness.recoveries.started_events] == [invoice]
 
 
 async def test_a_completed_run_with_an_open_log_is_closed_to_commands(harness: ApiHarness) -> None:
@@ -140,9 +140,9 @@ UNFIT: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("action", "sent"), UNFIT)
-async def test_a_body_that_does_not_fit_is_explained(action: str, sent: Any, harness: ApiHarness) -> None:
-    answer = await submit_command(harness, await start_recovery(harness), action, sent)
+@pytest.mark.parametrize(("action", "body"), UNFIT)
+async def test_a_body_that_does_not_fit_is_explained(action: str, body: Any, harness: ApiHarness) -> None:
+    answer = await submit_command(harness, await start_recovery(harness), action, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert answer.json()["errors"]
     assert not harness.recoveries.submitted_commands
@@ -157,23 +157,23 @@ async def test_a_body_that_is_no_json_is_explained(raw: bytes, harness: ApiHarne
     assert not harness.recoveries.submitted_commands
 
 
-async def test_the_same_command_sent_twice_has_the_same_name(harness: ApiHarness) -> None:
+async def test_repeated_command_has_the_same_request_id(harness: ApiHarness) -> None:
     harness.recoveries.answer = ACCEPTED_STATUS
     invoice = await start_recovery(harness)
     other = await harness.create_key("recoveries:read", "recoveries:write", name="bob")
     for headers in (ALL_SCOPES, ALL_SCOPES, other):
         await submit_command(harness, invoice, "cancel", headers=headers | {"Idempotency-Key": "one"})
-    first, second, third = (wish.request_id for _, wish in harness.recoveries.submitted_commands)
+    first, second, third = (command.request_id for _, command in harness.recoveries.submitted_commands)
     assert first == second != third
 
 
 def granted_retry(actor: str, request: int) -> Event:
-    """A retry that was granted."""
+    """A retry event that was granted."""
     data = Command(action=Action.RETRY, actor=actor, reason=f"r{request}").model_dump(include={"actor", "reason"})
     return Event(type=EventType.RETRY_REQUESTED, occurred_at=app_now(), data=data)
 
 
-async def test_retries_of_one_key_are_capped_by_the_log(strict: ApiHarness) -> None:
+async def test_retry_commands_per_key_are_limited_by_the_log(strict: ApiHarness) -> None:
     harness = strict
     harness.recoveries.answer = ACCEPTED_STATUS
     invoice = await start_recovery(harness)
@@ -191,9 +191,7 @@ async def test_retries_of_one_key_are_capped_by_the_log(strict: ApiHarness) -> N
     assert (await submit_command(harness, invoice, "retry")).status_code == 200
 
 
-async def test_a_temporal_that_hangs_is_not_waited_for_ever(
-    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hanging_temporal_times_out(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang(*_: object) -> None:
         await asyncio.sleep(60)
 

@@ -1,4 +1,4 @@
-"""The API as a process of its own, with nothing that it needs."""
+"""The API as a process of its own, without its dependencies."""
 
 import signal
 import socket
@@ -16,11 +16,11 @@ NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "TEMPORAL_ADD
 
 def start_api(tmp_path: Path, **environment: str) -> subprocess.Popen[str]:
     """`python -m api.main` in an empty folder."""
-    known = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | environment
+    variables = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | environment
     return subprocess.Popen(
         [sys.executable, "-m", "api.main"],
         cwd=tmp_path,
-        env=known,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -39,7 +39,9 @@ def first_answer(address: str, process: subprocess.Popen[str]) -> httpx.Response
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_starts_alone_says_what_is_missing_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+def test_process_starts_without_dependencies_reports_them_and_ends_cleanly(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     secret = "whsec_never_to_be_shown"

@@ -1,4 +1,4 @@
-"""A server that takes no writes any more: not ready, and providers send again."""
+"""A database that takes no writes: the API is not ready, and providers send again."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.intake.fakes import FakeRecoveries, unique_id
 
 @contextmanager
 def read_only(cluster: Cluster) -> Iterator[None]:
-    """For all sessions, also those that are open."""
+    """Makes the database read-only for all sessions."""
     run_as_superuser(cluster, "ALTER SYSTEM SET default_transaction_read_only = on")
     run_as_superuser(cluster, "SELECT pg_reload_conf()")
     try:
@@ -35,15 +35,15 @@ async def readiness_of_database(harness: ApiHarness) -> tuple[int, str | None]:
 async def disposable_harness(
     fresh_database: Callable[..., Addresses], migrated: str, recoveries: FakeRecoveries
 ) -> AsyncIterator[tuple[Addresses, ApiHarness]]:
-    """A house over a database that one test may spoil."""
-    made = fresh_database(migrated)
-    database = Database(made.writer)
-    async with open_harness(build_app(database, recoveries), database, recoveries) as found:
-        yield made, found
+    """A harness over a database that one test may break."""
+    database_addresses = fresh_database(migrated)
+    database = Database(database_addresses.writer)
+    async with open_harness(build_app(database, recoveries), database, recoveries) as opened_harness:
+        yield database_addresses, opened_harness
     await database.close()
 
 
-async def test_not_ready_with_the_reason_and_ready_again(harness: ApiHarness, cluster: Cluster) -> None:
+async def test_readiness_follows_a_read_only_database(harness: ApiHarness, cluster: Cluster) -> None:
     assert (await readiness_of_database(harness)) == (200, None)
     with read_only(cluster):
         status, detail = await readiness_of_database(harness)
@@ -53,7 +53,7 @@ async def test_not_ready_with_the_reason_and_ready_again(harness: ApiHarness, cl
     assert (await readiness_of_database(harness)) == (200, None)
 
 
-async def test_a_webhook_is_sent_again_later(harness: ApiHarness, cluster: Cluster) -> None:
+async def test_webhook_during_read_only_is_503_and_accepted_later(harness: ApiHarness, cluster: Cluster) -> None:
     event = failed_event(unique_id("in"))
     with read_only(cluster):
         answer = await harness.send_event(event)
@@ -65,21 +65,23 @@ async def test_a_webhook_is_sent_again_later(harness: ApiHarness, cluster: Clust
     assert (await harness.send_event(event)).json()["status"] == "accepted"
 
 
-async def test_a_role_that_may_not_write_is_not_ready(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
-    made, harness = disposable_harness
-    with psycopg.connect(made.owner.replace("+psycopg", ""), autocommit=True) as owner:
+async def test_database_role_without_write_permission_is_not_ready(
+    disposable_harness: tuple[Addresses, ApiHarness],
+) -> None:
+    database_addresses, harness = disposable_harness
+    with psycopg.connect(database_addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("REVOKE INSERT ON event_log FROM pri_writer")
     assert await readiness_of_database(harness) == (503, "the role pri_writer may not write: run `pri migrate`")
 
 
-async def test_without_its_tables_a_webhook_comes_again_too(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
-    made, harness = disposable_harness
-    with psycopg.connect(made.owner.replace("+psycopg", ""), autocommit=True) as owner:
+async def test_webhook_without_tables_is_503(disposable_harness: tuple[Addresses, ApiHarness]) -> None:
+    database_addresses, harness = disposable_harness
+    with psycopg.connect(database_addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("DROP TABLE webhook_inbox")
     assert (await harness.send_event(failed_event(unique_id("in")))).status_code == 503
 
 
-async def test_readiness_has_the_servers_own_words_and_not_where_it_stands(recoveries: FakeRecoveries) -> None:
+async def test_readiness_shows_the_servers_error_without_its_address(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://u:swordfish@127.0.0.1:1/n")
     async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
         status, detail = await readiness_of_database(harness)

@@ -1,4 +1,4 @@
-"""Reading recoveries: fields, filters, pages, logs, and ids that hold anything."""
+"""Reading recoveries: fields, filters, pages, logs and arbitrary ids."""
 
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ FIELDS = {
 
 
 async def get_json(harness: ApiHarness, path: str, **query: Any) -> Any:
-    """The JSON of a route that answers with 200."""
+    """The JSON body of a route that answers with 200."""
     answer = await harness.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -31,13 +31,13 @@ async def test_one_recovery_has_the_fields_of_the_contract(harness: ApiHarness) 
         type=EventType.FAILURE_CLASSIFIED, occurred_at=NOW, data={"category": "SOFT_DECLINE", "cause": "GENERIC"}
     )
     await store_recovery(harness.db, failure_event(invoice, customer_id=customer), classified)
-    found = await get_json(harness, f"/stripe/{invoice}")
-    assert set(found) >= FIELDS
-    assert found["recovery_id"] == found["workflow_id"] == f"recovery-stripe-{invoice}"
-    assert (found["state"], found["category"], found["cause"]) == ("classified", "SOFT_DECLINE", "GENERIC")
-    assert (found["amount"], found["currency"], found["customer_id"]) == (500, "EUR", customer)
-    assert found["opened_at"] == "2026-09-01T12:00:00Z"
-    assert found["temporal_url"] == f"http://temporal.test/namespaces/default/workflows/recovery-stripe-{invoice}"
+    body = await get_json(harness, f"/stripe/{invoice}")
+    assert set(body) >= FIELDS
+    assert body["recovery_id"] == body["workflow_id"] == f"recovery-stripe-{invoice}"
+    assert (body["state"], body["category"], body["cause"]) == ("classified", "SOFT_DECLINE", "GENERIC")
+    assert (body["amount"], body["currency"], body["customer_id"]) == (500, "EUR", customer)
+    assert body["opened_at"] == "2026-09-01T12:00:00Z"
+    assert body["temporal_url"] == f"http://temporal.test/namespaces/default/workflows/recovery-stripe-{invoice}"
 
 
 async def test_the_log_comes_in_order_with_its_hashes(harness: ApiHarness) -> None:
@@ -58,9 +58,9 @@ async def test_the_log_comes_in_order_with_its_hashes(harness: ApiHarness) -> No
 ODD_IDS = ("a/b", "a%2Fb", "SUB-2026-09-01", "ä ö", "a?b#c", "events", "x/events", "a+b", "..", "%", "'; DROP TABLE")
 
 
-@pytest.mark.parametrize("odd", ODD_IDS)
-async def test_an_id_may_hold_anything(odd: str, harness: ApiHarness) -> None:
-    invoice = f"{unique_id('in')}{odd}" if odd not in {"..", "events"} else odd
+@pytest.mark.parametrize("invoice_id", ODD_IDS)
+async def test_an_id_may_hold_anything(invoice_id: str, harness: ApiHarness) -> None:
+    invoice = f"{unique_id('in')}{invoice_id}" if invoice_id not in {"..", "events"} else invoice_id
     await store_recovery(harness.db, failure_event(invoice))
     encoded = quote(invoice, safe="").replace(".", "%2E")
     assert (await get_json(harness, f"/stripe/{encoded}"))["invoice_id"] == invoice
@@ -70,7 +70,7 @@ async def test_an_id_may_hold_anything(odd: str, harness: ApiHarness) -> None:
 @pytest.mark.parametrize(
     "path", ["/stripe/in_none", "/stripe/in_none/events", "/nobody/in_1", "/stripe/%00", "/stripe/%FF"]
 )
-async def test_what_is_unknown_is_404(path: str, harness: ApiHarness) -> None:
+async def test_unknown_recovery_is_404(path: str, harness: ApiHarness) -> None:
     answer = await harness.client.get(f"/v1/recoveries{path}", headers=ALL_SCOPES)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
@@ -99,16 +99,16 @@ async def test_pages_hold_everything_once(harness: ApiHarness) -> None:
     invoices = [unique_id("in") for _ in range(7)]
     for invoice in invoices:
         await store_recovery(harness.db, failure_event(invoice, customer_id=customer))
-    seen, cursor = [], None
+    items, cursor = [], None
     while True:
         query = {"customer_id": customer, "limit": 3} | ({"cursor": cursor} if cursor else {})
         page = await get_json(harness, "", **query)
-        seen += [item["invoice_id"] for item in page["items"]]
+        items += [item["invoice_id"] for item in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert sorted(seen) == sorted(invoices)
-    assert len(seen) == 7
+    assert sorted(items) == sorted(invoices)
+    assert len(items) == 7
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_pages_hold_everything_once(harness: ApiHarness) -> None:
         {"cursor": "x" * 2000}, {"q": "a\x00b"}, {"q": "x" * 300}, {"q": ""},
     ],
 )  # fmt: skip
-async def test_a_query_that_does_not_fit_is_explained(query: dict[str, Any], harness: ApiHarness) -> None:
+async def test_invalid_query_is_explained(query: dict[str, Any], harness: ApiHarness) -> None:
     answer = await harness.client.get("/v1/recoveries", headers=ALL_SCOPES, params=query)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""A merchant's own references, of any script, from Adyen's webhook to the row, the address and the list."""
+"""Merchants' invoice references in any script, from Adyen's webhook to the row, the URL and the list."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ async def send_refusal(harness: ApiHarness, reference: Any, **fields: Any) -> An
 
 
 @pytest.mark.parametrize("shape", REFERENCES)
-async def test_it_is_taken_exactly_as_it_is(shape: str, harness: ApiHarness) -> None:
+async def test_invoice_reference_is_accepted_unchanged(shape: str, harness: ApiHarness) -> None:
     reference = shape.format(unique_id("r"))
     answer = await send_refusal(harness, reference)
     assert answer.json() == {
@@ -47,7 +47,7 @@ async def test_it_is_taken_exactly_as_it_is(shape: str, harness: ApiHarness) -> 
         "recovery_id": recovery_id("adyen", reference),
         "reason": None,
     }
-    assert [begun.invoice_id for begun in harness.recoveries.begun_events] == [reference]
+    assert [event.invoice_id for event in harness.recoveries.started_events] == [reference]
     async with harness.db.begin() as session:
         (row,) = await inbox.webhooks_of_invoice(session, "adyen", reference)
     assert row.event
@@ -55,7 +55,7 @@ async def test_it_is_taken_exactly_as_it_is(shape: str, harness: ApiHarness) -> 
 
 
 @pytest.mark.parametrize(
-    ("reference", "why"),
+    ("reference", "reason"),
     [
         ("line\nbreak", "it holds control characters"),
         ("nul\x00", "it holds control characters"),
@@ -68,13 +68,13 @@ async def test_it_is_taken_exactly_as_it_is(shape: str, harness: ApiHarness) -> 
         ("漢" * 255 + "字", "it is longer than 255 characters or 900 bytes"),
     ],
 )
-async def test_what_cannot_be_taken_says_so(reference: Any, why: str, harness: ApiHarness) -> None:
+async def test_unusable_reference_is_ignored_with_a_reason(reference: Any, reason: str, harness: ApiHarness) -> None:
     answer = await send_refusal(harness, reference, pspReference=unique_id("PSP").upper().replace("_", ""))
     assert answer.json()["status"] == "ignored"
-    assert answer.json()["reason"] == f"reference can't be taken: {why}"
+    assert answer.json()["reason"] == f"reference can't be taken: {reason}"
 
 
-async def test_its_address_finds_it(harness: ApiHarness) -> None:
+async def test_recovery_url_accepts_any_reference(harness: ApiHarness) -> None:
     """Stored, and about to begin: never 404, however the name is written."""
     reference = f"Bestellung Müller/{unique_id('r')} "
     await send_refusal(harness, reference)

@@ -1,4 +1,4 @@
-"""Above an amount that the policy sets, two people must want the same: over HTTP, by two keys."""
+"""Two people for retries and approvals above the policy's amount, over HTTP with two keys."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ WRITE = ("recoveries:read", "recoveries:write")
 
 @pytest.fixture
 def answering_harness(strict: ApiHarness) -> ApiHarness:
-    """Its recoveries answer."""
+    """A harness whose recoveries accept commands."""
     strict.recoveries.answer = ACCEPTED_STATUS
     return strict
 
 
 async def start_recovery(answering_harness: ApiHarness, amount: int = 1001) -> str:
-    """The invoice of a recovery that runs."""
+    """The invoice of a running recovery."""
     invoice = unique_id("in")
     answering_harness.recoveries.running.add(
         (await store_recovery(answering_harness.db, failure_event(invoice, amount=amount))).recovery_id
@@ -34,7 +34,7 @@ async def start_recovery(answering_harness: ApiHarness, amount: int = 1001) -> s
 
 
 async def start_reviewed_recovery(answering_harness: ApiHarness) -> str:
-    """One that waits for a review."""
+    """The invoice of a recovery that waits for a review."""
     invoice = await start_recovery(answering_harness)
     async with answering_harness.db.begin() as session:
         before = await event_log.load_recovery(session, recovery_id("stripe", invoice))
@@ -49,19 +49,19 @@ async def start_reviewed_recovery(answering_harness: ApiHarness) -> str:
 async def submit_command(
     answering_harness: ApiHarness, invoice: str, key: dict[str, str], action: str = "retry", **more: Any
 ) -> Any:
-    """The response."""
+    """The response to the command."""
     body = {"reason": f"because of {invoice}"} | more
     return await answering_harness.client.post(f"/v1/recoveries/stripe/{invoice}/{action}", json=body, headers=key)
 
 
 async def assert_refused(answer: Any, by: str) -> None:
-    """Answered with 403, and a sentence that says what is missing."""
+    """Asserts a 403 whose sentence names the missing second person."""
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (403, "second_approver")
     assert f"{by} asked for it; another operator must ask for the same" in problem["detail"]
 
 
-async def test_a_retry_above_the_limit_takes_two(answering_harness: ApiHarness) -> None:
+async def test_retry_above_the_limit_needs_two_people(answering_harness: ApiHarness) -> None:
     ann, bob = (
         await answering_harness.create_key(*WRITE, name="ann"),
         await answering_harness.create_key(*WRITE, name="bob"),
@@ -71,23 +71,23 @@ async def test_a_retry_above_the_limit_takes_two(answering_harness: ApiHarness) 
     await assert_refused(await submit_command(answering_harness, invoice, ann), "ann")
     assert answering_harness.recoveries.submitted_commands == []
     assert (await submit_command(answering_harness, invoice, bob, reason="I looked at it")).status_code == 200
-    ((_, wish),) = answering_harness.recoveries.submitted_commands
-    assert (wish.actor, wish.reason) == ("bob", "I looked at it")
-    assert (wish.asked_by, wish.asked_reason) == ("ann", f"because of {invoice}")
+    ((_, command),) = answering_harness.recoveries.submitted_commands
+    assert (command.actor, command.reason) == ("bob", "I looked at it")
+    assert (command.asked_by, command.asked_reason) == ("ann", f"because of {invoice}")
     await assert_refused(await submit_command(answering_harness, invoice, bob), "bob")
 
 
-async def test_up_to_the_limit_one_is_enough(answering_harness: ApiHarness) -> None:
+async def test_retry_up_to_the_limit_needs_one_person(answering_harness: ApiHarness) -> None:
     ann = await answering_harness.create_key(*WRITE, name="ann")
     assert (
         await submit_command(answering_harness, await start_recovery(answering_harness, 1000), ann)
     ).status_code == 200
-    ((_, wish),) = answering_harness.recoveries.submitted_commands
-    assert wish.asked_by is None
+    ((_, command),) = answering_harness.recoveries.submitted_commands
+    assert command.asked_by is None
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
-async def test_what_charges_nothing_takes_one(action: str, answering_harness: ApiHarness) -> None:
+async def test_commands_without_a_charge_need_one_person(action: str, answering_harness: ApiHarness) -> None:
     assert (
         await submit_command(
             answering_harness,
@@ -106,7 +106,7 @@ async def test_the_bootstrap_key_needs_a_second_person_too(answering_harness: Ap
     ).status_code == 200
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(answering_harness: ApiHarness) -> None:
+async def test_approval_needs_two_people_and_rejection_one(answering_harness: ApiHarness) -> None:
     ann, bob = (
         await answering_harness.create_key(*WRITE, name="ann"),
         await answering_harness.create_key(*WRITE, name="bob"),
@@ -115,10 +115,10 @@ async def test_an_approval_takes_two_and_a_rejection_one(answering_harness: ApiH
     await assert_refused(await submit_command(answering_harness, invoice, ann, "review", decision="approve"), "ann")
     assert (await submit_command(answering_harness, invoice, bob, "review", decision="approve")).status_code == 200
     assert (await submit_command(answering_harness, invoice, ann, "review", decision="reject")).status_code == 200
-    assert [wish.asked_by for _, wish in answering_harness.recoveries.submitted_commands] == ["ann", None]
+    assert [command.asked_by for _, command in answering_harness.recoveries.submitted_commands] == ["ann", None]
 
 
-async def test_what_is_refused_anyway_waits_for_nobody(answering_harness: ApiHarness) -> None:
+async def test_refused_command_creates_no_approval_request(answering_harness: ApiHarness) -> None:
     ann = await answering_harness.create_key(*WRITE, name="ann")
     invoice = unique_id("in")
     await store_recovery(answering_harness.db, failure_event(invoice, amount=5000), canceled_event())
@@ -133,7 +133,7 @@ async def test_what_is_refused_anyway_waits_for_nobody(answering_harness: ApiHar
 
 
 @pytest.mark.parametrize("error", [CommandRefused("network_limit", "Not now."), EngineUnavailable("Away.")])
-async def test_without_effect_the_first_ones_command_goes_on_waiting(
+async def test_approval_request_stays_open_if_the_command_had_no_effect(
     error: Exception, answering_harness: ApiHarness
 ) -> None:
     ann, bob = (
@@ -158,16 +158,16 @@ async def test_the_same_request_sent_again_stays_approved(answering_harness: Api
     await submit_command(answering_harness, invoice, ann)
     for _ in range(2):
         assert (await submit_command(answering_harness, invoice, bob | {"Idempotency-Key": "one"})).status_code == 200
-    first, second = (wish for _, wish in answering_harness.recoveries.submitted_commands)
+    first, second = (command for _, command in answering_harness.recoveries.submitted_commands)
     assert first == second
 
 
-async def test_the_first_ones_command_is_in_the_audit(answering_harness: ApiHarness) -> None:
-    who = unique_id("ann")
+async def test_command_of_the_first_person_is_audited(answering_harness: ApiHarness) -> None:
+    operator = unique_id("ann")
     invoice = await start_recovery(answering_harness)
     for _ in range(2):
-        await submit_command(answering_harness, invoice, await answering_harness.create_key(*WRITE, name=who))
+        await submit_command(answering_harness, invoice, await answering_harness.create_key(*WRITE, name=operator))
     async with answering_harness.db.begin() as session:
-        (entry,) = (await operator_actions.load_entries(session, actor=who)).items
+        (entry,) = (await operator_actions.load_entries(session, actor=operator)).items
     assert (entry.action, entry.subject) == (AuditAction.SECOND_ASKED, recovery_id("stripe", invoice))
     assert entry.detail["reason"] == f"because of {invoice}"

@@ -1,4 +1,4 @@
-"""Only the worker's policy asks for two people: the API learns it from the refusal, and knows who asked."""
+"""Only the worker's policy asks for two people: the API learns it from the refusal."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ LIMITS = OperatorRules(second_approver_above={"EUR": 1000})
 
 
 class ApprovalWorker:
-    """Answers as a recovery does whose worker holds every command against the table of approvals."""
+    """A fake recovery whose worker checks every command against the table of approvals."""
 
     def __init__(self, harness: ApiHarness) -> None:
         self._house = harness
@@ -34,7 +34,7 @@ class ApprovalWorker:
         self.followed: list[Command] = []
 
     async def submit_command(self, recovery_id: str, command: Command, _: timedelta) -> RecoveryStatus:
-        """Temporal answers an update that it knows as it did before."""
+        """The status; for a repeated update the first answer again, as Temporal does."""
         if command.request_id not in self._answers:
             self._answers[command.request_id] = await self._refusal(recovery_id, command)
         if refusal := self._answers[command.request_id]:
@@ -51,34 +51,34 @@ class ApprovalWorker:
 
 @pytest.fixture
 def worker(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> ApprovalWorker:
-    """In the place of the house's recoveries, whose own policy asks for one person."""
-    known = ApprovalWorker(harness)
-    monkeypatch.setattr(harness.recoveries, "submit_command", known.submit_command)
-    return known
+    """The approval worker in place of the harness's recoveries, whose own policy asks for one person."""
+    approval_worker = ApprovalWorker(harness)
+    monkeypatch.setattr(harness.recoveries, "submit_command", approval_worker.submit_command)
+    return approval_worker
 
 
-async def test_a_retry_takes_two(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_retry_needs_two_people(harness: ApiHarness, worker: ApprovalWorker) -> None:
     ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
     invoice = await start_recovery(harness)
     await assert_refused(await submit_command(harness, invoice, ann), "ann")
     await assert_refused(await submit_command(harness, invoice, ann), "ann")
     assert worker.followed == []
     assert (await submit_command(harness, invoice, bob, reason="I looked at it")).status_code == 200
-    (wish,) = worker.followed
-    assert (wish.actor, wish.reason, wish.asked_by) == ("bob", "I looked at it", "ann")
-    assert wish.asked_reason == f"because of {invoice}"
+    (command,) = worker.followed
+    assert (command.actor, command.reason, command.asked_by) == ("bob", "I looked at it", "ann")
+    assert command.asked_reason == f"because of {invoice}"
 
 
-async def test_an_approval_takes_two_and_a_rejection_one(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_approval_needs_two_people_and_rejection_one(harness: ApiHarness, worker: ApprovalWorker) -> None:
     ann, bob = await harness.create_key(*WRITE, name="ann"), await harness.create_key(*WRITE, name="bob")
     invoice = await start_reviewed_recovery(harness)
     assert (await submit_command(harness, invoice, ann, "review", decision="reject")).status_code == 200
     await assert_refused(await submit_command(harness, invoice, ann, "review", decision="approve"), "ann")
     assert (await submit_command(harness, invoice, bob, "review", decision="approve")).status_code == 200
-    assert [wish.decision for wish in worker.followed] == ["reject", "approve"]
+    assert [command.decision for command in worker.followed] == ["reject", "approve"]
 
 
-async def test_up_to_the_limit_one_is_enough(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_retry_up_to_the_limit_needs_one_person(harness: ApiHarness, worker: ApprovalWorker) -> None:
     assert (
         await submit_command(harness, await start_recovery(harness, 1000), await harness.create_key(*WRITE, name="ann"))
     ).status_code == 200
@@ -96,12 +96,12 @@ async def test_the_same_request_sent_again_stays_as_it_was(harness: ApiHarness, 
     assert first == second
 
 
-async def test_nobody_is_approved_by_saying_so(harness: ApiHarness, worker: ApprovalWorker) -> None:
+async def test_client_cannot_claim_an_approval(harness: ApiHarness, worker: ApprovalWorker) -> None:
     """As an update by Temporal's own command line, with names that anybody can type."""
     invoice = await start_recovery(harness)
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandRefused) as excinfo:
         await worker.submit_command(f"recovery-stripe-{invoice}", forged, timedelta(seconds=5))
-    assert (caught.value.code, str(caught.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
+    assert (excinfo.value.code, str(excinfo.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
     async with harness.db.begin() as session:
         assert await approvals.waiting_approvals(session, f"recovery-stripe-{invoice}", app_now()) == []

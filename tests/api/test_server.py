@@ -20,12 +20,12 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 async def address(database: Database, recoveries: FakeRecoveries) -> AsyncIterator[str]:
-    """A server on a free port."""
-    async with run_server(build_app(database, recoveries)) as found:
-        yield found
+    """The address of a server on a free port."""
+    async with run_server(build_app(database, recoveries)) as running:
+        yield running
 
 
-async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveries) -> None:
+async def test_hundred_copies_over_http_start_one_recovery(address: str, recoveries: FakeRecoveries) -> None:
     event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
     limits = httpx.Limits(max_connections=50)
@@ -36,7 +36,7 @@ async def test_a_hundred_copies_over_http(address: str, recoveries: FakeRecoveri
     assert sorted(answer.json()["status"] for answer in answers) == ["accepted"] + ["duplicate"] * 99
     name = recovery_id("stripe", event["data"]["object"]["id"])
     assert {answer.json()["recovery_id"] for answer in answers} == {name}
-    assert len(recoveries.begun_events) == 1
+    assert len(recoveries.started_events) == 1
 
 
 @pytest.mark.parametrize(("size", "status"), [(MIB, 400), (MIB + 1, 413), (20 * MIB, 413)])
@@ -54,28 +54,28 @@ async def test_the_limit_holds_while_a_body_streams(address: str) -> None:
     assert answer.startswith("HTTP/1.1 413 ")
 
 
-async def test_a_length_that_is_no_number_is_refused(address: str) -> None:
+async def test_invalid_content_length_is_refused(address: str) -> None:
     assert (await send_raw(address, ["Content-Length: many"], [b"x"])).startswith("HTTP/1.1 400 ")
 
 
 @pytest.mark.quiet
-async def test_a_body_that_dribbles_is_ended(
+async def test_slow_body_is_aborted(
     database: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(middleware.BodyLimit.__init__, "__defaults__", (MIB, 0.5))
     async with run_server(build_app(database, recoveries)) as quick:
-        started = time.perf_counter()
+        started_at = time.perf_counter()
         answer = await send_raw(quick, ["Content-Length: 100"], [b"x"])
     assert answer.startswith("HTTP/1.1 408 ")
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started_at < 3
 
 
 async def send_raw(address: str, headers: list[str], chunks: list[bytes]) -> str:
     """The start of the answer to a request that httpx would not send."""
     target = urlsplit(address)
     reader, writer = await asyncio.open_connection(target.hostname, target.port)
-    head = ["POST /webhooks/stripe HTTP/1.1", f"Host: {target.netloc}", *headers, "", ""]
-    writer.write("\r\n".join(head).encode())
+    lines = ["POST /webhooks/stripe HTTP/1.1", f"Host: {target.netloc}", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode())
     sending = asyncio.create_task(_send_chunks(writer, chunks))
     try:
         async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The page and the one click: no login, nothing written by looking, and a request that counts from then on."""
+"""The unsubscribe page: no login, no change by a GET, and requests that take effect at once."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,7 +33,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 @pytest.fixture
 async def signed(database: Database) -> AsyncIterator[ApiHarness]:
-    """The API with secrets of its own, the newest first; nobody has unsubscribed."""
+    """The API with unsubscribe secrets, the newest first."""
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM suppression")
     app = build_app(database, FakeRecoveries(), unsubscribe_secrets=(SecretStr(SECRET), SecretStr(SECRET[::-1])))
@@ -46,10 +46,10 @@ async def is_unsubscribed(db: Database, subscription: Subscription = JENNYS) -> 
         return await suppressions.is_suppressed(session, subscription)
 
 
-async def test_looking_changes_nothing_and_a_click_does(signed: ApiHarness) -> None:
+async def test_only_a_post_unsubscribes(signed: ApiHarness) -> None:
     address = f"/unsubscribe/{create_unsubscribe_token(JENNYS, SECRET.encode())}"
-    looked = await signed.client.get(address)
-    assert (looked.status_code, '<form method="post">' in looked.text) == (200, True)
+    response = await signed.client.get(address)
+    assert (response.status_code, '<form method="post">' in response.text) == (200, True)
     assert not await is_unsubscribed(signed.db)
     clicked = await signed.client.post(address, data=ONE_CLICK)
     assert (clicked.status_code, "<form" in clicked.text) == (200, False)
@@ -59,15 +59,15 @@ async def test_looking_changes_nothing_and_a_click_does(signed: ApiHarness) -> N
     assert (await signed.client.post(address, data=ONE_CLICK)).status_code == 200
 
 
-@pytest.mark.parametrize("way", ["multipart", "empty", "query", "older", "stored"])
-async def test_every_way_of_the_standard_and_every_key(signed: ApiHarness, way: str) -> None:
-    key = SECRET[::-1].encode() if way == "older" else SECRET.encode()
-    if way == "stored":
+@pytest.mark.parametrize("method", ["multipart", "empty", "query", "older", "stored"])
+async def test_unsubscribe_by_every_method_of_the_standard_and_every_key(signed: ApiHarness, method: str) -> None:
+    key = SECRET[::-1].encode() if method == "older" else SECRET.encode()
+    if method == "stored":
         async with signed.db.begin() as session:
             key = (await suppressions.signing_keys(session))[0]
     token = create_unsubscribe_token(JENNYS, key)
-    address = f"/unsubscribe?token={token}" if way == "query" else f"/unsubscribe/{token}"
-    more: Any = {"files": {"List-Unsubscribe": (None, "One-Click")}} if way == "multipart" else {}
+    address = f"/unsubscribe?token={token}" if method == "query" else f"/unsubscribe/{token}"
+    more: Any = {"files": {"List-Unsubscribe": (None, "One-Click")}} if method == "multipart" else {}
     assert (await signed.client.get(address)).status_code == 200
     assert (await signed.client.post(address, **more)).status_code == 200
     assert await is_unsubscribed(signed.db)
@@ -76,7 +76,7 @@ async def test_every_way_of_the_standard_and_every_key(signed: ApiHarness, way: 
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b", create_unsubscribe_token(JENNYS, b"somebody else's key"), "%00", "x" * 3000, "%C3%A9.x"]
 )
-async def test_anything_else_is_a_page_that_says_so(signed: ApiHarness, token: str) -> None:
+async def test_invalid_token_shows_an_error_page(signed: ApiHarness, token: str) -> None:
     for address in (f"/unsubscribe/{token}" if token else "/unsubscribe", f"/unsubscribe?token={token}"):
         for answer in (await signed.client.get(address), await signed.client.post(address)):
             assert answer.status_code == 404
@@ -102,9 +102,9 @@ def prepare_notification(
     channel = EmailChannel(
         SmtpServer("127.0.0.1", mail.port, tls=False), "Acme, Inc. <billing@acme.example>", seconds=5
     )
-    wishes = StoredSuppressions(harness.db, links, (SECRET.encode(),))
+    suppressions = StoredSuppressions(harness.db, links, (SECRET.encode(),))
     messages = Messaging(
-        {"email": channel}, MessageComposer("Acme"), StoredContacts(harness.db), StoredOutbox(harness.db), wishes
+        {"email": channel}, MessageComposer("Acme"), StoredContacts(harness.db), StoredOutbox(harness.db), suppressions
     )
     recovery = Recovery(provider="stripe", invoice_id=f"in_{customer}").with_changes(
         customer_id=customer, amount=1, currency="EUR"
@@ -122,7 +122,7 @@ async def test_each_customer_has_a_link_of_their_own_and_it_is_honoured(signed: 
     for customer in ("cus_jenny", "cus_kim"):
         await StoredContacts(signed.db).save_contact("stripe", customer, f"in_{customer}", JENNY)
         assert (await notify_customer(signed, mail, customer, "unsubscribing-1")).outcome is MessageOutcome.SENT
-    jennys, kims = (str(one["List-Unsubscribe"]).strip("<>") for one in mail.mails)
+    jennys, kims = (str(mail["List-Unsubscribe"]).strip("<>") for mail in mail.mails)
     assert jennys != kims
     assert mail.mails[0]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     body = mail.mails[0].get_body(("plain",))

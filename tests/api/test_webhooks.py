@@ -1,4 +1,4 @@
-"""What providers get for an answer, and that nothing answered with 2xx is lost."""
+"""Answers to providers' webhooks; nothing that was answered with 2xx is lost."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, failure_event, sto
 
 
 async def inbox_row(harness: ApiHarness, event: dict[str, Any]) -> inbox.StoredWebhook:
-    """Its row of the inbox."""
+    """The inbox row of this event."""
     async with harness.db.begin() as session:
         row = await inbox.load_webhook(session, "stripe", event["id"])
     assert row
@@ -45,7 +45,7 @@ async def test_a_failure_starts_a_recovery(shape: Shape, harness: ApiHarness) ->
     answer = await harness.send_event(event)
     name = recovery_id("stripe", invoice)
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "recovery_id": name, "reason": None})
-    assert [begun.invoice_id for begun in harness.recoveries.begun_events] == [invoice]
+    assert [event.invoice_id for event in harness.recoveries.started_events] == [invoice]
     row = await inbox_row(harness, event)
     assert (row.outcome, row.recovery_id) == ("accepted", name)
 
@@ -63,7 +63,7 @@ async def test_a_hundred_copies_start_one_recovery(harness: ApiHarness) -> None:
 
     statuses = await asyncio.gather(*(send_copy() for _ in range(100)))
     assert sorted(statuses) == ["accepted"] + ["duplicate"] * 99
-    assert len(harness.recoveries.begun_events) == 1
+    assert len(harness.recoveries.started_events) == 1
 
 
 async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHarness) -> None:
@@ -74,7 +74,9 @@ async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHa
         stripe_event("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur")
     )
     assert answer.json() == {"status": "accepted", "recovery_id": name, "reason": None}
-    assert [(told, event.kind) for told, event in harness.recoveries.told_events] == [(name, EventKind.INVOICE_PAID)]
+    assert [(name, event.kind) for name, event in harness.recoveries.signalled_events] == [
+        (name, EventKind.INVOICE_PAID)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHa
         (failed_event("in_live", livemode=True), "live event for a test key"),
     ],
 )
-async def test_what_has_no_effect_is_kept_with_the_reason(
+async def test_event_without_effect_is_stored_with_its_reason(
     event: dict[str, Any], reason: str, harness: ApiHarness
 ) -> None:
     event = event | {"id": unique_id("evt")}
@@ -118,7 +120,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
-async def test_a_body_that_is_no_event_is_the_senders_mistake(name: str, harness: ApiHarness) -> None:
+async def test_body_that_is_no_event_is_400(name: str, harness: ApiHarness) -> None:
     answer = await harness.post_webhook(HOSTILE[name])
     assert answer.status_code == 400, answer.text
     problem = answer.json()
@@ -143,7 +145,7 @@ ODD_EVENTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("name", list(ODD_EVENTS))
-async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, harness: ApiHarness) -> None:
+async def test_malformed_event_is_stored_or_refused(name: str, harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     event = ODD_EVENTS[name](event) or event
     answer = await harness.post_webhook(json.dumps(event).encode())
@@ -154,7 +156,7 @@ async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, har
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "reason"),
     [
         ({}, "header is missing"),
         ({"Stripe-Signature": ""}, "header is missing"),
@@ -166,12 +168,12 @@ async def test_an_odd_event_is_kept_or_refused_and_breaks_nothing(name: str, har
         (lambda body: sign_headers(body + b" "), "No signature matches"),
     ],
 )
-async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, harness: ApiHarness) -> None:
+async def test_unverified_webhook_is_refused(headers: Any, reason: str, harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     body = json.dumps(event).encode()
     answer = await harness.post_webhook(body, headers(body) if callable(headers) else headers)
     assert answer.status_code == 400
-    assert told in answer.json()["detail"]
+    assert reason in answer.json()["detail"]
     assert "whsec" not in answer.text
     async with harness.db.begin() as session:
         assert await inbox.load_webhook(session, "stripe", event["id"]) is None
@@ -180,7 +182,7 @@ async def test_who_cannot_be_verified_is_refused(headers: Any, told: str, harnes
 @pytest.mark.parametrize(
     "path", ["/webhooks/off", "/webhooks/unknown", "/webhooks/", "/webhooks/%00", "/webhooks/a%2Fb"]
 )
-async def test_a_provider_that_is_off_is_not_there(path: str, harness: ApiHarness) -> None:
+async def test_unconfigured_provider_is_404(path: str, harness: ApiHarness) -> None:
     answer = await harness.client.post(path, content=b"{}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -215,7 +217,7 @@ async def test_an_event_we_fail_to_read_is_kept(harness: ApiHarness, monkeypatch
 
 
 class TestTemporalAway:
-    """Stored is accepted; the rest is ours to worry about."""
+    """With Temporal unreachable, a stored webhook is accepted and delivered later."""
 
     async def test_it_is_accepted_and_delivered_later(self, harness: ApiHarness) -> None:
         harness.recoveries.error = TEMPORAL_AWAY
@@ -228,13 +230,13 @@ class TestTemporalAway:
         await run_relay(harness.db, harness.recoveries, {}, app_now() + timedelta(minutes=1), 50)
         assert (await inbox_row(harness, event)).outcome == "accepted"
 
-    async def test_its_recovery_can_be_seen_at_once(self, harness: ApiHarness) -> None:
+    async def test_accepted_recovery_is_visible_at_once(self, harness: ApiHarness) -> None:
         harness.recoveries.error = TEMPORAL_AWAY
         invoice = unique_id("in")
         await harness.send_event(failed_event(invoice, amount=4900))
-        seen = await harness.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
-        assert seen.status_code == 200
-        assert {key: seen.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
+        response = await harness.client.get(f"/v1/recoveries/stripe/{invoice}", headers=ALL_SCOPES)
+        assert response.status_code == 200
+        assert {key: response.json()[key] for key in ("state", "amount", "currency", "invoice_id", "category")} == {
             "state": "received",
             "amount": 4900,
             "currency": "USD",
@@ -245,7 +247,7 @@ class TestTemporalAway:
         assert (log.status_code, log.json()) == (200, {"items": []})
 
     @pytest.mark.quiet
-    async def test_a_slow_temporal_is_not_waited_for(self, database: Database) -> None:
+    async def test_slow_temporal_does_not_delay_the_answer(self, database: Database) -> None:
         class Slow(FakeRecoveries):
             async def start_recovery(self, event: ProviderEvent) -> None:
                 await asyncio.sleep(0.6)
@@ -254,14 +256,14 @@ class TestTemporalAway:
         recoveries = Slow()
         async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
             event = failed_event(unique_id("in"))
-            started = time.perf_counter()
+            started_at = time.perf_counter()
             answer = await harness.send_event(event)
-            assert time.perf_counter() - started < 0.55
+            assert time.perf_counter() - started_at < 0.55
             assert answer.json()["status"] == "accepted"
             await harness.wait_until_idle()
             assert (await inbox_row(harness, event)).outcome == "accepted"
 
-    async def test_a_bug_in_the_delivery_is_not_the_senders_concern(self, harness: ApiHarness) -> None:
+    async def test_failed_delivery_does_not_change_the_answer(self, harness: ApiHarness) -> None:
         harness.recoveries.error = ZeroDivisionError()
         event = failed_event(unique_id("in"))
         assert (await harness.send_event(event)).status_code == 202
@@ -270,7 +272,7 @@ class TestTemporalAway:
         assert (await inbox_row(harness, event)).delivered_at is None
 
 
-async def test_a_dispute_is_left_to_the_relay_which_is_woken(harness: ApiHarness) -> None:
+async def test_dispute_is_deferred_to_the_triggered_relay(harness: ApiHarness) -> None:
     event = stripe_event(
         "charge.dispute.created", id="dp_1", object="dispute", charge=unique_id("ch"), reason="fraudulent"
     )
@@ -282,23 +284,21 @@ async def test_a_dispute_is_left_to_the_relay_which_is_woken(harness: ApiHarness
 
 
 async def time_call(work: Callable[[], Awaitable[Any]]) -> Any:
-    """The answer and how long it took."""
-    started = time.perf_counter()
-    return await work(), time.perf_counter() - started
+    """The answer, and the seconds it took."""
+    started_at = time.perf_counter()
+    return await work(), time.perf_counter() - started_at
 
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port where connections are taken and nobody ever says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
 
 
 @pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.quiet
-async def test_without_a_database_the_sender_hears_soon(
-    silent: bool, silent_port: int, recoveries: FakeRecoveries
-) -> None:
+async def test_missing_database_is_reported_quickly(silent: bool, silent_port: int, recoveries: FakeRecoveries) -> None:
     """A closed port, and a server that never answers."""
     database = Database(f"postgresql://nobody@127.0.0.1:{silent_port if silent else 1}/none")
     async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
@@ -308,4 +308,4 @@ async def test_without_a_database_the_sender_hears_soon(
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["code"] == "database_unavailable"
     assert seconds < 2.5
-    assert not recoveries.begun_events
+    assert not recoveries.started_events

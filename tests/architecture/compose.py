@@ -1,4 +1,4 @@
-"""What can be wrong with a compose file, found without Docker: each check yields sentences."""
+"""Checks of a compose file without Docker; each yields the problems it finds."""
 
 import json
 import re
@@ -47,28 +47,28 @@ SHAPE: Final = json.loads((ROOT / "tests" / "architecture" / "compose_shape.json
 
 
 def find_compose_problems(
-    compose: dict[str, Any], example: set[str], others: frozenset[str] = frozenset()
+    compose: dict[str, Any], example: set[str], other_services: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Everything that is wrong. `example`: the names in .env.example; `others`: services of a file this one joins."""
-    found = [f"shape: {error.message}" for error in jsonschema.Draft202012Validator(SHAPE).iter_errors(compose)]
-    if found:
-        return found
+    """All problems. `example`: names in .env.example; `other_services`: services of a file this one joins."""
+    problems = [f"shape: {error.message}" for error in jsonschema.Draft202012Validator(SHAPE).iter_errors(compose)]
+    if problems:
+        return problems
     services: dict[str, Service] = compose["services"]
     for name, service in services.items():
         checks = (_check_image, _check_environment, _check_ports, _check_health)
-        found += [f"{name}: {what}" for check in checks for what in check(service)]
-        found += [f"{name}: {what}" for what in _check_dependencies(service, services, others)]
-        found += [f"{name}: {what}" for what in _check_volumes(service, compose)]
-        found += [f"{name}: {what}" for what in _check_hosts(service, {*services, *others})]
+        problems += [f"{name}: {problem}" for check in checks for problem in check(service)]
+        problems += [f"{name}: {problem}" for problem in _check_dependencies(service, services, other_services)]
+        problems += [f"{name}: {problem}" for problem in _check_volumes(service, compose)]
+        problems += [f"{name}: {problem}" for problem in _check_hosts(service, {*services, *other_services})]
         if service["image"].startswith(OUR_IMAGE):
-            found += [f"{name}: {what}" for what in _check_hardening(service)]
-    return found + list(_check_variables(compose, example))
+            problems += [f"{name}: {problem}" for problem in _check_hardening(service)]
+    return problems + list(_check_variables(compose, example))
 
 
 def missing_settings(compose: dict[str, Any]) -> set[str]:
-    """Settings that neither API nor worker gets."""
-    given = {key for name in ("api", "worker") for key in compose["services"][name]["environment"]}
-    return SETTINGS - NOT_FOR_CONTAINERS - given
+    """The settings that neither API nor worker gets."""
+    passed_settings = {key for name in ("api", "worker") for key in compose["services"][name]["environment"]}
+    return SETTINGS - NOT_FOR_CONTAINERS - passed_settings
 
 
 def _check_image(service: Service) -> Iterator[str]:
@@ -83,17 +83,17 @@ def _check_image(service: Service) -> Iterator[str]:
 
 def is_vulnerable(version: str) -> bool:
     """Below 1.29.5, or 1.30.0 to 1.30.2 (CVE-2026-5199, CVE-2025-14986, CVE-2025-14987)."""
-    found = VERSION.match(version)
-    numbers = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    match = VERSION.match(version)
+    numbers = tuple(int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     return numbers < (1, 29, 5) or (1, 30, 0) <= numbers < (1, 30, 3)
 
 
 def _check_environment(service: Service) -> Iterator[str]:
     repository = service["image"].partition(":")[0]
-    known = SETTINGS if service["image"].startswith(OUR_IMAGE) else FOREIGN_SETTINGS.get(repository, set())
-    given: dict[str, str] = service.get("environment", {})
-    yield from (f"{name} is not a variable that {repository} knows" for name in given.keys() - known)
-    for name, value in given.items():
+    known_variables = SETTINGS if service["image"].startswith(OUR_IMAGE) else FOREIGN_SETTINGS.get(repository, set())
+    environment: dict[str, str] = service.get("environment", {})
+    yield from (f"{name} is not a variable that {repository} knows" for name in environment.keys() - known_variables)
+    for name, value in environment.items():
         secret = "PASSWORD" in name or name == "POSTGRES_PWD" or "://pri_" in value
         if secret and not re.search(r"\$\{[A-Z_]+:\?", value):
             yield f"{name} must come from a variable without which nothing starts"
@@ -109,7 +109,7 @@ def _check_ports(service: Service) -> Iterator[str]:
 
 
 def _container_port(service: Service) -> int:
-    """The port that the program in the container uses."""
+    """The port of the program in the container."""
     repository = service["image"].partition(":")[0]
     own = service.get("environment", {}).get("API_PORT") or Settings.model_fields["api_port"].default
     return {**PORTS, **EXTRA_PORTS}.get(repository, int(own))
@@ -118,28 +118,30 @@ def _container_port(service: Service) -> int:
 def _check_health(service: Service) -> Iterator[str]:
     test = " ".join(service.get("healthcheck", {}).get("test", ()))
     for path, variable in (("/healthz", "API_PORT"), ("/metrics", "METRICS_PORT")):
-        wanted = f"127.0.0.1:{service.get('environment', {}).get(variable, '?')}{path}"
-        if path in test and wanted not in test:
-            yield f"the health check must ask {wanted}"
+        expected = f"127.0.0.1:{service.get('environment', {}).get(variable, '?')}{path}"
+        if path in test and expected not in test:
+            yield f"the health check must ask {expected}"
     if service["image"].startswith(OUR_IMAGE) and not test and "healthcheck" not in service:
         yield "there is no health check"
     if service["image"].startswith("temporalio/server") and str(PORTS["temporalio/server"]) not in test:
         yield "the health check doesn't ask the port it listens on"
 
 
-def _check_dependencies(service: Service, services: dict[str, Service], others: frozenset[str]) -> Iterator[str]:
-    for name, how in service.get("depends_on", {}).items():
+def _check_dependencies(
+    service: Service, services: dict[str, Service], other_services: frozenset[str]
+) -> Iterator[str]:
+    for name, condition in service.get("depends_on", {}).items():
         if name not in services:
-            if name not in others:
+            if name not in other_services:
                 yield f"depends on {name}, which is no service"
-        elif how["condition"] == "service_healthy" and not services[name].get("healthcheck", {}).get("test"):
+        elif condition["condition"] == "service_healthy" and not services[name].get("healthcheck", {}).get("test"):
             yield f"waits for the health of {name}, which has no health check"
-        elif (how["condition"] == "service_completed_successfully") != _is_one_shot(services[name]):
+        elif (condition["condition"] == "service_completed_successfully") != _is_one_shot(services[name]):
             yield f"waits for {name} in the wrong way"
 
 
 def _is_one_shot(service: Service) -> bool:
-    """Whether it does its work and exits."""
+    """Whether the service does its work and exits."""
     return str(service["restart"]).startswith("on-failure")
 
 
@@ -154,32 +156,32 @@ def _check_volumes(service: Service, compose: dict[str, Any]) -> Iterator[str]:
 
 def _check_hosts(service: Service, services: set[str]) -> Iterator[str]:
     """Addresses of other services name one, with the port it listens on."""
-    given: dict[str, str] = service.get("environment", {})
+    environment: dict[str, str] = service.get("environment", {})
     for name in ("SQL_HOST", "POSTGRES_SEEDS"):
-        if name in given and given[name] != "postgres":
-            yield f"{name} names {given[name]}, not the database"
+        if name in environment and environment[name] != "postgres":
+            yield f"{name} names {environment[name]}, not the database"
     for name, pattern in (("TEMPORAL_ADDRESS", r"temporal:7233"), (r"DATABASE_URL", r"postgresql://pri_writer:.+"),
                           ("DATABASE_OWNER_URL", r"postgresql://pri_owner:.+")):  # fmt: skip
-        if name in given and not re.fullmatch(pattern, given[name]):
+        if name in environment and not re.fullmatch(pattern, environment[name]):
             yield f"{name} should look like {pattern}"
-    for name in {"DATABASE_URL", "DATABASE_OWNER_URL"} & given.keys():
-        if not given[name].endswith("@postgres:5432/pri") or "postgres" not in services:
+    for name in {"DATABASE_URL", "DATABASE_OWNER_URL"} & environment.keys():
+        if not environment[name].endswith("@postgres:5432/pri") or "postgres" not in services:
             yield f"{name} does not lead to the database pri of the service postgres on 5432"
 
 
 def _check_hardening(service: Service) -> Iterator[str]:
-    wanted = {"init": True, "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
-    yield from (f"{key} should be {value}" for key, value in wanted.items() if service.get(key) != value)
+    expected = {"init": True, "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+    yield from (f"{key} should be {value}" for key, value in expected.items() if service.get(key) != value)
     if "user" in service or service.get("privileged"):
         yield "the image's own user must stay"
-    given = service["environment"]
-    if "DATABASE_OWNER_URL" in given and "migrate" not in service["command"]:
+    environment = service["environment"]
+    if "DATABASE_OWNER_URL" in environment and "migrate" not in service["command"]:
         yield "only the migration may have the owner's address"
-    yield from (f"{name} is missing" for name in sorted(NEEDED_SETTINGS[service["command"][-1]] - given.keys()))
-    if given.get("API_HOST", "0.0.0.0") != "0.0.0.0":
+    yield from (f"{name} is missing" for name in sorted(NEEDED_SETTINGS[service["command"][-1]] - environment.keys()))
+    if environment.get("API_HOST", "0.0.0.0") != "0.0.0.0":
         yield "nothing outside the container reaches API_HOST"
 
 
 def _check_variables(compose: dict[str, Any], example: set[str]) -> Iterator[str]:
-    used = set(re.findall(r"\$\{([A-Z_]+)", json.dumps(compose)))
-    yield from (f"{name} is used but not in .env.example" for name in sorted(used - example))
+    variables = set(re.findall(r"\$\{([A-Z_]+)", json.dumps(compose)))
+    yield from (f"{name} is used but not in .env.example" for name in sorted(variables - example))

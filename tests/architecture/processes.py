@@ -1,4 +1,4 @@
-"""Which settings each process reads, found in the source: by what it imports and what that names."""
+"""Which settings each process reads, derived from the source: its imports and the names in them."""
 
 import ast
 import tomllib
@@ -32,8 +32,8 @@ UNUSED: Final = {"api": frozenset({"SMTP_URL"})}
 @cache
 def settings_read_by(process: str) -> frozenset[str]:
     """The environment variables of ours that the process reads, as a field of the settings or by their name."""
-    found = frozenset(found for path in _reachable_files(ROOTS[process]) for found in _settings_named_in(path))
-    return found - UNUSED.get(process, frozenset())
+    names = frozenset(name for path in _reachable_files(ROOTS[process]) for name in _settings_named_in(path))
+    return names - UNUSED.get(process, frozenset())
 
 
 @cache
@@ -42,7 +42,7 @@ def _module_paths() -> dict[str, Path]:
 
 
 def _reachable_files(root: str) -> set[Path]:
-    """Every file of ours that runs in the process; plug-ins where something loads them. Settings tell nothing."""
+    """The source files that the process may run, loaded plug-ins included; without settings, which name all."""
     found = _import_closure({root})
     while plugins := _loaded_plugins(found) - {module_name(path) for path in found}:
         found = _import_closure({module_name(path) for path in found} | plugins)
@@ -50,25 +50,27 @@ def _reachable_files(root: str) -> set[Path]:
 
 
 def _import_closure(roots: set[str]) -> set[Path]:
-    waiting, found = list(roots), set[Path]()
+    waiting, reachable = list(roots), set[Path]()
     while waiting:
         path = _module_paths()[waiting.pop()]
-        if path not in found and path != ROOT / "settings.py":
-            found.add(path)
-            waiting += (one for dotted in imported_names(path) for one in _modules_in(dotted))
-    return found
+        if path not in reachable and path != ROOT / "settings.py":
+            reachable.add(path)
+            waiting += (module for dotted in imported_names(path) for module in _modules_in(dotted))
+    return reachable
 
 
 def _modules_in(dotted: str) -> Iterator[str]:
     parts = dotted.split(".")
-    yield from (one for end in range(1, len(parts) + 1) if (one := ".".join(parts[:end])) in _module_paths())
+    yield from (module for end in range(1, len(parts) + 1) if (module := ".".join(parts[:end])) in _module_paths())
 
 
-def _loaded_plugins(reached: set[Path]) -> set[str]:
+def _loaded_plugins(reachable: set[Path]) -> set[str]:
     """The modules of each group whose loader is called from another file than its own."""
-    loaders = ((group, path, function) for path in reached for group, function in _plugin_loaders(path))
+    loaders = ((group, path, function) for path in reachable for group, function in _plugin_loaders(path))
     called = {
-        group for group, path, function in loaders if any(_calls_function(one, path, function) for one in reached)
+        group
+        for group, path, function in loaders
+        if any(_calls_function(is_called, path, function) for is_called in reachable)
     }
     return {target.partition(":")[0] for group in called for target in PLUGINS[group].values()}
 
@@ -80,8 +82,8 @@ def _plugin_loaders(path: Path) -> Iterator[tuple[str, str]]:
             yield from ((group, function.name) for group in PLUGINS if group in texts)
 
 
-def _calls_function(path: Path, home: Path, function: str) -> bool:
-    module = module_name(home)
+def _calls_function(path: Path, importing_module: Path, function: str) -> bool:
+    module = module_name(importing_module)
     by_module = does_import(path, module) and f"{module.rpartition('.')[2]}.{function}" in iter_names_used(
         parse_file(path)
     )
@@ -89,7 +91,11 @@ def _calls_function(path: Path, home: Path, function: str) -> bool:
 
 
 def _settings_named_in(path: Path) -> Iterator[str]:
-    yield from (one.upper() for used in iter_names_used(parse_file(path)) if (one := used.rpartition(".")[2]) in FIELDS)
+    yield from (
+        field_name.upper()
+        for attribute in iter_names_used(parse_file(path))
+        if (field_name := attribute.rpartition(".")[2]) in FIELDS
+    )
     yield from (text for text in _string_literals(path) if text.lower() in FIELDS and text.isupper())
 
 

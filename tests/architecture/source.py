@@ -1,4 +1,4 @@
-"""Our own source as the tests of its shape read it: parsed, never imported."""
+"""Our own source for the architecture tests: parsed, never imported."""
 
 import ast
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ def top_packages() -> tuple[str, ...]:
 @cache
 def source_files() -> tuple[Path, ...]:
     """Every Python file of the service, tests not among them."""
-    found = [path for room in top_packages() for path in (ROOT / room).rglob("*.py")]
-    return tuple(sorted(found + [ROOT / f"{name}.py" for name in SINGLE_FILES]))
+    paths = [path for package in top_packages() for path in (ROOT / package).rglob("*.py")]
+    return tuple(sorted(paths + [ROOT / f"{name}.py" for name in SINGLE_FILES]))
 
 
 @cache
@@ -43,7 +43,7 @@ def module_name(path: Path) -> str:
 
 
 def package_of(path: Path) -> str:
-    """The room a file is in; a single file is a room of its own."""
+    """The package of a file; a single file is a package of its own."""
     return module_name(path).partition(".")[0]
 
 
@@ -63,7 +63,7 @@ def _iter_imports(module: ast.Module) -> Iterator[str]:
 
 def does_import(path: Path, dotted: str) -> bool:
     """Whether a file imports this module or anything of it."""
-    return any(one == dotted or one.startswith(f"{dotted}.") for one in imported_names(path))
+    return any(name == dotted or name.startswith(f"{dotted}.") for name in imported_names(path))
 
 
 def iter_names_used(module: ast.AST) -> Iterator[str]:

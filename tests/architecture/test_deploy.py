@@ -1,4 +1,4 @@
-"""The deployment files fit the service: checked statically, and every check is shown to catch what it is for."""
+"""The deployment files fit the service; every check is shown to detect what it is for."""
 
 import copy
 import json
@@ -29,7 +29,7 @@ READ_BY_TEMPORAL = {"TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_TLS_SERVER_CA_
 Change = Callable[[dict[str, Any]], object]
 
 
-def test_the_compose_files_are_right() -> None:
+def test_compose_files_have_no_problems() -> None:
     assert find_compose_problems(COMPOSE, set(EXAMPLE)) == []
     assert find_compose_problems(OBSERVABILITY, set(EXAMPLE), frozenset(COMPOSE["services"])) == []
 
@@ -43,26 +43,26 @@ CLOSING_TIME = timedelta(seconds=15)
 """Beside its grace a worker takes some seconds to end: the last rows, its connections."""
 
 
-def test_whoever_kills_a_worker_waits_for_its_longest_charge() -> None:
+def test_stop_grace_covers_the_longest_charge() -> None:
     longest = options.provider_call_options("stripe", "charge")["start_to_close_timeout"]
     message = options.message_options("tell the customer")["start_to_close_timeout"]
     assert longest is not None
     assert message is not None
     assert max(longest, message) <= options.GRACE
     limit = timedelta(seconds=int(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")))
-    for patience in (limit, timedelta(seconds=WORKER_GRACE_SECONDS)):
-        assert patience >= options.GRACE + CLOSING_TIME
+    for grace in (limit, timedelta(seconds=WORKER_GRACE_SECONDS)):
+        assert grace >= options.GRACE + CLOSING_TIME
 
 
-def test_every_worker_has_the_grace_but_the_one_for_dry_runs() -> None:
+def test_every_worker_but_the_simulator_has_the_stop_grace() -> None:
     source = (ROOT / "worker.py").read_text()
     assert re.findall(r"graceful_shutdown_timeout=(\w+)", source) == ["GRACE", "SIMULATION_GRACE", "GRACE"]
 
 
-def test_the_docs_name_the_limit() -> None:
-    told = (ROOT / "docs" / "operations.md").read_text()
-    assert f"up to {options.GRACE.total_seconds():.0f} seconds after SIGTERM" in told
-    assert f"give it {COMPOSE['services']['worker']['stop_grace_period'].removesuffix('s')} before the" in told
+def test_docs_name_the_stop_grace() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert f"up to {options.GRACE.total_seconds():.0f} seconds after SIGTERM" in text
+    assert f"give it {COMPOSE['services']['worker']['stop_grace_period'].removesuffix('s')} before the" in text
 
 
 PLANTED_MISTAKES: dict[str, tuple[Change, str]] = {
@@ -119,18 +119,18 @@ PLANTED_MISTAKES: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "told"), PLANTED_MISTAKES.values(), ids=PLANTED_MISTAKES)
-def test_a_planted_mistake_is_caught(change: Change, told: str) -> None:
-    wrong = copy.deepcopy(COMPOSE)
-    change(wrong["services"])
-    assert [problem for problem in find_compose_problems(wrong, set(EXAMPLE)) if told in problem]
+@pytest.mark.parametrize(("change", "expected"), PLANTED_MISTAKES.values(), ids=PLANTED_MISTAKES)
+def test_planted_compose_mistake_is_detected(change: Change, expected: str) -> None:
+    compose = copy.deepcopy(COMPOSE)
+    change(compose["services"])
+    assert [problem for problem in find_compose_problems(compose, set(EXAMPLE)) if expected in problem]
 
 
-def test_a_setting_that_no_container_gets_is_caught() -> None:
-    wrong = copy.deepcopy(COMPOSE)
+def test_setting_without_a_container_is_detected() -> None:
+    compose = copy.deepcopy(COMPOSE)
     for name in ("api", "worker"):
-        wrong["services"][name]["environment"].pop("SENTRY_DSN")
-    assert missing_settings(wrong) == {"SENTRY_DSN"}
+        compose["services"][name]["environment"].pop("SENTRY_DSN")
+    assert missing_settings(compose) == {"SENTRY_DSN"}
 
 
 @pytest.mark.parametrize("version", ["1.28.9", "1.29.0", "1.29.4", "1.30.0", "1.30.2", "latest"])
@@ -139,7 +139,7 @@ def test_known_vulnerable_versions(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.29.5", "1.29.6", "1.30.3", "1.31.0", "2.0.0"])
-def test_mended_versions(version: str) -> None:
+def test_fixed_versions(version: str) -> None:
     assert not is_vulnerable(version)
 
 
@@ -149,26 +149,26 @@ def test_server_and_tools_are_one_release() -> None:
     assert len(tags) == 1
 
 
-def test_the_example_names_every_setting_and_nothing_else() -> None:
+def test_env_example_names_every_setting_and_nothing_else() -> None:
     settings = {name.upper() for name in Settings.model_fields}
     assert set(EXAMPLE) == settings | READ_BY_TEMPORAL | PASSWORDS
 
 
-def test_the_example_shows_the_defaults() -> None:
+def test_env_example_shows_the_defaults() -> None:
     defaults = {name.upper(): field.default for name, field in Settings.model_fields.items() if name != "policy_file"}
     plain = {name: str(default) for name, default in defaults.items() if isinstance(default, str | int)}
     assert {name: EXAMPLE[name] for name in plain} == plain
     assert not [name for name in EXAMPLE.keys() - plain if EXAMPLE[name]]
 
 
-def test_the_example_changes_nothing_when_it_is_copied() -> None:
+def test_copied_env_example_changes_nothing() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     assert not [line for line in lines if line and not line.startswith("#")]
     names = [number for number, line in enumerate(lines) if re.match("#[A-Z_]+=", line)]
     assert not [lines[number] for number in names if not lines[number - 1].startswith("# ")]
 
 
-def test_the_image() -> None:
+def test_image_runs_unprivileged_with_locked_dependencies() -> None:
     text = (ROOT / "Dockerfile").read_text()
     bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert len(set(bases)) == 1
@@ -188,7 +188,7 @@ def test_the_build_tool_is_in_the_lock_that_the_image_takes_it_from() -> None:
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "deploy").rglob("*.sh")), ids=lambda path: path.name)
-def test_scripts_are_whole_and_can_be_run(script: Path) -> None:
+def test_scripts_are_complete_and_executable(script: Path) -> None:
     assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
     assert script.stat().st_mode & 0o111
 
@@ -206,8 +206,8 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
     metrics.set_recoveries({})
     exported = set(re.findall(r"^(pri_\w+)", metrics.render_text().decode(), re.MULTILINE))
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "overview.json").read_text())
-    asked = json.dumps(dashboard["panels"]) + (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
-    assert set(re.findall(r"\bpri_\w+", asked)) <= exported
+    expressions = json.dumps(dashboard["panels"]) + (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    assert set(re.findall(r"\bpri_\w+", expressions)) <= exported
 
 
 def test_prometheus_scrapes_ports_that_are_open() -> None:

@@ -1,4 +1,4 @@
-"""What the documents say is there: links, files, commands, variables, routes, events, metrics."""
+"""What the documents name exists: links, files, commands, variables, routes, events, metrics."""
 
 import ast
 import importlib
@@ -42,7 +42,7 @@ def all_text() -> str:
 
 
 def code_in(text: str) -> str:
-    """What stands between backticks, in blocks and in lines."""
+    """The text between backticks, in blocks and inline."""
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))])
 
@@ -53,7 +53,7 @@ def anchors_in(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_in_documents_resolve(name: str) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", TEXTS[name])
     for target, _, anchor in (link.partition("#") for link in links if "://" not in link):
         path = (ROOT / name).parent / target if target else ROOT / name
@@ -63,8 +63,8 @@ def test_links_lead_somewhere(name: str) -> None:
 
 def test_named_files_exist() -> None:
     named = set(re.findall(r"`(\.?[\w][\w./-]*/[\w./-]*|[\w-]+\.(?:py|toml|yml|md|lock))`", all_text()))
-    gone = {name for name in named if not (ROOT / name).exists() and not (ROOT / "docs" / name).exists()}
-    assert not gone - {"providers/NAME/"}
+    missing = {name for name in named if not (ROOT / name).exists() and not (ROOT / "docs" / name).exists()}
+    assert not missing - {"providers/NAME/"}
 
 
 def test_make_targets_exist() -> None:
@@ -73,37 +73,41 @@ def test_make_targets_exist() -> None:
 
 
 def command_tree(group: typer.Typer) -> dict[str, Any]:
-    """Names of commands, and of groups with theirs."""
+    """The names of commands, and of groups with their commands."""
     single: dict[str, Any] = {
-        str(one.name or getattr(one.callback, "__name__", "")): None for one in group.registered_commands
+        str(command.name or getattr(command.callback, "__name__", "")): None for command in group.registered_commands
     }
-    nested = {str(one.name): command_tree(one.typer_instance) for one in group.registered_groups if one.typer_instance}
+    nested = {
+        str(command_group.name): command_tree(command_group.typer_instance)
+        for command_group in group.registered_groups
+        if command_group.typer_instance
+    }
     return single | nested
 
 
 def test_pri_commands_exist() -> None:
-    known = command_tree(app)
-    used = set(re.findall(r"\bpri ([a-z]+)(?: ([a-z]+))?", code_in(all_text())))
-    assert used
-    assert not {pair for pair in used if pair[0] not in known}
-    assert not {pair for pair in used if known.get(pair[0]) and pair[1] not in known[pair[0]]}
+    commands = command_tree(app)
+    mentions = set(re.findall(r"\bpri ([a-z]+)(?: ([a-z]+))?", code_in(all_text())))
+    assert mentions
+    assert not {mention for mention in mentions if mention[0] not in commands}
+    assert not {mention for mention in mentions if commands.get(mention[0]) and mention[1] not in commands[mention[0]]}
 
 
 def test_variables_exist() -> None:
-    used = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]*)`", all_text()))
-    assert used - NOT_VARIABLES <= {name.upper() for name in Settings.model_fields} | READ_BY_TEMPORAL
+    variables = set(re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]*)`", all_text()))
+    assert variables - NOT_VARIABLES <= {name.upper() for name in Settings.model_fields} | READ_BY_TEMPORAL
 
 
 def service_routes() -> set[tuple[str, str]]:
     routers: list[APIRouter] = [importlib.import_module(name).router for name in ROUTERS]
-    found = [route for router in routers for route in router.routes]
-    return {(method, getattr(route, "path", "")) for route in found for method in getattr(route, "methods", ())}
+    routes = [route for router in routers for route in router.routes]
+    return {(method, getattr(route, "path", "")) for route in routes for method in getattr(route, "methods", ())}
 
 
 def test_routes_exist() -> None:
-    told = set(re.findall(r"\b(GET|POST) (/[\w/{}]*)", all_text()))
-    assert told
-    assert told <= service_routes()
+    mentions = set(re.findall(r"\b(GET|POST) (/[\w/{}]*)", all_text()))
+    assert mentions
+    assert mentions <= service_routes()
 
 
 def test_every_type_of_event_is_explained() -> None:
@@ -115,29 +119,29 @@ def test_every_type_of_event_is_explained() -> None:
 def test_the_fields_of_events_are_written_somewhere() -> None:
     """Each name stands as a text in the rooms that make events."""
     rows = re.findall(r"^\| `.+ \| .+ \| (.+) \|$", TEXTS["docs/events.md"].partition("## Types")[2], re.MULTILINE)
-    told = {field for cells in rows for field in re.findall(r"`(\w+)`", cells)}
-    rooms = [path for path in source.source_files() if source.package_of(path) in {"core", "activities", "intake"}]
-    written = {
+    documented_fields = {field for cells in rows for field in re.findall(r"`(\w+)`", cells)}
+    paths = [path for path in source.source_files() if source.package_of(path) in {"core", "activities", "intake"}]
+    literals = {
         node.value
-        for path in rooms
+        for path in paths
         for node in ast.walk(source.parse_file(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    fields = {name for path in rooms for node in ast.walk(source.parse_file(path)) for name in _field_names(node)}
-    assert told
-    assert told <= written | fields
+    fields = {name for path in paths for node in ast.walk(source.parse_file(path)) for name in _field_names(node)}
+    assert documented_fields
+    assert documented_fields <= literals | fields
 
 
 def _field_names(node: ast.AST) -> tuple[str, ...]:
-    """A field of a model that may be dumped into a row, as those of a plan are."""
+    """The fields of a model that may be dumped into a row."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         return (node.target.id,)
     return ()
 
 
-def test_every_state_is_drawn() -> None:
-    drawn = TEXTS["docs/architecture.md"].partition("stateDiagram-v2")[2].partition("```")[0]
-    assert not [state for state in State if state.value not in drawn and state is not State.PAUSED]
+def test_every_state_is_in_the_diagram() -> None:
+    diagram = TEXTS["docs/architecture.md"].partition("stateDiagram-v2")[2].partition("```")[0]
+    assert not [state for state in State if state.value not in diagram and state is not State.PAUSED]
 
 
 def test_the_search_attributes_are_those_of_the_service() -> None:
@@ -150,14 +154,14 @@ def test_the_search_attributes_are_those_of_the_service() -> None:
 def test_the_metrics_exist() -> None:
     metrics = create_metrics()
     metrics.webhooks.labels("stripe", "accepted").inc()
-    told = set(re.findall(r"`(pri_[a-z_]+)`", TEXTS["docs/operations.md"])) - {"pri_owner", "pri_writer"}
-    assert told
-    assert not [name for name in told if name not in metrics.render_text().decode()]
+    documented_metrics = set(re.findall(r"`(pri_[a-z_]+)`", TEXTS["docs/operations.md"])) - {"pri_owner", "pri_writer"}
+    assert documented_metrics
+    assert not [name for name in documented_metrics if name not in metrics.render_text().decode()]
 
 
 def test_every_package_is_described() -> None:
     for name in ("README.md", "docs/architecture.md"):
-        assert not [room for room in source.top_packages() if f"`{room}/`" not in TEXTS[name]]
+        assert not [package for package in source.top_packages() if f"`{package}/`" not in TEXTS[name]]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("0*.md")), ids=lambda path: path.stem)
@@ -169,7 +173,7 @@ def test_a_decision_fits_on_a_page_of_one_shape(path: Path) -> None:
     assert path.name in TEXTS["docs/adr/README.md"]
 
 
-def test_the_licence_is_apaches() -> None:
+def test_licence_is_apache_2() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert "Version 2.0, January 2004" in text
     assert "APPENDIX: How to apply the Apache License" in text

@@ -1,4 +1,4 @@
-"""Import rules that import-linter can't hold: single files, parts of a package, and that no room is forgotten."""
+"""Import rules beyond import-linter: single files, parts of a package, and that every package has a rule."""
 
 import tomllib
 from pathlib import Path
@@ -30,14 +30,14 @@ ROOTS = {"worker", "cli", "commands"}
 
 
 def our_imports(path: Path) -> set[str]:
-    known = {*source.top_packages(), *source.SINGLE_FILES}
-    return {one.partition(".")[0] for one in source.imported_names(path)} & known - {source.package_of(path)}
+    packages = {*source.top_packages(), *source.SINGLE_FILES}
+    return {name.partition(".")[0] for name in source.imported_names(path)} & packages - {source.package_of(path)}
 
 
 def test_packages_import_only_what_they_may() -> None:
-    ruled = [path for path in source.source_files() if source.package_of(path) not in ROOTS]
-    found = {source.module_name(path): our_imports(path) - MAY_IMPORT[source.package_of(path)] for path in ruled}
-    assert not {name: more for name, more in found.items() if more}
+    paths = [path for path in source.source_files() if source.package_of(path) not in ROOTS]
+    forbidden = {source.module_name(path): our_imports(path) - MAY_IMPORT[source.package_of(path)] for path in paths}
+    assert not {name: more for name, more in forbidden.items() if more}
 
 
 def test_only_the_command_line_composes_the_worker() -> None:
@@ -53,23 +53,23 @@ def test_every_package_has_a_rule_in_both_places() -> None:
 
 def test_every_package_is_installed() -> None:
     included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
-    assert {f"{room}*" for room in source.top_packages()} <= set(included)
+    assert {f"{package}*" for package in source.top_packages()} <= set(included)
 
 
 @pytest.mark.parametrize(
-    ("module", "room"), [("temporalio.workflow", "workflows"), ("temporalio.activity", "activities")]
+    ("module", "package"), [("temporalio.workflow", "workflows"), ("temporalio.activity", "activities")]
 )
-def test_temporals_two_sides_stay_in_their_packages(module: str, room: str) -> None:
-    assert {source.package_of(path) for path in source.source_files() if source.does_import(path, module)} == {room}
+def test_workflow_and_activity_apis_stay_in_their_packages(module: str, package: str) -> None:
+    assert {source.package_of(path) for path in source.source_files() if source.does_import(path, module)} == {package}
 
 
 @pytest.mark.parametrize(
-    ("library", "room"),
+    ("library", "package"),
     [("stripe", "providers/stripe"), ("Adyen", "providers/adyen"), ("braintree", "providers/braintree")],
 )
-def test_a_providers_library_stays_with_it(library: str, room: str) -> None:
+def test_a_providers_library_stays_with_it(library: str, package: str) -> None:
     users = {str(path.relative_to(ROOT).parent) for path in source.source_files() if source.does_import(path, library)}
-    assert users == {room}
+    assert users == {package}
 
 
 def test_only_settings_reads_the_environment() -> None:
@@ -86,5 +86,5 @@ def test_imports_are_absolute() -> None:
     assert not [
         source.module_name(path)
         for path in source.source_files()
-        if any(one[0] == "." for one in source.imported_names(path))
+        if any(name[0] == "." for name in source.imported_names(path))
     ]

@@ -1,4 +1,4 @@
-"""The core is pure, and so is what runs inside a workflow: no clock, no chance, no input and no output."""
+"""The core and the code inside workflows are pure: no clock, randomness, environment or I/O."""
 
 import ast
 import sys
@@ -29,28 +29,28 @@ def find_impurities(module: ast.AST, names: set[str] = IMPURE_NAMES) -> set[str]
 
 
 def find_offenders(paths: list[Path], modules: set[str], names: set[str]) -> dict[str, set[str]]:
-    """What a file imports or uses and must not, by the file's name."""
-    found = {path: {one for one in modules if source.does_import(path, one)} for path in paths}
-    found = {path: used | find_impurities(source.parse_file(path), names) for path, used in found.items()}
-    return {source.module_name(path): used for path, used in found.items() if used}
+    """The forbidden imports and names of each file, by module."""
+    imports = {path: {module for module in modules if source.does_import(path, module)} for path in paths}
+    imports = {path: imports | find_impurities(source.parse_file(path), names) for path, imports in imports.items()}
+    return {source.module_name(path): imports for path, imports in imports.items() if imports}
 
 
 def workflow_files() -> list[Path]:
-    """The workflow files and everything of `workflows` that they import."""
+    """The workflow files and all modules of `workflows` that they import."""
     by_name = {
         source.module_name(path): path for path in source.source_files() if source.package_of(path) == "workflows"
     }
-    found, todo = set(), [by_name[name] for name in WORKFLOWS]
+    files, todo = set(), [by_name[name] for name in WORKFLOWS]
     while todo:
         path = todo.pop()
-        if path not in found:
-            found.add(path)
+        if path not in files:
+            files.add(path)
             todo += [by_name[name] for name in by_name.keys() - {"workflows"} if source.does_import(path, name)]
-    return sorted(found)
+    return sorted(files)
 
 
 def test_the_core_needs_only_the_standard_library_and_pydantic() -> None:
-    roots = {one.partition(".")[0] for path in core_files() for one in source.imported_names(path)}
+    roots = {name.partition(".")[0] for path in core_files() for name in source.imported_names(path)}
     assert roots <= sys.stdlib_module_names | {"pydantic", "core"}
 
 
@@ -63,7 +63,7 @@ def test_the_core_keeps_no_state() -> None:
     assert not [name for name, node in nodes if isinstance(node, ast.Global | ast.Nonlocal)]
 
 
-def test_what_runs_inside_a_workflow_replays() -> None:
+def test_workflow_files_are_deterministic() -> None:
     """Temporal makes asyncio deterministic, but for real time."""
     names = IMPURE_NAMES | {"asyncio.sleep", "asyncio.wait_for", "asyncio.timeout", "asyncio.to_thread"}
     assert not find_offenders(workflow_files(), IMPURE_MODULES - {"asyncio"}, names)
@@ -84,13 +84,13 @@ def test_the_workflow_takes_no_decision() -> None:
         "core.fraud",
         "catalog",
     )
-    used = [name for path in workflow_files() for name in deciding if source.does_import(path, name)]
-    assert not used
+    names = [name for path in workflow_files() for name in deciding if source.does_import(path, name)]
+    assert not names
 
 
 @pytest.mark.parametrize(
-    "planted",
+    "source_line",
     ["from datetime import datetime\nx = datetime.now()", "import uuid\nx = uuid.uuid4()", "x = open('a')"],
 )
-def test_an_impure_line_would_be_seen(planted: str) -> None:
-    assert find_impurities(ast.parse(planted))
+def test_impure_line_is_detected(source_line: str) -> None:
+    assert find_impurities(ast.parse(source_line))

@@ -1,4 +1,4 @@
-"""What a process reads reaches it, and what both read is the same for both: derived from the source."""
+"""Each process gets the settings it reads, and shared ones are equal: derived from the source."""
 
 import copy
 from typing import Any, Final
@@ -16,22 +16,26 @@ SECRETS: Final = {name.upper() for name, field in Settings.model_fields.items() 
 
 
 def find_settings_problems(services: dict[str, Any]) -> set[str]:
-    """What is missing somewhere, differs, or is a secret that its process has no use for."""
-    given = {process: services[process]["environment"] for process in ROOTS}
+    """Settings that are missing, differ between processes, or are secrets that a process doesn't read."""
+    settings = {process: services[process]["environment"] for process in ROOTS}
     missing = {
-        f"{process} reads {name}" for process in ROOTS for name in settings_read_by(process) - given[process].keys()
+        f"{process} reads {name}" for process in ROOTS for name in settings_read_by(process) - settings[process].keys()
     }
-    both = given["api"].keys() & given["worker"].keys()
-    differing = {f"{name} differs" for name in both if given["api"][name] != given["worker"][name]}
-    idle = {f"{one} needs no {name}" for one in ROOTS for name in (SECRETS & given[one].keys()) - settings_read_by(one)}
+    both = settings["api"].keys() & settings["worker"].keys()
+    differing = {f"{name} differs" for name in both if settings["api"][name] != settings["worker"][name]}
+    idle = {
+        f"{process} needs no {name}"
+        for process in ROOTS
+        for name in (SECRETS & settings[process].keys()) - settings_read_by(process)
+    }
     return missing | differing | idle | _check_mounts(services)
 
 
 def _check_mounts(services: dict[str, Any]) -> set[str]:
-    """Both see the same files, and change none."""
+    """Problems of mounts: both processes must see the same files, read-only."""
     mounted = {process: services[process].get("volumes", []) for process in ROOTS}
-    same = mounted["api"] == mounted["worker"] != []
-    return ({"files differ"} if not same else set()) | {
+    is_mounted = mounted["api"] == mounted["worker"] != []
+    return ({"files differ"} if not is_mounted else set()) | {
         f"{process} can write {volume}"
         for process in ROOTS
         for volume in mounted[process]
@@ -45,17 +49,17 @@ def test_each_process_gets_what_it_reads() -> None:
 
 @pytest.mark.parametrize("process", ROOTS)
 @pytest.mark.parametrize("name", sorted(settings_read_by("api") & settings_read_by("worker")))
-def test_a_setting_that_reaches_only_one_of_them_is_caught(process: str, name: str) -> None:
-    wrong = copy.deepcopy(SERVICES)
-    del wrong[process]["environment"][name]
-    assert find_settings_problems(wrong) == {f"{process} reads {name}"}
+def test_setting_that_reaches_only_one_process_is_detected(process: str, name: str) -> None:
+    services = copy.deepcopy(SERVICES)
+    del services[process]["environment"][name]
+    assert find_settings_problems(services) == {f"{process} reads {name}"}
 
 
-def test_other_mistakes_are_caught() -> None:
-    wrong = copy.deepcopy(SERVICES)
-    wrong["api"]["environment"] |= {"SMTP_URL": "${SMTP_URL:-}", "POLICY_FILE": "/config/another.toml"}
-    wrong["worker"]["volumes"] = ["./deploy/config:/config"]
-    assert find_settings_problems(wrong) == {
+def test_other_settings_mistakes_are_detected() -> None:
+    services = copy.deepcopy(SERVICES)
+    services["api"]["environment"] |= {"SMTP_URL": "${SMTP_URL:-}", "POLICY_FILE": "/config/another.toml"}
+    services["worker"]["volumes"] = ["./deploy/config:/config"]
+    assert find_settings_problems(services) == {
         "api needs no SMTP_URL",
         "POLICY_FILE differs",
         "files differ",
@@ -63,7 +67,7 @@ def test_other_mistakes_are_caught() -> None:
     }
 
 
-def test_what_is_read_is_found() -> None:
+def test_settings_read_are_detected() -> None:
     """The derivation itself: through attributes, names in the providers' own settings, and plug-ins."""
     both = {"DATABASE_URL", "POLICY_FILE", "SHADOW_POLICY_FILE", "MESSAGE_DIR", "MAIL_FROM", "CUSTOMER_PAGE_URL"}
     assert both | {"STRIPE_API_KEY", "ADYEN_MERCHANT_ACCOUNT"} <= settings_read_by("api") & settings_read_by("worker")

@@ -1,4 +1,4 @@
-"""Files that fit in the head, functions that fit on a screen, names that promise something."""
+"""Limits on the length of files and functions, and docstrings on public names."""
 
 import ast
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_functions_stay_short() -> None:
     assert not long
 
 
-def test_public_names_promise_something() -> None:
+def test_public_names_have_a_docstring() -> None:
     public = [
         (path, node)
         for path in source.source_files()
@@ -49,6 +49,6 @@ def test_public_names_promise_something() -> None:
     assert not [f"{source.module_name(path)}.{node.name}" for path, node in public if not ast.get_docstring(node)]
 
 
-def test_modules_say_what_they_are_for() -> None:
-    told = [path for path in source.source_files() if source.parse_file(path).body]
-    assert not [source.module_name(path) for path in told if not ast.get_docstring(source.parse_file(path))]
+def test_modules_have_a_docstring() -> None:
+    modules = [path for path in source.source_files() if source.parse_file(path).body]
+    assert not [source.module_name(path) for path in modules if not ast.get_docstring(source.parse_file(path))]

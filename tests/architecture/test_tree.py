@@ -1,4 +1,4 @@
-"""What is in the repository: at its root only what is listed, and nowhere a program or an archive."""
+"""Files in the repository: only listed ones at its root, and no binaries anywhere."""
 
 import subprocess
 from collections.abc import Iterable
@@ -21,53 +21,55 @@ PICTURES: Final = "docs/images/"
 
 
 def find_strays(names: Iterable[str]) -> list[str]:
-    """Files and folders at the root that nobody listed."""
-    found = {name.partition("/") for name in names}
-    return sorted({first for first, slash, _ in found if first not in (ROOT_FOLDERS if slash else ROOT_FILES)})
+    """Files and folders at the root that are not listed."""
+    top_names = {name.partition("/") for name in names}
+    return sorted({first for first, slash, _ in top_names if first not in (ROOT_FOLDERS if slash else ROOT_FILES)})
 
 
 def find_binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
-    """Files that are no text, but for pictures of the docs."""
-    others = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
-    return sorted(name for name in others if b"\0" in (root / name).read_bytes()[:8192])
+    """Files that are not text, except pictures of the docs."""
+    candidates = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
+    return sorted(name for name in candidates if b"\0" in (root / name).read_bytes()[:8192])
 
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
-    """Every file that git keeps here; in a copy without git every file that it would not ignore."""
+    """Every file in git; in a copy without git, every file that git would not ignore."""
     return [name for name in _files_in_git() or _files_on_disk() if (ROOT / name).exists()]
 
 
 def _files_in_git() -> list[str]:
     if not (ROOT / ".git").exists():
         return []
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split("\0") if name]
+    process = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in process.stdout.split("\0") if name]
 
 
 def _files_on_disk() -> list[str]:
     patterns = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
     paths = (path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file())
-    return [str(path) for path in paths if not any(fnmatch(part, one) for part in path.parts for one in patterns)]
+    return [
+        str(path) for path in paths if not any(fnmatch(part, pattern) for part in path.parts for pattern in patterns)
+    ]
 
 
-def test_a_copy_without_git_is_looked_at_too() -> None:
+def test_copy_without_git_is_checked_too() -> None:
     assert "core/__init__.py" in _files_on_disk()
     assert not [name for name in _files_on_disk() if ".venv" in name]
 
 
-def test_the_root_holds_what_is_listed(names: list[str]) -> None:
+def test_root_holds_only_listed_files(names: list[str]) -> None:
     assert find_strays(names) == []
     assert {name for name in names if "/" not in name} == ROOT_FILES
 
 
-def test_nothing_is_a_program_or_an_archive(names: list[str]) -> None:
+def test_no_binaries_in_the_repository(names: list[str]) -> None:
     assert find_binaries(names) == []
 
 
-def test_what_does_not_belong_here_is_caught(tmp_path: Path) -> None:
-    left = ["py_spy-0.4.3-py2.py3-none-any.whl", "notes.txt", "scratch/x.py", "core/__init__.py", "README.md"]
-    assert find_strays(left) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
+def test_strays_and_binaries_are_detected(tmp_path: Path) -> None:
+    strays = ["py_spy-0.4.3-py2.py3-none-any.whl", "notes.txt", "scratch/x.py", "core/__init__.py", "README.md"]
+    assert find_strays(strays) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "tool").write_bytes(b"\x7fELF\0\0")
     (tmp_path / "core" / "text.py").write_bytes(b"x = 1\n")

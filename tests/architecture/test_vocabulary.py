@@ -1,4 +1,4 @@
-"""One word for one thing: what the glossary replaced doesn't come back, in public names or as a heading of the docs."""
+"""One word for one thing: words that the glossary replaced don't return in names or headings of the docs."""
 
 import ast
 import re
@@ -38,13 +38,13 @@ def public_names() -> Iterator[tuple[str, str]]:
 
 
 def test_no_name_uses_a_replaced_word() -> None:
-    found = {
+    violations = {
         f"{module}.{name}: {word} -> {REPLACED[word]}"
         for module, name in public_names()
         for word in words_of(name) & REPLACED.keys()
         if not name.startswith("test_") and name not in ALLOWED
     }
-    assert not found
+    assert not violations
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""How test processes share the work: what needs one stack stays together, and who measures time is alone."""
+"""Scheduling of test processes: tests of one stack stay together, and time measurements run alone."""
 
 import threading
 from pathlib import Path
@@ -21,11 +21,11 @@ ROOT = Path(__file__).parents[2]
         ("tests/core/test_money.py::test_x[a::b/c]", "tests/core/test_money.py"),
     ],
 )
-def test_what_stays_together(nodeid: str, lane: str) -> None:
+def test_group_of_a_test(nodeid: str, lane: str) -> None:
     assert group_of(nodeid) == lane
 
 
-def test_every_path_with_a_group_is_there() -> None:
+def test_every_path_with_a_group_exists() -> None:
     named = [path for path, _ in SHARED_STACK_TESTS] + [name for name in LONGEST_GROUPS if "/" in name]
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -45,7 +45,7 @@ def test_every_module_with_a_shared_stack_has_a_group() -> None:
 
 
 class LockRecorder:
-    """A room, and who went in when."""
+    """Records which thread held the lock when."""
 
     def __init__(self, folder: Path) -> None:
         self.gate, self.room = folder / "gate", folder / "room"
@@ -54,7 +54,7 @@ class LockRecorder:
         self.inside: list[str] = []
 
     def start_holder(self, name: str, leaves: threading.Event, *, quiet: bool = False) -> threading.Thread:
-        """Somebody who stays until told to leave."""
+        """A thread that holds the lock until it is released."""
 
         def hold_lock() -> None:
             with hold_turn(self.gate, self.room, quiet=quiet):
@@ -68,7 +68,7 @@ class LockRecorder:
         return thread
 
 
-def test_who_measures_time_is_alone_and_not_starved(tmp_path: Path) -> None:
+def test_quiet_test_runs_alone_and_is_not_starved(tmp_path: Path) -> None:
     recorder = LockRecorder(tmp_path)
     first, second, third = (threading.Event() for _ in range(3))
     one, two = recorder.start_holder("one", first), recorder.start_holder("two", first)

@@ -1,4 +1,4 @@
-"""A real browser before the running stack; every window fails where the browser complained."""
+"""A real browser at the running stack; every window fails on complaints of the browser."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +20,7 @@ Open = Callable[..., AbstractAsyncContextManager[Window]]
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium, with a profile that is gone afterwards."""
+    """Chromium with a temporary profile."""
     try:
         path = chromium.ensure_browser()
     except DevstackError as error:
@@ -33,33 +33,33 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def open_window(browser: Browser, service: RunningService) -> Open:
-    """Opens windows in which nobody has signed in."""
-    return partial(open_browser_window, browser, service.place.api)
+    """Opens windows without a session."""
+    return partial(open_browser_window, browser, service.endpoints.api)
 
 
 @pytest.fixture
 async def window(open_window: Open) -> AsyncIterator[Window]:
-    """One in which nobody has signed in."""
-    async with open_window() as one:
-        yield one
+    """A window without a session."""
+    async with open_window() as opened_window:
+        yield opened_window
 
 
 @pytest.fixture
 async def console(window: Window, service: RunningService) -> Window:
-    """One in which the administrator has."""
-    await window.sign_in("admin", service.place.key)
+    """A window of the administrator."""
+    await window.sign_in("admin", service.endpoints.key)
     return window
 
 
 @pytest.fixture
 async def operator(window: Window) -> Window:
-    """One in which an operator has."""
+    """A window of an operator."""
     await window.sign_in("oscar", stacks.PASSWORD)
     return window
 
 
 @pytest.fixture
 async def viewer(window: Window) -> Window:
-    """One in which somebody has who may only look."""
+    """A window of a viewer."""
     await window.sign_in("vera", stacks.PASSWORD)
     return window

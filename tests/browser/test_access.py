@@ -1,4 +1,4 @@
-"""Who gets in, and how far."""
+"""Sign-in and permissions in a browser."""
 
 import pytest
 
@@ -14,12 +14,12 @@ async def test_a_page_without_sign_in_leads_there_and_back(window: Window, servi
     await window.open_page("/recoveries?q=in_1")
     assert window.path.startswith("/admin/login?next=")
     await window.page.get_by_label("User name").fill("admin")
-    await window.page.get_by_label("Password").fill(service.place.key)
+    await window.page.get_by_label("Password").fill(service.endpoints.key)
     await window.press_button("Sign in")
     assert window.path == "/admin/recoveries?q=in_1"
 
 
-async def test_a_wrong_password_is_told_and_changes_nothing(window: Window) -> None:
+async def test_wrong_password_is_reported_and_changes_nothing(window: Window) -> None:
     window.expect_complaints("401 (Unauthorized)")
     await window.sign_in("oscar", "not-the-password")
     await window.wait_for_words("don't fit")
@@ -40,7 +40,7 @@ async def test_signing_out_ends_it(operator: Window) -> None:
     assert operator.path.startswith("/admin/login")
 
 
-async def test_whoever_may_only_look_sees_no_buttons(viewer: Window, service: RunningService) -> None:
+async def test_viewer_sees_no_buttons(viewer: Window, service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     await viewer.open_page(f"/recoveries/stripe/{recovery.invoice}")
@@ -55,7 +55,7 @@ async def test_whoever_may_only_look_sees_no_buttons(viewer: Window, service: Ru
 
 
 @pytest.mark.parametrize("token", [None, "made up"])
-async def test_a_form_from_elsewhere_does_nothing(console: Window, service: RunningService, token: str | None) -> None:
+async def test_form_from_another_site_is_refused(console: Window, service: RunningService, token: str | None) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     address = f"{console.base}/admin/recoveries/stripe/{recovery.invoice}/cancel"
@@ -69,6 +69,8 @@ async def test_a_form_from_elsewhere_does_nothing(console: Window, service: Runn
 
 
 async def test_the_cookie_is_for_the_console_alone(operator: Window) -> None:
-    cookies = [one for one in await operator.page.context.cookies() if one.get("name") == SESSION_COOKIE]
-    assert [(one.get("path"), one.get("httpOnly"), one.get("sameSite")) for one in cookies] == [("/admin", True, "Lax")]
+    cookies = [cookie for cookie in await operator.page.context.cookies() if cookie.get("name") == SESSION_COOKIE]
+    assert [(cookie.get("path"), cookie.get("httpOnly"), cookie.get("sameSite")) for cookie in cookies] == [
+        ("/admin", True, "Lax")
+    ]
     assert stacks.PASSWORD not in str(cookies)

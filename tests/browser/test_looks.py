@@ -1,4 +1,4 @@
-"""Every page of the menu: readable by everybody, on any screen, by day and by night, with a keyboard alone."""
+"""Every page of the menu: accessible, on any screen, light and dark, with a keyboard alone."""
 
 import pytest
 from playwright.async_api import Browser
@@ -7,27 +7,29 @@ from api.admin.pages import MENU
 from tests.browser.window import Scheme, Window, open_browser_window
 from tests.support.service import RunningService
 
-PATHS = ["/" + place for place, _, _ in MENU]
+PATHS = ["/" + path for path, _, _ in MENU]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
-async def test_nothing_bars_anybody(browser: Browser, service: RunningService, width: int, scheme: Scheme) -> None:
+async def test_pages_are_accessible_and_do_not_overflow(
+    browser: Browser, service: RunningService, width: int, scheme: Scheme
+) -> None:
     recovery = await service.create_failure("insufficient_funds", invoice_id=f"in_{width}{scheme}" + "long" * 20)
     await recovery.wait_for_event("retry.planned")
-    async with open_browser_window(browser, service.place.api, width, scheme) as window:
+    async with open_browser_window(browser, service.endpoints.api, width, scheme) as window:
         await window.open_page("/login")
-        found = {"/login": [*await window.accessibility_faults(), *await _overflowing_elements(window)]}
-        await window.sign_in("admin", service.place.key)
-        for place in [*PATHS, f"/recoveries/stripe/{recovery.invoice}", "/policies/candidate"]:
-            answer = await window.open_page(place)
-            assert answer.status == 200, place
-            found[place] = [*await window.accessibility_faults(), *await _overflowing_elements(window)]
-    assert not {place: faults for place, faults in found.items() if faults}
+        faults = {"/login": [*await window.accessibility_faults(), *await _overflowing_elements(window)]}
+        await window.sign_in("admin", service.endpoints.key)
+        for path in [*PATHS, f"/recoveries/stripe/{recovery.invoice}", "/policies/candidate"]:
+            answer = await window.open_page(path)
+            assert answer.status == 200, path
+            faults[path] = [*await window.accessibility_faults(), *await _overflowing_elements(window)]
+    assert not {path: faults for path, faults in faults.items() if faults}
 
 
 async def _overflowing_elements(window: Window) -> list[str]:
-    over = await window.overflow_pixels()
-    return [f"{over} px wider than the window"] if over > 0 else []
+    overflow = await window.overflow_pixels()
+    return [f"{overflow} px wider than the window"] if overflow > 0 else []
 
 
 async def test_a_keyboard_is_enough(operator: Window, service: RunningService) -> None:

@@ -1,4 +1,4 @@
-"""Signing in at another site and coming back: the cookie must survive it, the page's own rules must allow it."""
+"""OpenID sign-in across sites: the session cookie survives it, and the page's policy allows it."""
 
 from collections.abc import AsyncIterator
 
@@ -18,21 +18,21 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "migrated"]
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """A provider on another site than the admin console's: `localhost` is one, 127.0.0.1 another."""
-    async with running_issuer() as found:
-        found.address = found.address.replace("127.0.0.1", "localhost")
-        yield found
+    """An OpenID provider on another site than the console: `localhost` is one, 127.0.0.1 another."""
+    async with running_issuer() as running:
+        running.address = running.address.replace("127.0.0.1", "localhost")
+        yield running
 
 
 @pytest.fixture
 async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
-    """Where the admin console is."""
+    """The address of the admin console."""
     front = FastAPI(docs_url=None, openapi_url=None, redoc_url=None)
-    async with run_server(front) as found:
+    async with run_server(front) as server:
         app = build_app(
             database,
             FakeRecoveries(),
-            public_url=found,
+            public_url=server,
             oidc_issuer=issuer.address,
             oidc_client_id=CLIENT,
             oidc_client_secret=SecretStr(SECRET),
@@ -40,12 +40,12 @@ async def address(database: Database, issuer: Issuer) -> AsyncIterator[str]:
             session_secret=SecretStr("s" * 32),
         )
         front.mount("/", app)
-        yield found
+        yield server
 
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A window; it fails where the browser complains."""
+    """A window that fails on complaints of the browser."""
     context = await browser.new_context()
     page, complaints = await context.new_page(), list[str]()
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -55,7 +55,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     assert complaints == []
 
 
-async def test_there_and_back_to_the_page_one_wanted(page: Page, address: str) -> None:
+async def test_openid_sign_in_returns_to_the_requested_page(page: Page, address: str) -> None:
     await page.goto(f"{address}/admin/recoveries?q=in_1")
     await page.get_by_role("link", name="Sign in with your account").click()
     await page.wait_for_url(f"{address}/admin/recoveries?q=in_1")
@@ -69,7 +69,7 @@ async def test_there_and_back_to_the_page_one_wanted(page: Page, address: str) -
     await page.wait_for_url("**/admin/login?**")
 
 
-async def test_somebody_without_a_role_reads_so(browser: Browser, address: str, issuer: Issuer) -> None:
+async def test_user_without_a_role_sees_the_reason(browser: Browser, address: str, issuer: Issuer) -> None:
     issuer.claims = {"roles": ["strangers"], "preferred_username": "joe"}
     page = await browser.new_page()
     await page.goto(f"{address}/admin/login")

@@ -1,4 +1,4 @@
-"""The other pages of the admin console, as they are used."""
+"""The other pages of the admin console in use."""
 
 from tests.browser.window import Window
 from tests.support.service import RunningService
@@ -6,16 +6,16 @@ from tests.support.service import RunningService
 
 async def test_a_review_is_approved_and_another_rejected(operator: Window, service: RunningService) -> None:
     good, bad = await service.create_failure("fraudulent"), await service.create_failure("fraudulent")
-    for one in (good, bad):
-        await one.wait_for_state("in_review")
-    for one, button, confirm in ((good, "Approve", "Approve"), (bad, "Reject", "Reject")):
+    for recovery in (good, bad):
+        await recovery.wait_for_state("in_review")
+    for recovery, button, confirm in ((good, "Approve", "Approve"), (bad, "Reject", "Reject")):
         await operator.open_page("/reviews")
-        review = operator.page.locator("li.review", has_text=one.invoice)
+        review = operator.page.locator("li.review", has_text=recovery.invoice)
         panel = review.locator("details.act", has=operator.page.locator("summary", has_text=button))
         await panel.locator("summary").click()
         await panel.get_by_label("Reason").fill(f"looked at it: {button}")
         await operator.press_button(confirm, panel)
-        await operator.wait_for_words(one.invoice)
+        await operator.wait_for_words(recovery.invoice)
     await good.wait_for_state("awaiting_customer")
     await bad.wait_for_state("blocked")
     reviewed = await bad.fetch_only_event("operator.reviewed")

@@ -1,4 +1,4 @@
-"""An operator's day: find a recovery, watch it, act on it, and on many at once."""
+"""An operator finds a recovery, watches it, and acts on one or several."""
 
 from tests.browser.window import Window
 from tests.support.service import Recovery, RunningService
@@ -13,21 +13,21 @@ async def create_waiting_recovery(service: RunningService, code: str = SLOW_CODE
 
 
 async def test_a_filter_finds_it_and_stays_in_the_address(operator: Window, service: RunningService) -> None:
-    wanted, other = await create_waiting_recovery(service), await create_waiting_recovery(service)
+    expected, other = await create_waiting_recovery(service), await create_waiting_recovery(service)
     await operator.page.get_by_role("link", name="Recoveries").click()
-    await operator.page.get_by_label("Invoice or customer").fill(wanted.invoice)
+    await operator.page.get_by_label("Invoice or customer").fill(expected.invoice)
     await operator.page.get_by_label("State", exact=True).select_option("waiting")
     await operator.press_button("Filter")
-    assert f"q={wanted.invoice}" in operator.path
+    assert f"q={expected.invoice}" in operator.path
     assert "state=waiting" in operator.path
     text = await operator.page.locator("tbody").inner_text()
-    assert wanted.invoice in text
+    assert expected.invoice in text
     assert other.invoice not in text
-    await operator.page.get_by_role("link", name=wanted.invoice).click()
-    assert operator.path == f"/admin/recoveries/stripe/{wanted.invoice}"
+    await operator.page.get_by_role("link", name=expected.invoice).click()
+    assert operator.path == f"/admin/recoveries/stripe/{expected.invoice}"
 
 
-async def test_a_page_changes_while_it_is_looked_at(operator: Window, service: RunningService) -> None:
+async def test_open_page_updates_live(operator: Window, service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, "insufficient_funds")
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     await operator.page.evaluate("window.sameDocument = true")
@@ -43,8 +43,8 @@ async def test_retry_now(operator: Window, service: RunningService) -> None:
     await operator.submit_command("Retry now", "the customer called")
     await operator.wait_for_words("the customer called", "Recovered")
     await recovery.wait_for_one_payment()
-    asked = await recovery.fetch_only_event("operator.retry_requested")
-    assert (asked["data"]["actor"], asked["data"]["reason"]) == ("oscar", "the customer called")
+    row = await recovery.fetch_only_event("operator.retry_requested")
+    assert (row["data"]["actor"], row["data"]["reason"]) == ("oscar", "the customer called")
 
 
 async def test_cancel(operator: Window, service: RunningService) -> None:
@@ -67,11 +67,11 @@ async def test_a_refusal_says_what_the_workflow_says(operator: Window, service: 
     assert await recovery.fetch_pay_calls() == []
 
 
-async def test_many_are_paused_at_once(operator: Window, service: RunningService) -> None:
+async def test_selected_recoveries_are_paused_together(operator: Window, service: RunningService) -> None:
     some = [await create_waiting_recovery(service) for _ in range(3)]
     await operator.open_page("/recoveries?state=waiting")
-    for one in some[:2]:
-        row = operator.page.locator("tr", has_text=one.invoice)
+    for recovery in some[:2]:
+        row = operator.page.locator("tr", has_text=recovery.invoice)
         await row.get_by_role("checkbox").check()
     await operator.wait_for_words("2 chosen")
     await operator.press_button("Pause…")
@@ -80,17 +80,17 @@ async def test_many_are_paused_at_once(operator: Window, service: RunningService
     await operator.page.get_by_label("Reason").fill("the bank has trouble")
     await operator.press_button("Pause 2")
     await operator.wait_for_words("What came of it", some[0].invoice, some[1].invoice, "Done")
-    assert [(await one.fetch_view())["state"] for one in some] == ["paused", "paused", "waiting"]
+    assert [(await recovery.fetch_view())["state"] for recovery in some] == ["paused", "paused", "waiting"]
     paused = await some[1].fetch_only_event("operator.paused")
     assert (paused["data"]["actor"], paused["data"]["reason"]) == ("oscar", "the bank has trouble")
 
 
-async def test_the_list_goes_into_a_spreadsheet(operator: Window, service: RunningService) -> None:
+async def test_list_is_exported_as_csv(operator: Window, service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries?q={recovery.invoice}")
-    async with operator.page.expect_download() as begun:
+    async with operator.page.expect_download() as download_info:
         await operator.page.get_by_role("link", name="Export as CSV").click()
-    download = await begun.value
-    written = (await download.path()).read_text()
+    download = await download_info.value
+    text = (await download.path()).read_text()
     assert download.suggested_filename.endswith(".csv")
-    assert recovery.invoice in written
+    assert recovery.invoice in text

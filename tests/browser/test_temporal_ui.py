@@ -1,4 +1,4 @@
-"""Temporal's own web UI is enough for an operator: what goes on, what comes next, and a signal sent from it."""
+"""Temporal's web UI shows an operator the state and the next step, and sends signals."""
 
 import asyncio
 import time
@@ -19,13 +19,13 @@ async def test_a_recovery_reads_well_in_temporals_ui(browser: Browser, service: 
     await _wait_for_words(page, f"Recovery of stripe invoice {recovery.invoice}", "RATE_LIMITED / VELOCITY", "waiting")
     await _send_signal(page, "cancel")
     await recovery.wait_for_unpaid_end("canceled")
-    asked = await recovery.fetch_only_event("operator.cancel_requested")
-    assert asked["data"]["actor"] == "temporal"
+    row = await recovery.fetch_only_event("operator.cancel_requested")
+    assert row["data"]["actor"] == "temporal"
     await context.close()
 
 
 async def _wait_for_words(page: Page, *words: str) -> None:
-    """Until all of these can be read, also in the frames that show what we wrote."""
+    """Waits until all words are visible, frames included."""
     deadline, text = time.monotonic() + WAIT_SECONDS, ""
     while not all(word in text for word in words):
         assert time.monotonic() < deadline, f"Temporal's UI never said {words}: {text[:2000]}"
@@ -34,7 +34,7 @@ async def _wait_for_words(page: Page, *words: str) -> None:
 
 
 async def _send_signal(page: Page, name: str) -> None:
-    """Chosen from those that the workflow knows, sent with no input."""
+    """Sends a signal of the workflow without input."""
     await page.get_by_role("button", name="More Actions").click()
     await page.get_by_role("menuitem", name="Send a Signal").click()
     dialog = page.get_by_role("dialog").filter(visible=True)

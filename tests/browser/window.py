@@ -1,4 +1,4 @@
-"""One window of a real browser: what people do and read in it, and whatever the browser complains of."""
+"""One window of a real browser: actions, text, and the browser's complaints."""
 
 import asyncio
 import re
@@ -32,25 +32,25 @@ class Window:
     expected_complaints: list[str] = field(default_factory=list)
 
     async def open_page(self, path: str) -> Response:
-        """To a page below /admin."""
+        """The response of a page below /admin."""
         answer = await self.page.goto(f"{self.base}/admin{path}")
         assert answer is not None
         return answer
 
     async def sign_in(self, name: str, password: str, path: str = "/") -> None:
-        """Through the form, to a page."""
+        """Signs in through the form."""
         await self.open_page(path)
         await self.page.get_by_label("User name").fill(name)
         await self.page.get_by_label("Password").fill(password)
         await self.press_button("Sign in")
 
-    async def press_button(self, name: str, within: Locator | None = None) -> None:
-        """A button, and what follows."""
-        await (within or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
+    async def press_button(self, name: str, scope: Locator | None = None) -> None:
+        """Presses a button and waits for the next page."""
+        await (scope or self.page.locator("main")).get_by_role("button", name=name, exact=True).click()
         await self.page.wait_for_load_state()
 
     async def submit_command(self, name: str, reason: str, button: str = "") -> None:
-        """Unfold what can be done, say why, and do it."""
+        """Opens the commands, enters a reason and submits one."""
         panel = self.page.locator("details.act", has=self.page.locator("summary", has_text=re.compile(f"^{name}$")))
         await panel.locator("summary").click()
         await panel.get_by_label("Reason").fill(reason)
@@ -58,16 +58,16 @@ class Window:
 
     @property
     def path(self) -> str:
-        """Where it is, below the host."""
+        """The path of the page."""
         parts = urlsplit(self.page.url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
     async def read_text(self) -> str:
-        """All that can be read on the page."""
+        """The visible text of the page."""
         return await self.page.locator("body").inner_text()
 
     async def wait_for_words(self, *words: str) -> None:
-        """Until all of these can be read, without loading the page again."""
+        """Waits until all words are visible, without reloading."""
         await self.wait_until(lambda: self._shows_words(words), f"the page never said {words}")
 
     async def _shows_words(self, words: tuple[str, ...]) -> bool:
@@ -75,39 +75,43 @@ class Window:
         return all(word.lower() in text for word in words)
 
     async def wait_until(self, condition: Callable[[], Awaitable[bool]], otherwise: str) -> None:
-        """Until it holds."""
+        """Waits until the condition holds."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not await condition():
             assert time.monotonic() < deadline, f"{otherwise}; it says: {(await self.read_text())[:3000]}"
             await asyncio.sleep(0.1)
 
     async def accessibility_faults(self) -> list[str]:
-        """What the accessibility checker finds on the page, AA and its best practices."""
+        """The problems that the accessibility checker finds: WCAG AA and best practices."""
         options = {"runOnly": {"type": "tag", "values": list(AXE_TAGS)}, "resultTypes": ["violations"]}
-        found = await Axe().run(self.page, options=options)
+        results = await Axe().run(self.page, options=options)
         return [
-            f"{one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found.response["violations"]
+            f"{violation['id']}: {violation['help']}: {[node['html'][:160] for node in violation['nodes'][:3]]}"
+            for violation in results.response["violations"]
         ]
 
     async def overflow_pixels(self) -> int:
-        """Pixels that the page is wider than the window."""
+        """The pixels by which the page is wider than the window."""
         return int(await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
     def expect_complaints(self, *parts: str) -> None:
-        """Complaints with these words are meant to be."""
+        """Declares complaints with these words as expected."""
         self.expected_complaints += parts
 
     def unexpected_complaints(self) -> list[str]:
-        """What the browser complained of."""
-        return [one for one in self.complaints if not any(part in one for part in self.expected_complaints)]
+        """The browser's complaints that were not expected."""
+        return [
+            complaint
+            for complaint in self.complaints
+            if not any(part in complaint for part in self.expected_complaints)
+        ]
 
 
 @asynccontextmanager
 async def open_browser_window(
     browser: Browser, base: str, width: int = 1280, scheme: Scheme = "light"
 ) -> AsyncIterator[Window]:
-    """A window with cookies of its own. Its end fails where the browser complained of something."""
+    """A window with cookies of its own. It fails at its end where the browser complained."""
     context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     window = Window(await context.new_page(), base)
     _listen_for_complaints(window)

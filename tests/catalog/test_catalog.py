@@ -1,4 +1,4 @@
-"""Loading what decisions are made with: packaged tables, a file that changes, plug-ins that may be broken."""
+"""Loading tables, changing policy files and plug-ins that may be broken."""
 
 import tomllib
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ SHIPPED = ROOT / "core/policy/policies.toml"
 
 @pytest.fixture
 def strategies() -> Mapping[str, StrategyFactory]:
-    """The strategies as pyproject.toml registers them, installed or not."""
+    """The strategies that pyproject.toml registers, installed or not."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][plugins.STRATEGY_GROUP]
     return {name: EntryPoint(name, value, plugins.STRATEGY_GROUP).load() for name, value in declared.items()}
 
 
-def test_packaged_tables_with_a_providers_own() -> None:
+def test_packaged_tables_include_a_providers_own() -> None:
     own = "kind,code,cause,meaning,source\ndecline_code,99,FRAUD,a test,here\n"
     tables = catalog.load_decline_tables({"acme": own})
     assert classify(Failure(code="99"), tables, provider="acme").cause is Cause.FRAUD
@@ -64,7 +64,7 @@ def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", [b"format = ", b"\xff\xfe", b"format = 1", None])
-def test_a_broken_file_leaves_the_last_good_one(tmp_path: Path, broken: bytes | None) -> None:
+def test_broken_file_keeps_the_last_valid_version(tmp_path: Path, broken: bytes | None) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SHIPPED.read_text())
     file = catalog.PolicyFile(path)
@@ -80,7 +80,7 @@ def test_a_broken_file_leaves_the_last_good_one(tmp_path: Path, broken: bytes | 
 
 
 @pytest.mark.parametrize("text", [None, "format = "])
-def test_without_any_good_version_it_says_why(tmp_path: Path, text: str | None) -> None:
+def test_missing_valid_version_is_an_error_with_its_reason(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "p.toml"
     if text is not None:
         path.write_text(text)
@@ -97,7 +97,7 @@ def test_a_strategy_that_is_not_installed_makes_a_version_wrong(tmp_path: Path) 
         catalog.PolicyFile(path, {}).current_policy()
 
 
-def test_a_broken_plug_in_says_so_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_plugin_is_reported_on_use(monkeypatch: pytest.MonkeyPatch) -> None:
     points = (EntryPoint("gone", "no.such.module:Strategy", plugins.STRATEGY_GROUP),)
     monkeypatch.setattr(plugins, "entry_points", lambda **_: points)
     with pytest.raises(InvalidPolicy, match=r"^strategy 'gone' can't be loaded from no\.such"):

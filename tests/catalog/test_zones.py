@@ -1,4 +1,4 @@
-"""One rule for the customer's clock: quiet hours by where most people live, dates never later than they are."""
+"""One rule for the customer's clock: quiet hours in the main zone, dates never later than anywhere there."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,9 +21,9 @@ QUIET = QuietHours(begins=21 * 60, ends=8 * 60)
 
 
 def render_deadline(deadline: datetime, country: str | None, zone: str | None = None, language: str = "en") -> str:
-    """A letter's text that asks for something until then."""
-    known = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
-    about = a_subject(MessageKind.CARD_DATA, **known, zones=zones_for_dates(country, zone))
+    """The text of a message that asks for an action until then."""
+    fields = {"contact": JENNY, "deadline": deadline, "retry_at": None, "cause": Cause.CARD_DATA}
+    about = a_subject(MessageKind.CARD_DATA, **fields, zones=zones_for_dates(country, zone))
     return MessageComposer("Acme").compose_message(about, language).text
 
 
@@ -53,7 +53,7 @@ def render_deadline(deadline: datetime, country: str | None, zone: str | None = 
         ("DE", None, "2026-10-24T22:30", "October 25"),
     ],
 )
-def test_a_deadline_is_the_date_on_which_it_ends_for_everybody_it_may_be(
+def test_deadline_is_the_last_full_day_in_every_zone_of_the_country(
     country: str | None, zone: str | None, deadline: str, date: str
 ) -> None:
     assert f"by {date}, 2026" in render_deadline(datetime.fromisoformat(deadline).replace(tzinfo=UTC), country, zone)
@@ -72,11 +72,11 @@ def test_the_date_in_every_language(language: str, date: str) -> None:
 
 @given(st.sampled_from(COUNTRIES), st.integers(0, 2 * 365 * 24 * 60))
 def test_a_date_is_never_later_than_it_is_anywhere_in_the_country(country: str, minutes: int) -> None:
-    moment = DEADLINE + timedelta(minutes=minutes)
-    named = min(moment.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(country, None))
-    assert all(named <= moment.astimezone(ZoneInfo(zone)).date() for zone in get_global("territory_zones")[country])
-    assert named <= moment.astimezone(zone_of(country, None)).date()
-    assert min(moment.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(None, None)) <= named
+    instant = DEADLINE + timedelta(minutes=minutes)
+    named = min(instant.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(country, None))
+    assert all(named <= instant.astimezone(ZoneInfo(zone)).date() for zone in get_global("territory_zones")[country])
+    assert named <= instant.astimezone(zone_of(country, None)).date()
+    assert min(instant.astimezone(ZoneInfo(zone)).date() for zone in zones_for_dates(None, None)) <= named
 
 
 def test_a_country_with_several_clocks_has_a_main_one() -> None:
@@ -101,7 +101,7 @@ def test_quiet_hours_end_by_the_same_rule(country: str | None, zone: str | None,
     assert QUIET.next_allowed_time(at, clock) == at
 
 
-def test_clocks_that_change_in_the_middle_of_an_hour() -> None:
+def test_clock_change_at_half_past_the_hour() -> None:
     before = datetime(2026, 10, 3, tzinfo=UTC)
     clock = clock_for("AU", "Australia/Adelaide", before)
     assert clock.offsets[1].since == datetime(2026, 10, 3, 16, 30, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""`pri` as somebody runs it who has set nothing, in an empty folder.
+"""`pri` in an empty folder without any settings.
 
 Most tests call it inside this process, since a process of its own spends seconds on imports.
 """
@@ -22,14 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class Answer(NamedTuple):
-    """How a command ended and what it said."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
     err: str
 
     def error_line(self) -> str:
-        """The one line on stderr of a command that failed in good order."""
+        """The single line on stderr of a failed command."""
         lines = self.err.strip().splitlines()
         assert (self.code, self.out, len(lines)) == (1, "", 1), self
         assert lines[0].startswith("pri: "), self
@@ -40,22 +40,22 @@ Pri = Callable[..., Answer]
 
 
 def run_command(folder: Path, *words: str, **settings: str) -> Answer:
-    """One command, waited for."""
+    """The answer of a command, run as a process."""
     command = [sys.executable, str(ROOT / "cli.py"), *words]
     env = clean_environment() | {"TERM": "dumb"} | settings
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
-    return Answer(done.returncode, done.stdout, done.stderr)
+    process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return Answer(process.returncode, process.stdout, process.stderr)
 
 
 @pytest.fixture
 def pri_process(tmp_path: Path) -> Pri:
-    """The real command."""
+    """The real command, as a process."""
     return lambda *words, **settings: run_command(tmp_path, *words, **settings)
 
 
 @pytest.fixture
 def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Pri:
-    """`pri("explain", "--json", DATABASE_URL=...)`, without a process of its own."""
+    """`pri("explain", "--json", DATABASE_URL=...)`, run inside the test process."""
 
     def run_in_process(*words: str, **settings: str) -> Answer:
         with monkeypatch.context() as patch:
@@ -66,12 +66,12 @@ def pri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             for name, value in settings.items():
                 patch.setenv(name, value)
             capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
+            with pytest.raises(SystemExit) as excinfo:
                 cli.main()
-        return Answer(_exit_code(ended.value), *capsys.readouterr())
+        return Answer(_exit_code(excinfo.value), *capsys.readouterr())
 
     return run_in_process
 
 
-def _exit_code(ended: SystemExit) -> int:
-    return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+def _exit_code(error: SystemExit) -> int:
+    return error.code if isinstance(error.code, int) else 0 if error.code is None else 1

@@ -1,4 +1,4 @@
-"""The commands that work on a database, on a real one."""
+"""Commands that work on a real database."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ def psycopg_address(address: str) -> str:
 
 
 def record_canceled_recovery(address: str, invoice_id: str) -> str:
-    """A recovery that failed and was canceled, three rows; answers with its name."""
+    """The id of a recovery with three rows that failed and was canceled."""
 
     async def write_rows() -> str:
         database = Database(address)
@@ -39,27 +39,32 @@ def record_canceled_recovery(address: str, invoice_id: str) -> str:
 
 @pytest.fixture
 def fresh(fresh_database: Callable[..., Addresses], migrated: str) -> Addresses:
-    """A migrated database for one test."""
+    """The addresses of a migrated database for one test."""
     return fresh_database(migrated)
 
 
 def test_migrate_builds_the_tables_and_does_nothing_the_second_time(
     pri: Pri, fresh_database: Callable[..., Addresses]
 ) -> None:
-    made = fresh_database()
+    database_addresses = fresh_database()
     for _ in range(2):
-        answer = pri("migrate", DATABASE_URL=made.writer, DATABASE_OWNER_URL=made.owner, **TEMPORAL_AWAY)
+        answer = pri(
+            "migrate",
+            DATABASE_URL=database_addresses.writer,
+            DATABASE_OWNER_URL=database_addresses.owner,
+            **TEMPORAL_AWAY,
+        )
         assert (answer.code, answer.out) == (0, "")
         assert "at the newest migration" in answer.err
         assert "search attributes were not registered" in answer.err
-    assert "0 recoveries, 0 rows, 0 problems" in pri("audit", "verify", DATABASE_URL=made.writer).out
+    assert "0 recoveries, 0 rows, 0 problems" in pri("audit", "verify", DATABASE_URL=database_addresses.writer).out
 
 
-def test_audit_verify_counts_what_is_intact(pri: Pri, fresh: Addresses) -> None:
+def test_audit_verify_counts_intact_logs(pri: Pri, fresh: Addresses) -> None:
     names = [record_canceled_recovery(fresh.writer, f"in_{number}") for number in range(3)]
     assert pri("audit", "verify", DATABASE_URL=fresh.writer).out == "3 recoveries, 9 rows, 0 problems\n"
-    one = pri("audit", "verify", names[1], DATABASE_URL=fresh.writer)
-    assert (one.code, one.out) == (0, "1 recoveries, 3 rows, 0 problems\n")
+    single = pri("audit", "verify", names[1], DATABASE_URL=fresh.writer)
+    assert (single.code, single.out) == (0, "1 recoveries, 3 rows, 0 problems\n")
     assert "no recovery" in pri("audit", "verify", "recovery-stripe-none", DATABASE_URL=fresh.writer).error_line()
 
 
@@ -68,9 +73,9 @@ def test_audit_verify_finds_a_forged_row(pri: Pri, fresh: Addresses) -> None:
     with psycopg.connect(psycopg_address(fresh.superuser), autocommit=True) as root:
         root.execute("SET session_replication_role = replica")
         root.execute("UPDATE event_log SET data = '{}' WHERE recovery_id = %s AND sequence = 1", (name,))
-    found: Answer = pri("audit", "verify", DATABASE_URL=fresh.writer)
-    assert found.code == 1
-    *problems, total = found.out.splitlines()
+    answer: Answer = pri("audit", "verify", DATABASE_URL=fresh.writer)
+    assert answer.code == 1
+    *problems, total = answer.out.splitlines()
     assert problems
     assert all(line.startswith(f"{name} row ") for line in problems)
     assert total == f"2 recoveries, 6 rows, {len(problems)} problems"
@@ -93,27 +98,27 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(pri: Pri, fresh: Addresses) ->
     assert 6 <= (expires - datetime.now(UTC)).days <= 7
 
 
-@pytest.mark.parametrize(("given", "hours"), [("12h", 12), ("90d", 90 * 24)])
-def test_a_key_works_as_long_as_it_was_given(given: str, hours: int, pri: Pri, fresh: Addresses) -> None:
-    assert pri("keys", "create", "--scope", "admin", "--expires-in", given, DATABASE_URL=fresh.writer).code == 0
+@pytest.mark.parametrize(("lifetime", "hours"), [("12h", 12), ("90d", 90 * 24)])
+def test_key_expires_after_its_lifetime(lifetime: str, hours: int, pri: Pri, fresh: Addresses) -> None:
+    assert pri("keys", "create", "--scope", "admin", "--expires-in", lifetime, DATABASE_URL=fresh.writer).code == 0
     [key] = json.loads(pri("keys", "list", "--json", DATABASE_URL=fresh.writer).out)
     length = datetime.fromisoformat(key["expires_at"]) - datetime.fromisoformat(key["created_at"])
     assert length == timedelta(hours=hours)
 
 
-def test_keys_are_listed_and_revoked_and_both_is_kept(pri: Pri, fresh: Addresses) -> None:
+def test_keys_are_listed_and_revoked_with_audit_entries(pri: Pri, fresh: Addresses) -> None:
     assert pri("keys", "list", DATABASE_URL=fresh.writer).out == "there are no keys\n"
     secret = pri("keys", "create", "--scope", "admin", "--name", "ann", DATABASE_URL=fresh.writer).out.strip()
     prefix = "_".join(secret.split("_")[:2])
-    listed = pri("keys", "list", DATABASE_URL=fresh.writer).out
-    assert (prefix in listed, "ann" in listed, "works" in listed, secret in listed) == (True, True, True, False)
+    listing = pri("keys", "list", DATABASE_URL=fresh.writer).out
+    assert (prefix in listing, "ann" in listing, "works" in listing, secret in listing) == (True, True, True, False)
     assert pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).out == f"{prefix} does not work any more\n"
     assert f"revoked {datetime.now(UTC):%Y-}" in pri("keys", "list", DATABASE_URL=fresh.writer).out
     assert "revoked before" in pri("keys", "revoke", prefix, DATABASE_URL=fresh.writer).error_line()
     assert secret not in pri("keys", "revoke", secret, DATABASE_URL=fresh.writer).error_line()
     with psycopg.connect(psycopg_address(fresh.superuser)) as root:
-        kept = root.execute("SELECT actor, action, subject FROM operator_action ORDER BY at").fetchall()
-    assert kept == [("pri", "key_created", prefix), ("pri", "key_revoked", prefix)]
+        entries = root.execute("SELECT actor, action, subject FROM operator_action ORDER BY at").fetchall()
+    assert entries == [("pri", "key_created", prefix), ("pri", "key_revoked", prefix)]
 
 
 def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -> None:
@@ -129,7 +134,7 @@ def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -
         answer = pri("erase", "cus_gone", DATABASE_URL=fresh.writer)
         assert (answer.code, answer.out) == (0, f"{expected} webhooks of cus_gone blanked\n")
     with psycopg.connect(psycopg_address(fresh.superuser)) as root:
-        left = [bytes(body) for (body,) in root.execute("SELECT body FROM webhook_inbox") if body]
-        kept = root.execute("SELECT actor, action, subject FROM operator_action").fetchall()
-    assert left == [b"mail of cus_stays"]
-    assert kept == [("pri", "customer_erased", "cus_gone")] * 2
+        bodies = [bytes(body) for (body,) in root.execute("SELECT body FROM webhook_inbox") if body]
+        entries = root.execute("SELECT actor, action, subject FROM operator_action").fetchall()
+    assert bodies == [b"mail of cus_stays"]
+    assert entries == [("pri", "customer_erased", "cus_gone")] * 2

@@ -1,4 +1,4 @@
-"""What people read when the database doesn't let them in: one line with the server's own words, and no secret."""
+"""Errors when the database refuses access: one line with the server's own message, and no secret."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Fresh = Callable[..., Addresses]
 
 @pytest.fixture(scope="module")
 def locked(cluster: Cluster) -> Iterator[str]:
-    """A role that needs a password, on a server that trusts all others."""
+    """A database role that needs a password."""
     rules = Path(cluster.folder) / "pg_hba.conf"
     before = rules.read_text()
     run_as_superuser(cluster, f"CREATE ROLE {LOCKED} LOGIN PASSWORD 'hunter2'")
@@ -33,7 +33,9 @@ def address_at(cluster: Cluster, role: str, database: str = "pri", query: str = 
     return f"postgresql://{role}@/{database}?host={cluster.sockets}{query}"
 
 
-def test_the_servers_own_words(pri: Pri, cluster: Cluster, locked: str, fresh_database: Fresh) -> None:
+def test_database_refusal_shows_the_servers_message(
+    pri: Pri, cluster: Cluster, locked: str, fresh_database: Fresh
+) -> None:
     full = fresh_database(name="full")
     run_as_superuser(cluster, "ALTER DATABASE {name} CONNECTION LIMIT 0", name="full")
     expected = {
@@ -59,14 +61,14 @@ def test_the_servers_own_words(pri: Pri, cluster: Cluster, locked: str, fresh_da
 
 @pytest.mark.parametrize(("setting", "command"), [("DATABASE_URL", "rebuild"), ("DATABASE_OWNER_URL", "migrate")])
 @pytest.mark.parametrize("address", ["postgresql://u:swordfish@h:port/n", "mysql://u:swordfish@h/n"])
-def test_an_address_that_is_none_names_its_setting(setting: str, command: str, address: str, pri: Pri) -> None:
-    given = {"DATABASE_URL": "postgresql://u@h/n"} | {setting: address}
-    complaint = pri(command, **given, **TEMPORAL_AWAY).error_line()
+def test_invalid_database_address_names_its_setting(setting: str, command: str, address: str, pri: Pri) -> None:
+    settings = {"DATABASE_URL": "postgresql://u@h/n"} | {setting: address}
+    complaint = pri(command, **settings, **TEMPORAL_AWAY).error_line()
     assert complaint.startswith(f"pri: {setting}: ")
     assert "swordfish" not in complaint
 
 
-def test_api_and_worker_refuse_it_too(pri_process: Pri) -> None:
+def test_api_and_worker_refuse_an_invalid_address(pri_process: Pri) -> None:
     for command in ("api", "worker"):
         answer = pri_process(command, DATABASE_URL="postgresql://u:swordfish@h:port/n", **TEMPORAL_AWAY)
         assert "DATABASE_URL: the port of h is no number" in answer.err if command == "api" else answer.code == 1
@@ -74,37 +76,37 @@ def test_api_and_worker_refuse_it_too(pri_process: Pri) -> None:
         assert "swordfish" not in answer.err
 
 
-def test_a_database_of_another_release_is_one_line(pri: Pri, fresh_database: Fresh) -> None:
+def test_database_of_another_release_is_a_one_line_error(pri: Pri, fresh_database: Fresh) -> None:
     empty = fresh_database()
     assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=empty.writer).error_line()
 
 
-def test_a_schema_of_ones_own(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
-    made = fresh_database()
-    name = made.owner.partition("@/")[2].partition("?")[0]
-    given = {
+def test_database_with_another_schema(pri: Pri, cluster: Cluster, fresh_database: Fresh) -> None:
+    database_addresses = fresh_database()
+    name = database_addresses.owner.partition("@/")[2].partition("?")[0]
+    settings = {
         "DATABASE_URL": address_at(cluster, WRITER, name, "&options=-c search_path=billing"),
         "DATABASE_OWNER_URL": address_at(cluster, OWNER, name, "&options=-c search_path=billing"),
     }
-    assert "no schema has been selected" in pri("migrate", **given, **TEMPORAL_AWAY).error_line()
+    assert "no schema has been selected" in pri("migrate", **settings, **TEMPORAL_AWAY).error_line()
     run_as_superuser(cluster, f"CREATE SCHEMA billing AUTHORIZATION {OWNER}", name)
-    assert pri("migrate", **given, **TEMPORAL_AWAY).code == 0
-    assert "0 recoveries" in pri("audit", "verify", DATABASE_URL=given["DATABASE_URL"]).out
+    assert pri("migrate", **settings, **TEMPORAL_AWAY).code == 0
+    assert "0 recoveries" in pri("audit", "verify", DATABASE_URL=settings["DATABASE_URL"]).out
     [[tables]] = run_as_superuser(cluster, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name)
     assert tables == 0
-    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=made.writer).error_line()
+    assert "run `pri migrate`" in pri("audit", "verify", DATABASE_URL=database_addresses.writer).error_line()
 
 
-def test_a_pooler_that_does_not_know_the_database(pri: Pri, cluster: Cluster) -> None:
+def test_pooler_without_the_database_is_a_one_line_error(pri: Pri, cluster: Cluster) -> None:
     with run_pooler(cluster, {}) as port:
         complaint = pri("audit", "verify", DATABASE_URL=f"postgresql://{WRITER}@127.0.0.1:{port}/no_such").error_line()
-        stranger = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").error_line()
+        error = pri("audit", "verify", DATABASE_URL=f"postgresql://who:x@127.0.0.1:{port}/pri").error_line()
     assert "no_such" in complaint
-    assert "authentication failed" in stranger
+    assert "authentication failed" in error
 
 
 @pytest.mark.quiet
-def test_a_server_that_never_answers(pri: Pri) -> None:
+def test_unresponsive_server_is_a_one_line_error(pri: Pri) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"postgresql://u:swordfish@127.0.0.1:{silent.getsockname()[1]}/n"
         complaint = pri("audit", "verify", DATABASE_URL=address).error_line()

@@ -1,4 +1,4 @@
-"""`pri demo` for real, once: everything starts, every story ends as it should, nothing is left behind."""
+"""`pri demo` for real, once: everything starts, every scenario ends as expected, nothing is left behind."""
 
 import json
 import re
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class DemoProcess:
-    """`pri demo --keep` in a process of its own, and what it wrote so far."""
+    """`pri demo --keep` as a process, with its output so far."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,14 +56,14 @@ class DemoProcess:
 
     @property
     def data_folder(self) -> Path:
-        """Its temporary data directory."""
+        """The temporary data directory."""
         return next(self.folder.glob("pri-demo-*"))
 
     @property
     def api_address(self) -> str:
-        found = re.search(r"API docs +(\S+)/docs", self.stdout_text)
-        assert found
-        return found[1]
+        match = re.search(r"API docs +(\S+)/docs", self.stdout_text)
+        assert match
+        return match[1]
 
     def wait_until_played(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -88,7 +88,7 @@ def demo() -> Iterator[DemoProcess]:
             running.process.wait()
 
 
-def test_the_demo(demo: DemoProcess) -> None:
+def test_demo_runs_every_scenario(demo: DemoProcess) -> None:
     demo.wait_until_played()
     notes = [json.loads(note.read_text()) for note in (demo.data_folder / "run").glob("*.json")]
     assert len(notes) == 5
@@ -104,12 +104,12 @@ def test_the_demo(demo: DemoProcess) -> None:
 
 def _assert_every_scenario_is_shown(out: str) -> None:
     timelines, summary = out[: out.index("+--")], out[out.index("+--") :]
-    for number, story in enumerate(SCENARIOS, start=1):
-        told = timelines[timelines.index(f"{number}. {story.description}") :].partition("\n\n")[0]
-        assert [event for event in story.expected_rows if f"  {event.value} " not in told] == []
-        assert told.count("payment.failed") == 1
-        [row] = [line for line in summary.splitlines() if line.startswith(f"| {story.name} ")]
-        assert f"| {story.ending.value} " in row
+    for number, scenario in enumerate(SCENARIOS, start=1):
+        timeline_text = timelines[timelines.index(f"{number}. {scenario.description}") :].partition("\n\n")[0]
+        assert [event for event in scenario.expected_rows if f"  {event.value} " not in timeline_text] == []
+        assert timeline_text.count("payment.failed") == 1
+        [row] = [line for line in summary.splitlines() if line.startswith(f"| {scenario.name} ")]
+        assert f"| {scenario.ending.value} " in row
         assert row.rstrip().endswith("| ok      |")
     assert re.search(
         r"\+3 h( \d+ min)?  charge\.requested +waiting -> charging +attempt 1, scheduled, key pri-", timelines
@@ -128,16 +128,18 @@ def _assert_plain_text(out: str) -> None:
 
 
 def _assert_other_commands_work(demo: DemoProcess) -> None:
-    """The other commands, against the stack that is kept running."""
+    """Asserts that other commands work against the running stack."""
     to, settings = ("--data-dir", str(demo.data_folder)), {"DATABASE_URL": Cluster(demo.data_folder).writer_url}
-    made = run_command(demo.folder, "trigger", "stripe", "--invoice", "in_by_hand", "--decline-code", "lost_card", *to)
-    assert (made.code, made.err) == (0, "")
-    assert made.out.startswith("in_by_hand failed in the sandbox; the webhook got 202")
+    command = run_command(
+        demo.folder, "trigger", "stripe", "--invoice", "in_by_hand", "--decline-code", "lost_card", *to
+    )
+    assert (command.code, command.err) == (0, "")
+    assert command.out.startswith("in_by_hand failed in the sandbox; the webhook got 202")
     assert "nonsense" in run_command(demo.folder, "trigger", "stripe", "--outcome", "nonsense", *to).error_line()
     key = run_command(demo.folder, "keys", "create", "--scope", "recoveries:read", **settings).out.strip()
-    found = httpx.get(
+    response = httpx.get(
         f"{demo.api_address}/v1/recoveries/stripe/in_by_hand", headers={"Authorization": f"Bearer {key}"}, timeout=30
     )
-    assert (found.status_code, found.json()["invoice_id"]) == (200, "in_by_hand")
+    assert (response.status_code, response.json()["invoice_id"]) == (200, "in_by_hand")
     assert ", 0 problems\n" in run_command(demo.folder, "audit", "verify", **settings).out
     assert "another `pri dev` uses" in run_command(demo.folder, "demo", *to).err

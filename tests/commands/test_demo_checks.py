@@ -1,4 +1,4 @@
-"""The demo doubts itself: whatever is not as a story wants it is a complaint. And its clock, and its words."""
+"""The demo's checks of its scenarios, its clock and its descriptions."""
 
 import io
 from dataclasses import replace
@@ -37,7 +37,7 @@ def log_row(second: float, kind: EventType, before: State | None, after: State, 
 
 
 def good_run() -> ScenarioResult:
-    """The first story as it should go: three hours are three seconds."""
+    """The result of a correct first scenario: three hours take three seconds."""
     due = format_timestamp(STARTED_AT + timedelta(seconds=3))
     rows = [
         log_row(0, EventType.PAYMENT_FAILED, None, State.RECEIVED, amount=4900, currency="EUR"),
@@ -62,13 +62,13 @@ def rows_with_change(position: int, **fields: Any) -> list[Row]:
     return rows
 
 
-def test_a_good_scenario_has_no_complaint() -> None:
+def test_correct_scenario_has_no_complaint() -> None:
     assert list(find_complaints(good_run())) == []
     _check_results([good_run()], intact=True)
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "complaint"),
     [
         ({"charges": []}, "0 charges instead of 1"),
         ({"charges": ["key-1", "key-1"]}, "2 charges instead of 1"),
@@ -85,31 +85,32 @@ def test_a_good_scenario_has_no_complaint() -> None:
         ({"rows": [*good_run().rows[:6], *good_run().rows[5:]]}, "the same key"),
     ],
 )
-def test_every_difference_is_a_complaint_and_ends_the_demo_badly(fields: dict[str, Any], said: str) -> None:
-    played = replace(good_run(), **fields)
-    found = "; ".join(find_complaints(played))
-    assert said in found
+def test_every_difference_is_a_complaint_and_fails_the_demo(fields: dict[str, Any], complaint: str) -> None:
+    run = replace(good_run(), **fields)
+    complaints = "; ".join(find_complaints(run))
+    assert complaint in complaints
     with pytest.raises(UnexpectedOutcome, match="1 of 2 stories did not end as expected: soft decline: "):
-        _check_results([good_run(), replace(played, complaint=found)], intact=True)
+        _check_results([good_run(), replace(run, complaint=complaints)], intact=True)
 
 
-def test_a_broken_chain_ends_the_demo_badly() -> None:
+def test_broken_chain_fails_the_demo() -> None:
     with pytest.raises(UnexpectedOutcome, match="hash chain"):
         _check_results([good_run()], intact=False)
 
 
-def test_the_clock_counts_planned_waits_as_planned_and_work_as_it_was() -> None:
+def test_clock_scales_planned_waits_but_not_work() -> None:
     times = [since.total_seconds() for since, _ in ScenarioClock(SCALE).follow_rows(good_run().rows)]
     assert times == [0, 0.5, 0.5, 0.5, 0.5, 10_801, 10_802, 10_802]
 
 
-def test_the_clock_scales_a_wait_that_somebody_ends() -> None:
-    asked = log_row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
+def test_clock_scales_a_wait_ended_by_an_operator() -> None:
+    requested = log_row(1.5, EventType.RETRY_REQUESTED, State.WAITING, State.WAITING, actor="ann", reason="now")
     manual = log_row(
         1.7, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="manual", idempotency_key="k"
     )
     times = [
-        since.total_seconds() for since, _ in ScenarioClock(SCALE).follow_rows([*good_run().rows[:5], asked, manual])
+        since.total_seconds()
+        for since, _ in ScenarioClock(SCALE).follow_rows([*good_run().rows[:5], requested, manual])
     ]
     assert times[-2:] == [3600.5, pytest.approx(3600.7)]
 
@@ -125,12 +126,12 @@ def test_the_clock_never_goes_back() -> None:
     [(0, "0 s"), (0.4, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (3660, "1 h 1 min"), (10_859, "3 h"),
      (86_400, "1 d"), (97_200, "1 d 3 h"), (86_460, "1 d"), (40 * 86_400, "40 d")],
 )  # fmt: skip
-def test_times_are_spoken_in_two_units(seconds: float, text: str) -> None:
+def test_durations_are_shown_in_two_units(seconds: float, text: str) -> None:
     assert format_duration(timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_it_fits_on_any_terminal(width: int) -> None:
+def test_output_fits_any_terminal_width(width: int) -> None:
     out = Console(width=width, file=io.StringIO())
     with out.capture() as captured:
         printing.print_timelines(out, [good_run()], SCALE)

@@ -1,4 +1,4 @@
-"""`pri explain`: what a failure is, for people and for programs."""
+"""`pri explain`: the classification of a failure, for people and for programs."""
 
 import json
 
@@ -32,20 +32,20 @@ BROKEN = {"TIME_SCALE": "x", "DATABASE_URL": "nonsense", "POLICY_FILE": "/nowher
         ),
     ],
 )  # fmt: skip
-def test_a_program_gets_json_without_any_settings(
+def test_explain_prints_json_without_any_settings(
     pri: Pri, words: tuple[str, ...], category: str, cause: str, following: str
 ) -> None:
     answer = pri("explain", "--provider", "stripe", *words, "--json", **BROKEN)
     assert (answer.code, answer.err) == (0, "")
-    told = json.loads(answer.out)
-    assert list(told) == ["category", "cause", "decided_by", "next"]
-    assert (told["category"], told["cause"]) == (category, cause)
+    document = json.loads(answer.out)
+    assert list(document) == ["category", "cause", "decided_by", "next"]
+    assert (document["category"], document["cause"]) == (category, cause)
     if cause != "UNKNOWN":
-        assert told["next"] == following
-    assert told["decided_by"]
+        assert document["next"] == following
+    assert document["decided_by"]
 
 
-def test_a_person_gets_two_lines_and_the_source(pri: Pri) -> None:
+def test_explain_prints_two_lines_and_the_source(pri: Pri) -> None:
     answer = pri("explain", "--provider", "stripe", "--code", "expired_card")
     assert (answer.code, answer.err) == (0, "")
     first, second = answer.out.splitlines()
@@ -53,7 +53,7 @@ def test_a_person_gets_two_lines_and_the_source(pri: Pri) -> None:
     assert second == "next: ask customer"
 
 
-def test_the_real_command_says_the_same(pri: Pri, pri_process: Pri) -> None:
+def test_explain_as_a_process_prints_the_same(pri: Pri, pri_process: Pri) -> None:
     words = ("explain", "--provider", "stripe", "--code", "expired_card", "--json")
     assert pri_process(*words, **BROKEN) == pri(*words)
 

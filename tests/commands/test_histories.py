@@ -20,14 +20,14 @@ WORLD = a_world(name="baseline")
 def test_a_file_is_loaded_fitted_and_checked(tmp_path: Path) -> None:
     invoices = [an_invoice(an_attempt(0), an_attempt(3), invoice_id=f"in_{number}") for number in range(150)]
     path = write_history(tmp_path / "past.jsonl", *invoices)
-    found = load_history(Settings(), str(path), WORLD, load_shipped_assumptions(), recoveries=None, seed=1)
-    assert (found.source.name, len(found.source)) == ("past.jsonl", 150)
-    assert found.calibration
-    assert (found.calibration.recoveries, found.calibration.real_rate) == (150, 0.0)
-    assert any("doesn't say which policy ran" in one for one in found.calibration.warnings)
+    history = load_history(Settings(), str(path), WORLD, load_shipped_assumptions(), recoveries=None, seed=1)
+    assert (history.source.name, len(history.source)) == ("past.jsonl", 150)
+    assert history.calibration
+    assert (history.calibration.recoveries, history.calibration.real_rate) == (150, 0.0)
+    assert any("doesn't say which policy ran" in warning for warning in history.calibration.warnings)
 
 
-def test_too_little_and_nothing_are_told(pri: Pri, tmp_path: Path, addresses: Addresses) -> None:
+def test_short_or_empty_history_is_reported(pri: Pri, tmp_path: Path, addresses: Addresses) -> None:
     shutil.copy(ROOT / "docs/samples/attempts.csv", tmp_path / "attempts.csv")
     assert pri("import", "csv", "attempts.csv", "--out", "past.jsonl").code == 0
     with pytest.raises(InvalidInput, match=r"past\.jsonl: too few attempts: 3 recorded retries"):

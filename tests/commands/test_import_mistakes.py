@@ -1,4 +1,4 @@
-"""Tables and history files as they really come: one line says what is wrong and where, and nothing is written."""
+"""Invalid tables and history files: one line says what is wrong and where, and nothing is written."""
 
 import gzip
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FIRST = '{"format": "pri-history", "version": 1, "provider": "stripe"}\n'
 
 
 def table_with(column: str, value: str) -> bytes:
-    """A table with one row in which this column says that."""
+    """A table with one row that has this value in this column."""
     if column in HEADER.split(","):
         cells = dict(zip(HEADER.split(","), ROW.split(","), strict=True)) | {column: value}
         return f"{HEADER}\n{','.join(cells.values())}\n".encode()
@@ -84,14 +84,14 @@ TABLES: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), TABLES.values(), ids=TABLES)
-def test_what_is_wrong_in_a_table_is_one_line(pri: Pri, tmp_path: Path, content: bytes, said: str) -> None:
+@pytest.mark.parametrize(("content", "problem"), TABLES.values(), ids=TABLES)
+def test_table_mistake_is_a_one_line_error(pri: Pri, tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "mine.csv").write_bytes(content)
-    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {said}")
-    assert [one.name for one in tmp_path.iterdir()] == ["mine.csv"]
+    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {problem}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
-def test_what_is_unusual_and_right_is_taken(pri: Pri, tmp_path: Path) -> None:
+def test_unusual_valid_table_is_accepted(pri: Pri, tmp_path: Path) -> None:
     columns = "country,card_country,time_zone,customer_since,ended_at"
     cells = "de,XK,America/Argentina/Buenos_Aires,1969-07-20,2026-04-01T00:00:00-12:00"
     big = ROW.replace("4900", f"00{MAX_AMOUNT}")
@@ -101,12 +101,12 @@ def test_what_is_unusual_and_right_is_taken(pri: Pri, tmp_path: Path) -> None:
 
 
 def history_line(**changes: Any) -> str:
-    """A line of a history file, its parts as JSON."""
-    known = {
+    """A line of a history file with these parts."""
+    record = {
         "invoice_id": '"in_1"', "amount": "4900", "currency": '"EUR"', "end": '"lost"',
         "attempts": '[{"at": "2026-03-02T09:30:00Z", "outcome": "declined"}]',
     } | changes  # fmt: skip
-    return "{" + ", ".join(f'"{name}": {value}' for name, value in known.items()) + "}"
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in record.items()) + "}"
 
 
 LINES = {
@@ -122,14 +122,14 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize(("line", "said"), LINES.values(), ids=LINES)
-def test_what_is_wrong_in_a_history_names_its_line(tmp_path: Path, line: str, said: str) -> None:
+@pytest.mark.parametrize(("line", "problem"), LINES.values(), ids=LINES)
+def test_history_mistake_names_its_line(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "past.jsonl"
     path.write_text(f"{FIRST}{line}\n{history_line()}\n")
-    with pytest.raises(RecoveryError) as wrong:
+    with pytest.raises(RecoveryError) as excinfo:
         files.read_history_file(path, lambda *_: Cause.GENERIC)
-    assert str(wrong.value).startswith(f"{path}:{said}")
-    assert "\n" not in str(wrong.value)
+    assert str(excinfo.value).startswith(f"{path}:{problem}")
+    assert "\n" not in str(excinfo.value)
 
 
 def truncate(content: bytes) -> bytes:
@@ -153,31 +153,31 @@ def append_bytes(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_byte, break_checksum, drop_checksum, append_bytes])
-def test_a_damaged_archive_is_told(pri: Pri, tmp_path: Path, damage: Any) -> None:
+def test_damaged_archive_is_reported(pri: Pri, tmp_path: Path, damage: Any) -> None:
     lines = "".join(f"{history_line(invoice_id=f'{chr(34)}in_{number}{chr(34)}')}\n" for number in range(500))
     (tmp_path / "past.jsonl.gz").write_bytes(damage(gzip.compress((FIRST + lines).encode())))
-    said = pri("simulate", "--policy", str(SHIPPED_POLICY), "--source", "past.jsonl.gz", "--out", "out").error_line()
-    assert "past.jsonl.gz:" in said
-    assert "the file is damaged" in said
+    error = pri("simulate", "--policy", str(SHIPPED_POLICY), "--source", "past.jsonl.gz", "--out", "out").error_line()
+    assert "past.jsonl.gz:" in error
+    assert "the file is damaged" in error
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.booleans())
-def test_whatever_a_file_holds_is_a_history_or_an_error_of_ours(tmp_path: Path, content: bytes, headed: bool) -> None:
-    table, past = tmp_path / "any.csv", tmp_path / "any.jsonl"
+def test_any_file_is_a_history_or_a_typed_error(tmp_path: Path, content: bytes, headed: bool) -> None:
+    table, history = tmp_path / "any.csv", tmp_path / "any.jsonl"
     table.write_bytes((f"{HEADER},ended_at,country,time_zone\n{ROW},".encode() if headed else b"") + content)
-    past.write_bytes((FIRST.encode() if headed else b"") + content)
-    for said in (
+    history.write_bytes((FIRST.encode() if headed else b"") + content)
+    for problem in (
         _error_text(lambda: attempts_table.read_attempts_table(table)),
-        _error_text(lambda: files.read_history_file(past, lambda *_: Cause.GENERIC)),
+        _error_text(lambda: files.read_history_file(history, lambda *_: Cause.GENERIC)),
     ):
-        assert "\n" not in said
+        assert "\n" not in problem
 
 
-def _error_text(read: Callable[[], object]) -> str:
-    """What an error of ours says; nothing where there is none. Any other goes through."""
+def _error_text(read_file: Callable[[], object]) -> str:
+    """The text of a RecoveryError; empty without one."""
     try:
-        read()
+        read_file()
     except RecoveryError as error:
         return str(error)
     return ""

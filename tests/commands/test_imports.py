@@ -1,4 +1,4 @@
-"""`pri import`: a history from a table, and from Stripe, also in two goes."""
+"""`pri import`: a history from a table and from Stripe, also in two runs."""
 
 import asyncio
 import shutil
@@ -27,27 +27,27 @@ def load_history(path: Path) -> History:
     return files.read_history_file(path, lambda *_: Cause.GENERIC)
 
 
-def test_the_sample_of_the_docs_is_a_history(pri: Pri, tmp_path: Path) -> None:
+def test_documented_sample_is_imported(pri: Pri, tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path / "attempts.csv")
     answer = pri("import", "csv", "attempts.csv", "--out", "past.jsonl.gz")
     assert (answer.code, answer.out) == (0, "past.jsonl.gz: 4 failed invoices\n")
-    found = load_history(tmp_path / "past.jsonl.gz")
-    assert found.book.names == ("in_1002", "in_1001", "in_1003", "in_1004")
-    assert found.end.tolist() == [CHARGED, CHARGED, PAID, LOST]
-    assert found.charges.fresh.tolist() == [True, False, False, False]
-    assert (len(found.charges), found.watched) == (4, True)
-    assert found.book.payers[1].profile.tenure_days == 670
+    history = load_history(tmp_path / "past.jsonl.gz")
+    assert history.book.names == ("in_1002", "in_1001", "in_1003", "in_1004")
+    assert history.end.tolist() == [CHARGED, CHARGED, PAID, LOST]
+    assert history.charges.fresh.tolist() == [True, False, False, False]
+    assert (len(history.charges), history.watched) == (4, True)
+    assert history.book.payers[1].profile.tenure_days == 670
 
 
-def test_a_table_needs_little(pri: Pri, tmp_path: Path) -> None:
+def test_minimal_table_is_imported(pri: Pri, tmp_path: Path) -> None:
     text = f"{HEADER}\n{ROW}\nin_1,2026-03-02T12:30:00,declined,4900,eur\nin_2,2026-03-02T12:30:00Z,succeeded,1,EUR\n"
     (tmp_path / "mine.csv").write_text(text)
     answer = pri("import", "csv", "mine.csv", "--out", "past.jsonl")
     assert answer.out == "past.jsonl: 1 failed invoices\n"
     assert "1 invoices were left out: their first attempt went through" in answer.err
     assert "without a column paid_at nothing is learnt of customers who pay by themselves" in answer.err
-    found = load_history(tmp_path / "past.jsonl")
-    assert ((found.charges.waited // 3_600).tolist(), found.watched) == ([3], False)
+    history = load_history(tmp_path / "past.jsonl")
+    assert ((history.charges.waited // 3_600).tolist(), history.watched) == ([3], False)
 
 
 WRONG = {
@@ -73,15 +73,15 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "problem"), WRONG.values(), ids=WRONG)
+def test_import_error_names_line_and_column(pri: Pri, tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "mine.csv").write_text(text)
-    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {said}")
-    assert [one.name for one in tmp_path.iterdir()] == ["mine.csv"]
+    assert pri("import", "csv", "mine.csv", "--out", "past.jsonl").error_line().startswith(f"pri: {problem}")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         (("csv", "none.csv", "--out", "past.jsonl"), "none.csv: there is no such file."),
         (("csv", "none.csv", "--out", "."), "this is a folder"),
@@ -91,8 +91,8 @@ def test_what_is_wrong_is_told_with_line_and_column(pri: Pri, tmp_path: Path, te
         (("stripe", "--out", "p", "--since", "2026-02-01", "--until", "2026-01-01"), "--since must be before --until."),
     ],
 )
-def test_other_mistakes_are_one_clear_line(pri: Pri, words: tuple[str, ...], said: str) -> None:
-    assert said in pri("import", *words).error_line()
+def test_other_import_mistakes_are_one_line_errors(pri: Pri, words: tuple[str, ...], problem: str) -> None:
+    assert problem in pri("import", *words).error_line()
 
 
 @pytest.fixture
@@ -129,51 +129,49 @@ def test_failed_invoices_are_read_from_stripe(pri: Pri, tmp_path: Path, sandbox:
     create_failures(sandbox, created=THEN + 9 * DAY)
     answer = import_from_stripe(pri, sandbox, "--until", "2026-03-10")
     assert (answer.code, answer.out) == (0, "past.jsonl: 3 failed invoices of 3\n")
-    assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["past.jsonl"]
     assert len(load_history(tmp_path / "past.jsonl")) == 3
 
 
-def test_an_import_that_was_broken_off_goes_on(
-    pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_import_continues(pri: Pri, tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("providers.stripe.history.PAGE_SIZE", 2)
     for day in range(6):
         create_failures(sandbox, created=THEN + day * DAY)
-    kept: list[ImportProgress] = []
+    progress: list[ImportProgress] = []
     keep = UnfinishedImport.save_progress
 
     def write_and_break_off(unfinished: UnfinishedImport, progressed: ImportProgress) -> None:
         keep(unfinished, progressed)
-        kept.append(progressed)
-        if len(kept) == 2:
+        progress.append(progressed)
+        if len(progress) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(UnfinishedImport, "save_progress", write_and_break_off)
         assert import_from_stripe(pri, sandbox).code != 0
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["past.jsonl.part", "past.jsonl.state"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["past.jsonl.part", "past.jsonl.state"]
     with (tmp_path / "past.jsonl.part").open("a") as file:
         file.write('{"half a li' * 1_000)
     answer = import_from_stripe(pri, sandbox)
     assert answer.out == "past.jsonl: 6 failed invoices of 6\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["past.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["past.jsonl"]
     names = load_history(tmp_path / "past.jsonl").book.names
     assert len(set(names)) == 6
 
 
-def test_an_unfinished_import_of_other_days_is_not_mixed_in(pri: Pri, tmp_path: Path, sandbox: str) -> None:
+def test_unfinished_import_of_another_period_is_refused(pri: Pri, tmp_path: Path, sandbox: str) -> None:
     create_failures(sandbox, created=THEN)
     (tmp_path / "past.jsonl.state").write_text('{"since": null, "until": "2026-04-01T00:00:00Z"}')
-    said = import_from_stripe(pri, sandbox, "--since", "2026-01-01").error_line()
-    assert "past.jsonl.state: an unfinished import of other days lies here" in said
+    error = import_from_stripe(pri, sandbox, "--since", "2026-01-01").error_line()
+    assert "past.jsonl.state: an unfinished import of other days lies here" in error
     (tmp_path / "past.jsonl.state").write_text("nonsense")
     assert "remove it to begin anew" in import_from_stripe(pri, sandbox).error_line()
 
 
-def test_nothing_found_is_told(pri: Pri, sandbox: str) -> None:
+def test_empty_import_is_reported(pri: Pri, sandbox: str) -> None:
     assert "Stripe has 0 invoices of these days, and none" in import_from_stripe(pri, sandbox).error_line()
 
 
-def test_a_key_that_is_refused_is_told(pri: Pri, sandbox: str) -> None:
+def test_refused_api_key_is_reported(pri: Pri, sandbox: str) -> None:
     script_fault(sandbox, "/v1/invoices", 1)
     assert "Stripe refuses to show invoices: HTTP 401. The key needs" in import_from_stripe(pri, sandbox).error_line()

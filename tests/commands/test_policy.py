@@ -1,4 +1,4 @@
-"""`pri policy`, `pri experiments`, and a recorded decision derived again."""
+"""`pri policy`, `pri experiments`, and rederived decisions."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.support.recovery_scenario import NEW_RECOVERY, RecoveryScenario
 
 
 async def write_shadow_plan(addresses: Addresses) -> None:
-    """A decision with a shadow's plan beside it, now."""
+    """Stores a decision with a shadow plan beside it."""
     database, now = Database(addresses.writer), datetime.now(UTC)
     plan = event_of(EventType.RETRY_PLANNED, at=format_timestamp(now), policy_version="active")
     other = {
@@ -40,20 +40,20 @@ def test_the_shadow_is_compared_with_what_was_decided(pri: Pri, addresses: Addre
     settings = {"DATABASE_URL": addresses.writer}
     assert "SHADOW_POLICY_FILE" in pri("policy", "shadow", **settings).out
     asyncio.run(write_shadow_plan(addresses))
-    said = pri("policy", "shadow", **settings)
-    assert "other: agrees with 0.0 % of 1 decisions" in said.out
-    assert "2:00:00" in said.out
-    (found,) = json.loads(pri("policy", "shadow", "--json", **settings).out)["comparisons"]
-    assert (found["plans"], found["median_seconds"]) == (1, -7200)
+    answer = pri("policy", "shadow", **settings)
+    assert "other: agrees with 0.0 % of 1 decisions" in answer.out
+    assert "2:00:00" in answer.out
+    (comparison,) = json.loads(pri("policy", "shadow", "--json", **settings).out)["comparisons"]
+    assert (comparison["plans"], comparison["median_seconds"]) == (1, -7200)
 
 
-def test_the_shipped_policy_is_right(pri: Pri) -> None:
+def test_shipped_policy_passes_the_check(pri: Pri) -> None:
     answer = pri("policy", "check", str(SHIPPED_POLICY))
     assert (answer.code, answer.err) == (0, "")
     assert "right, version " in answer.out
 
 
-def test_a_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
+def test_policy_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(SHIPPED_POLICY.read_text().replace("review_at = 40", "review_at = 400"))
     assert "p.toml:" in (complaint := pri("policy", "check", str(file)).error_line())
@@ -61,7 +61,7 @@ def test_a_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:
     assert "nowhere.toml" in pri("policy", "check", str(tmp_path / "nowhere.toml")).error_line()
 
 
-def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
+def test_suspicious_policy_is_a_warning(pri: Pri, tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     text = SHIPPED_POLICY.read_text().replace('# scorer = "NAME"', 'scorer = "acme"')
     file.write_text(
@@ -74,15 +74,15 @@ def test_what_is_merely_strange_is_a_warning(pri: Pri, tmp_path: Path) -> None:
     assert "'acme' is not installed" in second
 
 
-def test_show_prints_what_is_understood(pri: Pri) -> None:
-    told = json.loads(pri("policy", "show").out)
-    assert [one["name"] for one in told["segments"]] == ["high_value", "new_customer", "loyal", "default"]
-    assert told["fraud"]["scores"]["burst"] == 10
-    assert {one["campaign"] for one in told["segments"]} == {"default"}
+def test_policy_show_prints_the_parsed_policy(pri: Pri) -> None:
+    document = json.loads(pri("policy", "show").out)
+    assert [segment["name"] for segment in document["segments"]] == ["high_value", "new_customer", "loyal", "default"]
+    assert document["fraud"]["scores"]["burst"] == 10
+    assert {segment["campaign"] for segment in document["segments"]} == {"default"}
 
 
-def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses) -> None:
-    story = RecoveryScenario().fail_payment(Cause.GENERIC)
+def test_recorded_decision_is_rederived(pri: Pri, addresses: Addresses) -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.GENERIC)
 
     async def write_decision() -> None:
         database = Database(addresses.writer)
@@ -90,31 +90,32 @@ def test_a_decision_is_derived_again_from_its_row(pri: Pri, addresses: Addresses
             await event_log.append_to_log(
                 session,
                 NEW_RECOVERY,
-                [Event(**row.model_dump(include=set(Event.model_fields))) for row in story.records],
+                [Event(**row.model_dump(include=set(Event.model_fields))) for row in scenario.records],
                 NOW,
             )
         await database.close()
 
     asyncio.run(write_decision())
-    name, given = NEW_RECOVERY.recovery_id, {"DATABASE_URL": addresses.writer}
-    told = {
-        row.type: json.loads(pri("explain", name, str(row.sequence), "--json", **given).out) for row in story.records
+    name, settings = NEW_RECOVERY.recovery_id, {"DATABASE_URL": addresses.writer}
+    expected = {
+        row.type: json.loads(pri("explain", name, str(row.sequence), "--json", **settings).out)
+        for row in scenario.records
     }
-    assert told[EventType.RETRY_PLANNED]["agrees"] is True
-    assert told[EventType.FRAUD_ASSESSED]["agrees"] is True
-    assert told[EventType.PAYMENT_FAILED]["agrees"] is None
-    assert "agrees" in pri("explain", name, "5", **given).out
-    assert "no row 99" in pri("explain", name, "99", **given).error_line()
+    assert expected[EventType.RETRY_PLANNED]["agrees"] is True
+    assert expected[EventType.FRAUD_ASSESSED]["agrees"] is True
+    assert expected[EventType.PAYMENT_FAILED]["agrees"] is None
+    assert "agrees" in pri("explain", name, "5", **settings).out
+    assert "no row 99" in pri("explain", name, "99", **settings).error_line()
 
 
-def test_wrong_usage_is_told_as_such(pri: Pri) -> None:
+def test_wrong_usage_is_a_usage_error(pri: Pri) -> None:
     for words in ((), ("recovery-x",), ("--provider", "stripe")):
         assert pri("explain", *words).code == 2
 
 
 def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
-    given = {"DATABASE_URL": addresses.writer}
-    assert "no recovery is part" in pri("experiments", **given).out
+    settings = {"DATABASE_URL": addresses.writer}
+    assert "no recovery is part" in pri("experiments", **settings).out
 
     async def write_recoveries() -> None:
         database = Database(addresses.writer)
@@ -126,6 +127,6 @@ def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
         await database.close()
 
     asyncio.run(write_recoveries())
-    told = json.loads(pri("experiments", "--days", "3650", "--json", **given).out)
-    assert [one["arm"] for one in told["EUR"]] == ["holdout", "patient"]
-    assert "patient" in pri("experiments", "--days", "3650", **given).out
+    document = json.loads(pri("experiments", "--days", "3650", "--json", **settings).out)
+    assert [row["arm"] for row in document["EUR"]] == ["holdout", "patient"]
+    assert "patient" in pri("experiments", "--days", "3650", **settings).out

@@ -1,4 +1,4 @@
-"""`pri notify preview`: what a customer would get, without sending anything."""
+"""`pri notify preview`: messages as customers would get them, without sending any."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_the_html_part(pri: Pri) -> None:
     assert "¥4,900" in answer.out
 
 
-def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
+def test_preview_of_edge_cases(pri: Pri) -> None:
     page = "https://acme.example/pay/{invoice}"
     words = ("notify", "preview", "no_method", "--edge", "no_name", "--edge", "no_link", "--edge", "zero_decimals")
     answer = pri(*words, CUSTOMER_PAGE_URL=page)
@@ -30,7 +30,7 @@ def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         (("update_your_card",), "'update_your_card' is no message; there are payment_failed"),
         (("card_data", "--cause", "NONSENSE"), "'NONSENSE' is no cause for card_data; there are CARD_DATA"),
@@ -38,8 +38,8 @@ def test_what_is_unusual_can_be_looked_at_too(pri: Pri) -> None:
         (("card_data", "--cause", "INSUFFICIENT_FUNDS"), "'INSUFFICIENT_FUNDS' is no cause for card_data"),
     ],
 )
-def test_what_does_not_exist_is_one_clear_error(pri: Pri, words: tuple[str, ...], said: str) -> None:
-    assert said in pri("notify", "preview", *words).error_line()
+def test_unknown_preview_is_a_one_line_error(pri: Pri, words: tuple[str, ...], problem: str) -> None:
+    assert problem in pri("notify", "preview", *words).error_line()
 
 
 def test_webhooks_without_a_secret_are_refused_at_start(pri: Pri) -> None:

@@ -1,4 +1,4 @@
-"""`pri trigger` against a receiver of our own: what it sends is what a provider would send."""
+"""`pri trigger` against a receiver: it sends what a provider would send."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ SECRET = "whsec_for_this_test"
 
 
 class WebhookRecorder:
-    """What came in, and where to send it."""
+    """Received webhooks, and the address for them."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -53,11 +53,11 @@ def run_recorder() -> Iterator[WebhookRecorder]:
 
 @pytest.fixture
 def receiver() -> Iterator[WebhookRecorder]:
-    with run_recorder() as found:
-        yield found
+    with run_recorder() as recorder:
+        yield recorder
 
 
-def test_it_posts_a_signed_failure(pri: Pri, receiver: WebhookRecorder) -> None:
+def test_trigger_posts_a_signed_failure(pri: Pri, receiver: WebhookRecorder) -> None:
     words = ("--invoice", "in_mine", "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
     answer = pri("trigger", "stripe", *words, "--url", receiver.url, STRIPE_WEBHOOK_SECRETS=f"{SECRET},old")
     assert (answer.code, answer.err) == (0, "")
@@ -72,10 +72,10 @@ def test_it_posts_a_signed_failure(pri: Pri, receiver: WebhookRecorder) -> None:
     assert (invoice["id"], invoice["amount_due"], invoice["currency"]) == ("in_mine", 1234, "chf")
 
 
-def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: WebhookRecorder, tmp_path: Path) -> None:
-    known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
+def test_trigger_uses_the_secret_of_the_data_directory(pri: Pri, receiver: WebhookRecorder, tmp_path: Path) -> None:
+    secrets = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(secrets))
     for _ in range(2):
         assert pri("trigger", "stripe", "--data-dir", "data", "--url", receiver.url).code == 0
     bodies = [json.loads(body) for _, _, body in receiver.posts]
@@ -86,33 +86,33 @@ def test_it_knows_the_secret_of_the_data_directory(pri: Pri, receiver: WebhookRe
     assert len({body["data"]["object"]["id"] for body in bodies}) == 2, "an invoice that is not named is a new one"
 
 
-def test_where_nobody_listens_it_says_what_to_do(pri: Pri) -> None:
+def test_trigger_without_a_server_says_what_to_do(pri: Pri) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     complaint = pri("trigger", "stripe", "--url", url, STRIPE_WEBHOOK_SECRETS=SECRET).error_line()
     assert url in complaint
     assert "pri dev" in complaint
 
 
-def test_without_a_secret_it_says_what_to_set(pri: Pri) -> None:
+def test_trigger_without_a_secret_says_what_to_set(pri: Pri) -> None:
     assert "STRIPE_WEBHOOK_SECRETS" in pri("trigger", "stripe").error_line()
 
 
-def test_a_currency_that_is_none_is_refused(pri: Pri) -> None:
+def test_unknown_currency_is_refused(pri: Pri) -> None:
     assert "CURRENCY" in pri("trigger", "stripe", "--currency", "euros", STRIPE_WEBHOOK_SECRETS=SECRET).error_line()
 
 
 HMAC_KEY = "ab" * 32
 
 
-def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: WebhookRecorder) -> None:
+def test_trigger_posts_a_signed_adyen_refusal(pri: Pri, receiver: WebhookRecorder) -> None:
     words = ("--invoice", "order 7", "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
     answer = pri("trigger", "adyen", *words, "--url", receiver.url, ADYEN_HMAC_KEYS=f"{HMAC_KEY},{'cd' * 32}")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == 'order 7: the webhook got 202: {"status": "accepted"}\n'
     [(path, _, body)] = receiver.posts
     assert path == "/webhooks/adyen"
-    [wrapped] = json.loads(body)["notificationItems"]
-    item = wrapped["NotificationRequestItem"]
+    [wrapper] = json.loads(body)["notificationItems"]
+    item = wrapper["NotificationRequestItem"]
     assert item["additionalData"]["hmacSignature"] == sign_item(item, HMAC_KEY)
     assert (item["merchantReference"], item["reason"], item["success"]) == ("order 7", "Expired Card", "false")
     assert item["amount"] == {"value": 1234, "currency": "CHF"}
@@ -121,19 +121,19 @@ def test_it_posts_a_signed_refusal_of_adyen(pri: Pri, receiver: WebhookRecorder)
 def test_a_data_directory_of_an_older_release_gets_keys_for_adyen(
     pri: Pri, receiver: WebhookRecorder, tmp_path: Path
 ) -> None:
-    known = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
+    secrets = {"webhook_secret": SECRET, "bootstrap_key": "k", "stripe_key": "s", "sandbox_port": free_port()}
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "dev.json").write_text(json.dumps(known))
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(secrets))
     for _ in range(2):
         assert pri("trigger", "adyen", "--data-dir", "data", "--url", receiver.url).code == 0
-    kept = json.loads((tmp_path / "data" / "dev.json").read_text())
-    assert {name: kept[name] for name in known} == known
+    secrets = json.loads((tmp_path / "data" / "dev.json").read_text())
+    assert {name: secrets[name] for name in secrets} == secrets
     for _, _, body in receiver.posts:
         item = json.loads(body)["notificationItems"][0]["NotificationRequestItem"]
-        assert item["additionalData"]["hmacSignature"] == sign_item(item, kept["adyen_hmac_key"])
+        assert item["additionalData"]["hmacSignature"] == sign_item(item, secrets["adyen_hmac_key"])
 
 
-def test_without_a_key_for_adyen_it_says_what_to_set(pri: Pri) -> None:
+def test_trigger_without_an_adyen_key_says_what_to_set(pri: Pri) -> None:
     assert "ADYEN_HMAC_KEYS" in pri("trigger", "adyen").error_line()
 
 
@@ -144,7 +144,7 @@ BRAINTREE = {"BRAINTREE_PUBLIC_KEY": "public", "BRAINTREE_PRIVATE_KEY": "private
     ("invoice", "kind"),
     [("sub7-2026-11-01", "subscription_charged_unsuccessfully"), ("order7", "transaction_retried")],
 )
-def test_it_posts_a_signed_failure_of_braintree(pri: Pri, receiver: WebhookRecorder, invoice: str, kind: str) -> None:
+def test_trigger_posts_a_signed_braintree_failure(pri: Pri, receiver: WebhookRecorder, invoice: str, kind: str) -> None:
     words = ("--invoice", invoice, "--amount", "1234", "--currency", "CHF", "--decline-code", "expired_card")
     answer = pri("trigger", "braintree", *words, "--url", receiver.url, **BRAINTREE)
     assert (answer.code, answer.err) == (0, "")
@@ -159,5 +159,5 @@ def test_it_posts_a_signed_failure_of_braintree(pri: Pri, receiver: WebhookRecor
     assert event.failure.code == "2004"
 
 
-def test_without_keys_for_braintree_it_says_what_to_set(pri: Pri) -> None:
+def test_trigger_without_braintree_keys_says_what_to_set(pri: Pri) -> None:
     assert "BRAINTREE_PRIVATE_KEY" in pri("trigger", "braintree", BRAINTREE_PUBLIC_KEY="public").error_line()

@@ -1,4 +1,4 @@
-"""Every command says what it is for, and what is wrong with what it was given."""
+"""Every command explains itself and its usage errors."""
 
 import pytest
 import typer.main
@@ -16,9 +16,11 @@ WRONG = {"TIME_SCALE": "fast", "BOOTSTRAP_API_KEY": "hunter2"}
 
 
 def command_paths(command: object, *before: str) -> set[tuple[str, ...]]:
-    """Every command below this one, by the words that lead to it."""
+    """Every command below this one, as its words."""
     below: dict[str, object] = getattr(command, "commands", {})
-    return set().union(*(command_paths(one, *before, name) for name, one in below.items())) if below else {before}
+    return (
+        set().union(*(command_paths(command, *before, name) for name, command in below.items())) if below else {before}
+    )
 
 
 def test_all_commands_are_tested_here() -> None:
@@ -31,9 +33,9 @@ def test_all_commands_are_tested_here() -> None:
 def test_help_is_printed(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(cli.app, [*words, "--help"])
     assert answer.exit_code == 0
-    said = [line for line in answer.output.splitlines() if line.strip()]
-    assert "Usage: " in said[0]
-    assert said[1].strip()[0].isalpha(), "a command says in a sentence what it does"
+    lines = [line for line in answer.output.splitlines() if line.strip()]
+    assert "Usage: " in lines[0]
+    assert lines[1].strip()[0].isalpha(), "a command says in a sentence what it does"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_wrong_setting_is_named_and_a_secret_is_not_shown(pri: Pri, words: tup
 
 
 @pytest.mark.parametrize("command", ["dev", "api", "worker"])
-def test_what_runs_on_and_on_ends_at_once_with_a_wrong_setting(pri_process: Pri, command: str) -> None:
+def test_services_end_at_once_with_a_wrong_setting(pri_process: Pri, command: str) -> None:
     _assert_settings_named(pri_process(command, **WRONG))
 
 

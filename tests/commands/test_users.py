@@ -11,7 +11,7 @@ PASSWORD = "correct horse battery"
 WORDS = ["users", "hash", "ann", "--role", "operator"]
 
 
-def test_the_entry_lets_that_person_in() -> None:
+def test_printed_entry_allows_the_sign_in() -> None:
     answer = CliRunner().invoke(cli.app, WORDS, input=f"{PASSWORD}\n{PASSWORD}\n")
     assert answer.exit_code == 0, answer.output
     (entry,) = answer.stdout.split()

@@ -1,4 +1,4 @@
-"""What the tests of decisions share: the shipped tables and policy, read once."""
+"""Shared by the tests of decisions: the shipped tables and policy, read once."""
 
 from collections.abc import Mapping
 from pathlib import Path

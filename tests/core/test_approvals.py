@@ -1,4 +1,4 @@
-"""What takes two people, and what becomes of each one's wish."""
+"""Which operator commands need two people, and how each one's command ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,23 +37,25 @@ CASES: list[tuple[tuple[Action, str | None], int, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "amount", "currency", "needed"), CASES)
-def test_what_takes_two(wish: tuple[Action, str | None], amount: int, currency: str, needed: bool) -> None:
-    assert needs_second_approver(RULES, *wish, amount, currency) is needed
+@pytest.mark.parametrize(("command", "amount", "currency", "needed"), CASES)
+def test_which_commands_need_a_second_person(
+    command: tuple[Action, str | None], amount: int, currency: str, needed: bool
+) -> None:
+    assert needs_second_approver(RULES, *command, amount, currency) is needed
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", ""])
-def test_as_shipped_nothing_does(currency: str) -> None:
+def test_shipped_policy_needs_no_second_person(currency: str) -> None:
     assert not needs_second_approver(OperatorRules(), *RETRY, 10**12, currency)
 
 
 def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
-    """An operator command that waits."""
+    """An approval request that waits for a second person."""
     return ApprovalRequest(asked_by=by, asked_at=at, expires_at=at + APPROVAL_LIFETIME, reason="she called")
 
 
 @pytest.mark.parametrize(
-    ("ask", "actor", "verdict"),
+    ("ask", "actor", "status"),
     [
         (None, "ann", ApprovalStatus.REQUESTED),
         (waiting_ask(), "ann", ApprovalStatus.PENDING),
@@ -63,12 +65,14 @@ def waiting_ask(by: str = "ann", at: datetime = NOW) -> ApprovalRequest:
         (waiting_ask(at=NOW - timedelta(hours=24)), "ann", ApprovalStatus.REQUESTED),
     ],
 )
-def test_the_second_person_carries_it_out(ask: ApprovalRequest | None, actor: str, verdict: ApprovalStatus) -> None:
-    assert approval_status(ask, actor, NOW) is verdict
+def test_command_of_the_second_person_is_granted(
+    ask: ApprovalRequest | None, actor: str, status: ApprovalStatus
+) -> None:
+    assert approval_status(ask, actor, NOW) is status
 
 
-def test_whoever_asks_first_is_told_who_must_do_what_until_when() -> None:
-    told = describe_approval_request(waiting_ask("ann"))
-    assert "ann asked for it" in told
-    assert "another operator" in told
-    assert "2026-11-24 08:00 UTC (24 hours)" in told
+def test_first_person_is_told_what_the_second_must_do_and_by_when() -> None:
+    description = describe_approval_request(waiting_ask("ann"))
+    assert "ann asked for it" in description
+    assert "another operator" in description
+    assert "2026-11-24 08:00 UTC (24 hours)" in description

@@ -1,4 +1,4 @@
-"""Everything that crosses Temporal survives JSON, also between releases; whatever people type is read."""
+"""Every contract message survives JSON, also between releases; operators' input is parsed."""
 
 import json
 from typing import Any
@@ -33,38 +33,38 @@ SEGMENT = Segment(name="default", rule="", why="")
 
 
 def recovery_scenarios() -> list[RecoveryScenario]:
-    """Recoveries of every shape."""
+    """Scenarios in every state."""
     declined = scenario_in_flight()
     declined.record_answer(SOFT_DECLINE)
-    ended = RecoveryScenario().fail_payment(Cause.STOP_INSTRUCTION)
+    closed = RecoveryScenario().fail_payment(Cause.STOP_INSTRUCTION)
     return [
         RecoveryScenario().fail_payment(),
         scenario_in_flight(),
         declined,
         scenario_in_review(),
         RecoveryScenario().fail_payment(Cause.PERMANENT),
-        ended,
+        closed,
     ]
 
 
 def contract_messages() -> list[Value]:
-    """One of each kind that holds something."""
+    """One filled message of each contract type."""
     recovery, records = scenario_in_flight().recovery, tuple(scenario_in_flight().records)
-    found = classification_of(Cause.GENERIC)
+    classification = classification_of(Cause.GENERIC)
     return [
         a_failure_event(),
         Command(action=Action.REVIEW, decision="approve"),
         RecordInput(now=THEN, recovery=recovery, events=records),
         ChargeInput(now=THEN, recovery=recovery, trigger=Trigger.SCHEDULED),
-        PlanInput(now=THEN, recovery=recovery, facts=FACTS, classification=found, segment=SEGMENT),
+        PlanInput(now=THEN, recovery=recovery, facts=FACTS, classification=classification, segment=SEGMENT),
         ChargeReport(records=records, facts=FACTS),
         RecoveryStatus(recovery_id="recovery-stripe-in_1", state=State.WAITING, sequence=5),
         *records,
-        *(story.recovery for story in recovery_scenarios()),
+        *(scenario.recovery for scenario in recovery_scenarios()),
     ]
 
 
-@pytest.mark.parametrize("message", contract_messages(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("message", contract_messages(), ids=lambda message: type(message).__name__)
 def test_a_message_survives_json_without_a_warning(message: Value) -> None:
     kind = type(message)
     again = kind.model_validate_json(message.model_dump_json())
@@ -73,30 +73,32 @@ def test_a_message_survives_json_without_a_warning(message: Value) -> None:
         assert again == message
 
 
-@pytest.mark.parametrize("message", contract_messages(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("message", contract_messages(), ids=lambda message: type(message).__name__)
 async def test_a_message_survives_temporals_converter(message: Value) -> None:
     payloads = await pydantic_data_converter.encode([message])
     (again,) = await pydantic_data_converter.decode(payloads, [type(message)])
     assert again.model_dump_json() == message.model_dump_json()
 
 
-@pytest.mark.parametrize("message", contract_messages(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("message", contract_messages(), ids=lambda message: type(message).__name__)
 def test_what_a_newer_release_adds_is_ignored(message: Value) -> None:
-    sent = json.loads(message.model_dump_json()) | {"added_later": {"x": 1}}
-    assert type(message).model_validate(sent).model_dump_json() == message.model_dump_json()
+    document = json.loads(message.model_dump_json()) | {"added_later": {"x": 1}}
+    assert type(message).model_validate(document).model_dump_json() == message.model_dump_json()
 
 
 def test_a_fold_goes_on_from_json_as_if_nothing_had_happened() -> None:
-    for story in recovery_scenarios():
-        assert Recovery.model_validate_json(story.recovery.model_dump_json()) == story.recovery
+    for scenario in recovery_scenarios():
+        assert Recovery.model_validate_json(scenario.recovery.model_dump_json()) == scenario.recovery
         rows = TypeAdapter(tuple[Record, ...])
-        assert rows.validate_json(rows.dump_json(tuple(story.records))) == tuple(story.records)
+        assert rows.validate_json(rows.dump_json(tuple(scenario.records))) == tuple(scenario.records)
 
 
 def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
     """These are required since the first release; whatever comes later must not be."""
-    shapes = {name: one for name, one in vars(contracts).items() if _is_contract_message(one)}
-    required = {name: {f for f, info in one.model_fields.items() if info.is_required()} for name, one in shapes.items()}
+    shapes = {name: shape for name, shape in vars(contracts).items() if _is_contract_message(shape)}
+    required = {
+        name: {f for f, info in shape.model_fields.items() if info.is_required()} for name, shape in shapes.items()
+    }
     assert required == {
         "SimulationInput": {"simulation_id"},
         "RecoveryInput": {"provider", "invoice_id"},
@@ -121,8 +123,10 @@ def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
     } | {name: set() for name in shapes if name.startswith("Relay")}
 
 
-def _is_contract_message(one: Any) -> bool:
-    return isinstance(one, type) and issubclass(one, BaseModel) and one.__module__ == contracts.__name__
+def _is_contract_message(candidate: Any) -> bool:
+    return (
+        isinstance(candidate, type) and issubclass(candidate, BaseModel) and candidate.__module__ == contracts.__name__
+    )
 
 
 ANYTHING = st.recursive(
@@ -136,8 +140,8 @@ COMMANDS = st.fixed_dictionaries(
 
 
 @given(st.sampled_from(Action), ANYTHING | COMMANDS)
-def test_whatever_is_typed_is_a_command(action: Action, given_: Any) -> None:
-    command = parse_command(action, given_)
+def test_any_input_parses_as_a_command(action: Action, text: Any) -> None:
+    command = parse_command(action, text)
     assert command.action is action
     assert command.actor
 
@@ -153,6 +157,6 @@ def test_whatever_is_typed_is_a_command(action: Action, given_: Any) -> None:
         ({"reason": ["a", 1]}, "temporal", "['a', 1]"),
     ],
 )
-def test_what_is_read_of_it(typed: Any, actor: str, reason: str) -> None:
+def test_parsed_command_fields(typed: Any, actor: str, reason: str) -> None:
     command = parse_command(Action.CANCEL, typed)
     assert (command.actor, command.reason) == (actor, reason)

@@ -1,4 +1,4 @@
-"""Derived names: the same everywhere, different for different things, safe where they travel."""
+"""Derived ids: reproducible, distinct for different inputs, and safe wherever they are used."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ ANY_NAME = st.text(min_size=1, max_size=90)
 ATTEMPTS = st.integers(1, 60)
 
 
-def test_names_are_what_the_contract_says() -> None:
+def test_ids_have_the_form_of_the_contract() -> None:
     assert recovery_id("stripe", "in_1") == "recovery-stripe-in_1"
     assert idempotency_key("stripe", "in_1", 2) == "pri-stripe-in_1-2"
 
@@ -33,9 +33,9 @@ def test_a_key_is_short_safe_in_a_header_and_the_same_in_every_repeat(invoice_id
 
 
 @given(ANY_NAME, ANY_NAME, ATTEMPTS, ATTEMPTS)
-def test_two_attempts_never_share_a_key(one: str, other: str, first: int, second: int) -> None:
-    same = (one, first) == (other, second)
-    assert (idempotency_key("adyen", one, first) == idempotency_key("adyen", other, second)) is same
+def test_two_attempts_never_share_a_key(invoice: str, other: str, first: int, second: int) -> None:
+    is_same = (invoice, first) == (other, second)
+    assert (idempotency_key("adyen", invoice, first) == idempotency_key("adyen", other, second)) is is_same
 
 
 def test_spread_is_even_and_always_the_same() -> None:
@@ -47,7 +47,7 @@ def test_spread_is_even_and_always_the_same() -> None:
 
 
 @given(st.text(max_size=300))
-def test_a_name_that_is_taken_fits_wherever_it_travels(name: str) -> None:
+def test_accepted_id_fits_wherever_it_is_used(name: str) -> None:
     if find_id_problem(name) is None:
         assert 0 < len(name) <= MAX_ID_LENGTH
         assert len(recovery_id("braintree", name).encode()) <= 1000, "Temporal's limit of a workflow id"

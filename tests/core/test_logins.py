@@ -1,4 +1,4 @@
-"""How long somebody waits who failed too often."""
+"""How long a login is locked after repeated failures."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("count", "ago", "waits"),
+    ("count", "ago", "wait_seconds"),
     [
         (0, None, 0),
         (4, 60, 0),
@@ -21,6 +21,8 @@ NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
         (5, 2000, 0),
     ],
 )
-def test_until_the_first_of_them_is_fifteen_minutes_ago(count: int, ago: int | None, waits: int) -> None:
+def test_lockout_lasts_until_the_first_failure_is_fifteen_minutes_old(
+    count: int, ago: int | None, wait_seconds: int
+) -> None:
     first = None if ago is None else NOW - timedelta(seconds=ago)
-    assert login_delay(count, first, 5, NOW) == timedelta(seconds=waits) <= LOGIN_WINDOW
+    assert login_delay(count, first, 5, NOW) == timedelta(seconds=wait_seconds) <= LOGIN_WINDOW

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: one server per session, one migrated database per module, cloned in no time."""
+"""A real PostgreSQL for the tests: one server per session, one cloned database per module."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ class Addresses(NamedTuple):
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A server of its own in a short-lived folder; durability is not what these tests are about."""
+    """A server of its own in a temporary folder, without durability."""
     folder = Path(tempfile.mkdtemp(prefix="pri-db-"))
     try:
         with running_cluster(folder) as server:
@@ -45,18 +45,18 @@ def run_as_superuser(
     quoted = sql.SQL(statement).format(**{key: sql.Identifier(name) for key, name in names.items()})
     address = server.role_url("postgres", database).replace("+psycopg", "")
     with psycopg.connect(address, autocommit=True) as connection:
-        done = connection.execute(quoted)
-        return done.fetchall() if done.description else []
+        result = connection.execute(quoted)
+        return result.fetchall() if result.description else []
 
 
 @pytest.fixture(scope="session")
 def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
-    """Makes an empty database, or a copy of another one."""
-    made: list[str] = []
+    """Creates an empty database, or a copy of another one."""
+    names: list[str] = []
 
     def make_database(template: str = "template0", name: str | None = None) -> Addresses:
-        name = name or f"test_{len(made)}"
-        made.append(name)
+        name = name or f"test_{len(names)}"
+        names.append(name)
         run_as_superuser(cluster, "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}", name=name, owner=OWNER,
               template=template)  # fmt: skip
         return Addresses(*(cluster.role_url(role, name) for role in (WRITER, OWNER, "postgres")))
@@ -73,13 +73,13 @@ def migrated(fresh_database: Callable[..., Addresses]) -> str:
 
 @pytest.fixture(scope="module")
 def addresses(fresh_database: Callable[..., Addresses], migrated: str) -> Addresses:
-    """A migrated database for this module."""
+    """The addresses of a migrated database for this module."""
     return fresh_database(migrated)
 
 
 @pytest.fixture(scope="module")
 async def database(addresses: Addresses) -> AsyncIterator[Database]:
-    """That database as the service sees it, in the writer's role."""
+    """That database in the writer's role, as the service uses it."""
     opened = Database(addresses.writer)
     yield opened
     await opened.close()

@@ -1,4 +1,4 @@
-"""Events that tests write, and hypothesis strategies that make whole recoveries of them."""
+"""Events for tests, and hypothesis strategies that build whole recoveries of them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,25 +48,25 @@ def failed_event(at: datetime = NOW, **data: Any) -> Event:
 
 
 def event_of(kind: EventType, /, **data: Any) -> Event:
-    """An event of this kind, now, with data that fits it."""
+    """An event of this type, now, with valid data."""
     return Event(type=kind, occurred_at=NOW, data=DATA.get(kind, {}) | data)
 
 
 def part_payment(amount: int, remaining: int) -> Event:
-    """A part comes from elsewhere, and so much stays open."""
+    """A partial payment from elsewhere, with what remains open."""
     return event_of(EventType.PAID_ELSEWHERE, amount=amount, remaining=remaining)
 
 
 def canceled_event() -> Event:
-    """What ends a recovery at once."""
+    """The event that cancels a recovery."""
     return Event(type=EventType.CANCEL_REQUESTED, occurred_at=NOW, data={"actor": "ann", "reason": "enough"})
 
 
 @st.composite
 def transition_batches(draw: st.DrawFn) -> list[list[Event]]:
-    """What a workflow appends, transition by transition: an opening and then anything in any order."""
-    noted = st.builds(lambda kind, note: event_of(kind, note=note), st.sampled_from(sorted(DATA)), TEXTS)
-    following = st.lists(st.lists(noted, min_size=1, max_size=4), max_size=4)
+    """Batches of events as a workflow appends them: an opening, then any transitions in any order."""
+    events_with_note = st.builds(lambda kind, note: event_of(kind, note=note), st.sampled_from(sorted(DATA)), TEXTS)
+    following = st.lists(st.lists(events_with_note, min_size=1, max_size=4), max_size=4)
     return [[failed_event()], *draw(following)]
 
 

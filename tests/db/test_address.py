@@ -1,4 +1,4 @@
-"""Every way to write an address, and what is said of those that are none."""
+"""Database addresses: every accepted notation, and the errors of invalid ones."""
 
 import pytest
 
@@ -40,16 +40,16 @@ VALID_ADDRESSES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "parameters"), VALID_ADDRESSES.items())
-def test_understood(given: str, parameters: dict[str, str]) -> None:
-    found = parse_address(given)
-    assert found.parameters == parameters
-    assert found.role == parameters.get("user")
-    assert found.host_count == parameters.get("host", "").count(",") + 1
+@pytest.mark.parametrize(("address", "parameters"), VALID_ADDRESSES.items())
+def test_valid_address_is_parsed(address: str, parameters: dict[str, str]) -> None:
+    settings = parse_address(address)
+    assert settings.parameters == parameters
+    assert settings.role == parameters.get("user")
+    assert settings.host_count == parameters.get("host", "").count(",") + 1
 
 
 @pytest.mark.parametrize("raw", ["p@w", "p/w", "p?w", "p:w", "p#w", "p w", "p%w", "p@w@x", "p+w", "p&w", "5/w", "p%zz"])
-def test_a_password_that_nobody_encoded_is_understood_while_it_can_be(raw: str) -> None:
+def test_unencoded_password_is_parsed_where_unambiguous(raw: str) -> None:
     assert parse_address(f"postgresql://u:{raw}@h:5432/n").parameters == {
         "user": "u", "password": raw, "host": "h", "port": "5432", "dbname": "n",
     }  # fmt: skip
@@ -65,7 +65,7 @@ OPTION_ADDRESSES = {
 
 
 @pytest.mark.parametrize(("query", "options"), OPTION_ADDRESSES.items())
-def test_options_however_they_are_written(query: str, options: str) -> None:
+def test_options_are_parsed_in_every_notation(query: str, options: str) -> None:
     assert parse_address(f"postgresql://u@h/n{query}").options == options
 
 
@@ -85,7 +85,7 @@ def test_options_as_settings(options: str, settings: dict[str, str] | None) -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("address", "problem"),
     [
         ("", "must begin with postgresql://"),
         ("nonsense", "must begin with postgresql://"),
@@ -110,16 +110,16 @@ def test_options_as_settings(options: str, settings: dict[str, str] | None) -> N
         ("postgresql://u@h/n%00", "zero byte"),
     ],
 )
-def test_refused_by_name(given: str, told: str) -> None:
+def test_invalid_address_is_refused_with_its_reason(address: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        parse_address(given, "DATABASE_OWNER_URL")
+        parse_address(address, "DATABASE_OWNER_URL")
     assert str(refused.value).startswith("DATABASE_OWNER_URL: ")
-    assert told in str(refused.value)
+    assert problem in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     [
         "postgresql://u:hunter2@x/y@h/n",
         "postgresql://u:hunter2@[h/n",
@@ -133,9 +133,9 @@ def test_refused_by_name(given: str, told: str) -> None:
         "mysql://u:hunter2@h/n",
     ],
 )
-def test_no_error_shows_a_password(given: str) -> None:
+def test_no_error_shows_a_password(address: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        parse_address(given)
+        parse_address(address)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
 

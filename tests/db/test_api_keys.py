@@ -1,4 +1,4 @@
-"""Keys: shown once, found by what their holder sends, gone when revoked or expired."""
+"""API keys: shown once, found by their hash, invalid when revoked or expired."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.db.recovery_events import NOW
 DAY = timedelta(days=1)
 
 
-async def test_a_key_opens_until_it_is_revoked(database: Database) -> None:
+async def test_key_is_valid_until_it_is_revoked(database: Database) -> None:
     async with database.begin() as session:
         key, plain = await api_keys.insert_key(session, "ops", ["recoveries:read"], NOW)
         assert await api_keys.find_key(session, plain, NOW) == key
@@ -22,14 +22,14 @@ async def test_a_key_opens_until_it_is_revoked(database: Database) -> None:
         assert await api_keys.find_key(session, plain, NOW) is None
 
 
-async def test_a_key_ends_with_its_time(database: Database) -> None:
+async def test_key_expires(database: Database) -> None:
     async with database.begin() as session:
         _, plain = await api_keys.insert_key(session, "short", [], NOW, NOW + DAY)
         assert await api_keys.find_key(session, plain, NOW + DAY - timedelta(seconds=1)) is not None
         assert await api_keys.find_key(session, plain, NOW + DAY) is None
 
 
-async def test_the_key_itself_is_nowhere_in_the_table(database: Database) -> None:
+async def test_table_stores_no_plain_key(database: Database) -> None:
     async with database.begin() as session:
         key, plain = await api_keys.insert_key(session, "hidden", [], NOW)
         stored = (await session.execute(text("SELECT api_key::text FROM api_key"))).scalars().all()
@@ -38,17 +38,17 @@ async def test_the_key_itself_is_nowhere_in_the_table(database: Database) -> Non
     assert not any(secret in row for row in stored)
 
 
-@pytest.mark.parametrize("sent", ["", "pri_", "\x00", "\ud800", "ü" * 10_000])
-async def test_anything_else_is_no_key(database: Database, sent: str) -> None:
+@pytest.mark.parametrize("header", ["", "pri_", "\x00", "\ud800", "ü" * 10_000])
+async def test_anything_else_is_no_key(database: Database, header: str) -> None:
     async with database.begin() as session:
-        assert await api_keys.find_key(session, sent, NOW) is None
+        assert await api_keys.find_key(session, header, NOW) is None
 
 
-async def test_use_is_noted_once_a_minute(database: Database) -> None:
+async def test_use_of_a_key_is_recorded_once_a_minute(database: Database) -> None:
     async with database.begin() as session:
         key, plain = await api_keys.insert_key(session, "busy", [], NOW)
-        for seconds, noted in ((0, 0), (30, 0), (61, 61)):
+        for seconds, expected in ((0, 0), (30, 0), (61, 61)):
             await api_keys.mark_key_used(session, key, NOW + timedelta(seconds=seconds))
-            found = await api_keys.find_key(session, plain, NOW)
-            assert found is not None
-            assert found.last_used_at == NOW + timedelta(seconds=noted)
+            stored_key = await api_keys.find_key(session, plain, NOW)
+            assert stored_key is not None
+            assert stored_key.last_used_at == NOW + timedelta(seconds=expected)

@@ -1,4 +1,4 @@
-"""What is in the log stays: nobody may change or remove it, whatever name they use for the table."""
+"""The log is append-only: nobody may change or remove rows, by whatever name of the table."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -20,7 +20,7 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(scope="module")
 async def filled(database: Database) -> str:
-    """The partition that holds a row."""
+    """The name of a partition that holds a row."""
     async with database.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_1"), [failed_event()], NOW)
     return "event_log_2026_09"
@@ -47,8 +47,8 @@ def writer(addresses: Addresses) -> Iterator[Connection]:
 
 
 def run_statement(connection: Connection, statement: str) -> list[Any]:
-    done = connection.execute(statement)
-    return done.fetchall() if done.description else []
+    result = connection.execute(statement)
+    return result.fetchall() if result.description else []
 
 
 def log_tables(connection: Connection) -> list[str]:
@@ -57,7 +57,7 @@ def log_tables(connection: Connection) -> list[str]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_owner_and_superuser_are_refused_everywhere(
+def test_append_only_triggers_refuse_owner_and_superuser(
     owner: Connection, superuser: Connection, filled: str, change: str
 ) -> None:
     assert filled in log_tables(owner)
@@ -68,14 +68,14 @@ def test_owner_and_superuser_are_refused_everywhere(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_writer_has_not_even_the_right(writer: Connection, owner: Connection, filled: str, change: str) -> None:
+def test_writer_role_lacks_the_permission(writer: Connection, owner: Connection, filled: str, change: str) -> None:
     assert filled in log_tables(owner)
     for table in log_tables(owner):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             run_statement(writer, change.format(table))
 
 
-def test_an_upsert_is_a_change_too(owner: Connection, filled: str) -> None:
+def test_upsert_is_refused_as_a_change(owner: Connection, filled: str) -> None:
     with pytest.raises(psycopg.errors.RestrictViolation):
         run_statement(
             owner,
@@ -97,7 +97,7 @@ def test_an_upsert_is_a_change_too(owner: Connection, filled: str) -> None:
         "TRUNCATE recovery",
     ],
 )
-def test_the_writer_cannot_take_the_guards_away(writer: Connection, statement: str) -> None:
+def test_writer_role_cannot_drop_the_triggers(writer: Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         run_statement(writer, statement)
 
@@ -115,7 +115,7 @@ def test_a_search_path_cannot_trick_the_partition_function(writer: Connection) -
     assert run_statement(writer, "SELECT public.ensure_event_log_partition('2031-05-01')") == [(False,)]
 
 
-async def test_maintenance_makes_what_is_missing_once(database: Database, owner: Connection) -> None:
+async def test_maintenance_creates_missing_partitions_once(database: Database, owner: Connection) -> None:
     async with database.begin() as session:
         assert await partitions.ensure_partitions(session, date(2040, 11, 30), months_ahead=3) == 4
         assert await partitions.ensure_partitions(session, date(2040, 11, 1), months_ahead=4) == 1

@@ -1,4 +1,4 @@
-"""Two people for one command: kept, waiting, granted, released, over after a day."""
+"""Two people for one command: stored, waiting, granted, released, expired after a day."""
 
 import asyncio
 from datetime import timedelta
@@ -16,19 +16,19 @@ SECOND = timedelta(seconds=1)
 def command_of(
     actor: str, action: Action = Action.RETRY, decision: str | None = None, request_id: str | None = None
 ) -> Command:
-    """What somebody wants."""
+    """An operator command."""
     return Command(action=action, actor=actor, reason=f"{actor} says so", decision=decision, request_id=request_id)
 
 
 async def judge_command(
     db: Database, recovery: str, command: Command, after: timedelta = timedelta()
 ) -> ApprovalJudgement:
-    """In a transaction of its own, as every request is."""
+    """The judgement of a command, in a transaction of its own."""
     async with db.begin() as session:
         return await approvals.judge_command(session, recovery, command, NOW + after)
 
 
-async def test_the_first_asks_and_the_second_is_granted_with_the_first_ones_name(database: Database) -> None:
+async def test_second_person_is_granted_with_the_first_persons_name(database: Database) -> None:
     name = unique_id("r")
     first = await judge_command(database, name, command_of("ann"))
     assert first.verdict is ApprovalStatus.REQUESTED
@@ -44,18 +44,18 @@ async def test_the_first_asks_and_the_second_is_granted_with_the_first_ones_name
 async def test_another_recovery_action_or_decision_is_another_command(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann", Action.REVIEW, "approve"))
-    for other, wanted in (
+    for other, expected in (
         (unique_id("r"), command_of("bob", Action.REVIEW, "approve")),
         (name, command_of("bob")),
         (name, command_of("bob", Action.REVIEW, "reject")),
     ):
-        assert (await judge_command(database, other, wanted)).verdict is ApprovalStatus.REQUESTED
+        assert (await judge_command(database, other, expected)).verdict is ApprovalStatus.REQUESTED
     assert (
         await judge_command(database, name, command_of("bob", Action.REVIEW, "approve"))
     ).verdict is ApprovalStatus.GRANTED
 
 
-async def test_after_a_day_it_begins_anew(database: Database) -> None:
+async def test_approval_request_expires_after_a_day(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann"))
     late = await judge_command(database, name, command_of("bob"), APPROVAL_LIFETIME)
@@ -77,25 +77,25 @@ async def test_a_request_that_is_sent_again_stays_granted(database: Database) ->
     ).verdict is ApprovalStatus.REQUESTED
 
 
-async def test_what_had_no_effect_waits_again(database: Database) -> None:
+async def test_grant_without_effect_is_reopened(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann"))
     granted = (await judge_command(database, name, command_of("bob"))).approval
     async with database.begin() as session:
         await approvals.release_approval(session, granted.id)
-        assert [one.asked_by for one in await approvals.waiting_approvals(session, name, NOW)] == ["ann"]
+        assert [approval.asked_by for approval in await approvals.waiting_approvals(session, name, NOW)] == ["ann"]
     assert (await judge_command(database, name, command_of("ann"))).verdict is ApprovalStatus.PENDING
     assert (await judge_command(database, name, command_of("bob"))).verdict is ApprovalStatus.GRANTED
 
 
-async def test_what_was_asked_anew_meanwhile_keeps_its_place(database: Database) -> None:
+async def test_newer_request_is_kept_when_an_older_is_reopened(database: Database) -> None:
     name = unique_id("r")
     await judge_command(database, name, command_of("ann"))
     granted = (await judge_command(database, name, command_of("bob"))).approval
     await judge_command(database, name, command_of("carl"))
     async with database.begin() as session:
         await approvals.release_approval(session, granted.id)
-        assert [one.asked_by for one in await approvals.waiting_approvals(session, name, NOW)] == ["carl"]
+        assert [approval.asked_by for approval in await approvals.waiting_approvals(session, name, NOW)] == ["carl"]
 
 
 async def test_only_open_ones_are_shown(database: Database) -> None:
@@ -104,15 +104,18 @@ async def test_only_open_ones_are_shown(database: Database) -> None:
     await judge_command(database, other, command_of("ann"))
     await judge_command(database, other, command_of("bob"))
     async with database.begin() as session:
-        assert [one.recovery_id for one in await approvals.waiting_approvals(session, name, NOW)] == [name]
-        assert name in {one.recovery_id for one in await approvals.all_waiting_approvals(session, NOW)}
+        assert [approval.recovery_id for approval in await approvals.waiting_approvals(session, name, NOW)] == [name]
+        assert name in {approval.recovery_id for approval in await approvals.all_waiting_approvals(session, NOW)}
         assert await approvals.waiting_approvals(session, other, NOW) == []
         assert await approvals.waiting_approvals(session, name, NOW + APPROVAL_LIFETIME) == []
 
 
-async def test_many_at_once_are_one_first_and_one_second(database: Database) -> None:
+async def test_concurrent_requests_have_one_first_and_one_second(database: Database) -> None:
     name = unique_id("r")
     people = [command_of(f"p{n}") for n in range(8)]
-    found = [one.verdict for one in await asyncio.gather(*(judge_command(database, name, one) for one in people))]
-    assert found.count(ApprovalStatus.REQUESTED) == found.count(ApprovalStatus.GRANTED) == 4
-    assert ApprovalStatus.PENDING not in found
+    verdicts = [
+        judgment.verdict
+        for judgment in await asyncio.gather(*(judge_command(database, name, person) for person in people))
+    ]
+    assert verdicts.count(ApprovalStatus.REQUESTED) == verdicts.count(ApprovalStatus.GRANTED) == 4
+    assert ApprovalStatus.PENDING not in verdicts

@@ -1,4 +1,4 @@
-"""Counting what scheduled retries came to: each with its cause, number, hour and delay."""
+"""Results of scheduled retries, counted by cause, number, hour and delay."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -16,9 +16,9 @@ OPENING = (failed_event(), event_of(EventType.FAILURE_CLASSIFIED), event_of(Even
 
 
 def charge_event(trigger: str = "scheduled") -> Event:
-    """Three and a half hours after the failure of Tuesday 12:00: the 39th hour of the week."""
-    asked = event_of(EventType.CHARGE_REQUESTED, trigger=trigger)
-    return asked.model_copy(update={"attempt": 1, "occurred_at": NOW + 3.5 * HOUR})
+    """A charge event 3.5 hours after a failure on Tuesday 12:00, the 39th hour of the week."""
+    requested = event_of(EventType.CHARGE_REQUESTED, trigger=trigger)
+    return requested.model_copy(update={"attempt": 1, "occurred_at": NOW + 3.5 * HOUR})
 
 
 def ending_event(kind: EventType, **data: Any) -> Event:
@@ -26,7 +26,7 @@ def ending_event(kind: EventType, **data: Any) -> Event:
 
 
 async def test_retries_are_counted_by_cause_number_hour_and_delay(database: Database) -> None:
-    stories = {
+    histories = {
         "won": (charge_event(), ending_event(EventType.CHARGE_SUCCEEDED)),
         "lost": (charge_event(), ending_event(EventType.CHARGE_DECLINED)),
         "settled": (
@@ -39,9 +39,11 @@ async def test_retries_are_counted_by_cause_number_hour_and_delay(database: Data
         "by_hand": (charge_event("manual"), ending_event(EventType.CHARGE_SUCCEEDED)),
     }
     async with database.begin() as session:
-        for name, events in stories.items():
+        for name, events in histories.items():
             recovery = blank_recovery(name)
-            for one in (*OPENING, *events):
-                recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], NOW))
+            for event in (*OPENING, *events):
+                recovery = machine.fold_records(
+                    recovery, await event_log.append_to_log(session, recovery, [event], NOW)
+                )
         assert await count_retries(session, date(2026, 8, 1)) == [RetryCell("GENERIC", 2, 39, 3, 3, 2)]
         assert await count_retries(session, date(2026, 9, 2)) == []

@@ -1,4 +1,4 @@
-"""The read model always follows from the log, and whoever changes either behind our back is found out."""
+"""The read model follows from the log, and changes of either behind the service's back are detected."""
 
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -26,15 +26,15 @@ NUMBERS = count()
 async def own_database(
     fresh_database: Callable[..., Addresses], migrated: str
 ) -> AsyncIterator[tuple[Database, Addresses]]:
-    """A database for one test, since what is forged stays forged."""
-    made = fresh_database(migrated)
-    database = Database(made.writer)
-    yield database, made
+    """A database for one test, since forged rows stay."""
+    database_addresses = fresh_database(migrated)
+    database = Database(database_addresses.writer)
+    yield database, database_addresses
     await database.close()
 
 
 async def write_recovery(database: Database, invoice_id: str, transitions: list[list[Event]]) -> Recovery:
-    """A recovery whose workflow appended these transitions."""
+    """A recovery with these transitions in its log."""
     recovery = blank_recovery(invoice_id)
     for events in transitions:
         async with database.begin() as session:
@@ -49,9 +49,7 @@ async def is_rebuild_equal(database: Database) -> bool:
 
 @given(transitions=transition_batches())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_happens_the_log_alone_gives_the_live_row(
-    database: Database, transitions: list[list[Event]]
-) -> None:
+async def test_read_model_can_be_rebuilt_from_any_log(database: Database, transitions: list[list[Event]]) -> None:
     name = f"in_any_{next(NUMBERS)}"
     recovery = await write_recovery(database, name, transitions)
     async with database.begin() as session:
@@ -59,7 +57,7 @@ async def test_whatever_happens_the_log_alone_gives_the_live_row(
     assert (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
-async def test_a_lost_read_model_is_made_again_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+async def test_lost_read_model_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
     database, _ = own_database
     for n in range(7):
         await write_recovery(
@@ -72,23 +70,27 @@ async def test_a_lost_read_model_is_made_again_from_the_log(own_database: tuple[
         await session.execute(text("INSERT INTO recovery SELECT (r).* FROM (SELECT jsonb_populate_record(recovery,"
             " '{\"recovery_id\": \"ghost\", \"invoice_id\": \"ghost\"}') AS r FROM recovery) AS made"))  # fmt: skip
     assert not await is_rebuild_equal(database)
-    told: list[int] = []
+    progress: list[int] = []
     async with database.begin() as session:
-        assert await rebuild_read_model(session, told.append) == 7
-    assert told[-1] == 7
+        assert await rebuild_read_model(session, progress.append) == 7
+    assert progress[-1] == 7
     assert await is_rebuild_equal(database)
     assert await _read_table(database) == before
 
 
-async def test_a_lost_ledger_is_made_again_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+async def test_lost_ledger_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
     """Also for recoveries that are older than the ledger."""
     database, _ = own_database
     card = {"fingerprint": "fp_1", "network": "visa"}
-    asked = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
-    told = event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"})
+    requested = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)
+    classified = event_of(
+        EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor", "network_code": "05"}
+    )
     for n in range(3):
         await write_recovery(
-            database, f"in_{n}", [[failed_event()], [told], [asked], [event_of(EventType.CHARGE_DECLINED)]][: n + 2]
+            database,
+            f"in_{n}",
+            [[failed_event()], [classified], [requested], [event_of(EventType.CHARGE_DECLINED)]][: n + 2],
         )
     before = await _read_ledger(database)
     assert len(before) == 5
@@ -101,8 +103,8 @@ async def test_a_lost_ledger_is_made_again_from_the_log(own_database: tuple[Data
 
 async def _read_ledger(database: Database) -> list[Any]:
     async with database.begin() as session:
-        found = await session.execute(text("SELECT * FROM network_attempt ORDER BY recovery_id, key"))
-        return [dict(row) for row in found.mappings()]
+        result = await session.execute(text("SELECT * FROM network_attempt ORDER BY recovery_id, key"))
+        return [dict(row) for row in result.mappings()]
 
 
 async def _read_table(database: Database) -> list[Any]:
@@ -112,7 +114,7 @@ async def _read_table(database: Database) -> list[Any]:
 
 
 def run_forgery(addresses: Addresses, *statements: str) -> None:
-    """What somebody with all power over the database could do."""
+    """Runs statements that only somebody with full access could run."""
     with psycopg.connect(addresses.superuser.replace("+psycopg", "")) as connection:
         connection.execute("ALTER TABLE event_log DISABLE TRIGGER ALL")
         for statement in statements:
@@ -138,7 +140,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize(("forgery", "complaint"), FORGERIES.items())
-async def test_a_forgery_is_found(own_database: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
+async def test_forged_rows_are_detected(own_database: tuple[Database, Addresses], forgery: str, complaint: str) -> None:
     database, addresses = own_database
     recovery = await write_recovery(
         database, "in_1", [[failed_event()], [event_of(EventType.PAUSED)], [event_of(EventType.RESUMED)]]
@@ -155,9 +157,9 @@ async def test_a_forgery_is_found(own_database: tuple[Database, Addresses], forg
     assert not (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
-async def test_progress_is_told_and_writers_go_on_meanwhile(database: Database) -> None:
+async def test_rebuild_reports_progress_and_does_not_block_writers(database: Database) -> None:
     await write_recovery(database, f"in_any_{next(NUMBERS)}", [[failed_event()]])
-    told: list[int] = []
-    report = await audit.verify_log(database, progress=told.append)
-    assert told == list(range(1, report.recoveries + 1))
+    progress: list[int] = []
+    report = await audit.verify_log(database, progress=progress.append)
+    assert progress == list(range(1, report.recoveries + 1))
     assert (await audit.verify_log(database, "recovery-stripe-unknown")) == audit.AuditReport()

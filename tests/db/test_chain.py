@@ -1,4 +1,4 @@
-"""The canonical form: the same before and after storage, and never in doubt about what it can't hold."""
+"""The canonical form of hashed data: equal before and after storage; what cannot be hashed is refused."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -27,7 +27,7 @@ def chain_row(sequence: int = 1, previous: bytes = chain.GENESIS, **changes: Any
 
 
 def chain_of(length: int) -> list[dict[str, Any]]:
-    """That many rows in a chain."""
+    """A chain of so many rows."""
     rows = [chain_row()]
     for sequence in range(2, length + 1):
         rows.append(chain_row(sequence, rows[-1]["hash"]))
@@ -36,7 +36,7 @@ def chain_of(length: int) -> list[dict[str, Any]]:
 
 @given(JSON)
 @settings(deadline=None, max_examples=300)
-def test_plain_data_comes_back_from_jsonb_as_it_went_in(stored: "psycopg.Connection[Any]", value: Any) -> None:
+def test_hashable_data_round_trips_through_jsonb(stored: "psycopg.Connection[Any]", value: Any) -> None:
     value = chain.to_json_value(value)
     answer = stored.execute("SELECT %s::jsonb", [psycopg.types.json.Jsonb(value)]).fetchone()
     assert answer is not None
@@ -48,7 +48,7 @@ def test_plain_data_comes_back_from_jsonb_as_it_went_in(stored: "psycopg.Connect
 
 @pytest.fixture(scope="module")
 def stored(addresses: Addresses) -> Any:
-    """A plain connection, to ask what jsonb does."""
+    """A plain connection in autocommit, to see what jsonb stores."""
     with psycopg.connect(addresses.writer.replace("+psycopg", ""), autocommit=True) as connection:
         yield connection
 
@@ -56,7 +56,7 @@ def stored(addresses: Addresses) -> Any:
 @pytest.mark.parametrize(
     "bad", [1.0, {"a": [1, 0.5]}, float("nan"), object(), {1: "a"}, 10**1000, {"a": datetime.now(UTC)}]
 )
-def test_what_cannot_be_hashed_for_ever_is_refused(bad: Any) -> None:
+def test_unhashable_data_is_refused(bad: Any) -> None:
     with pytest.raises(InvalidInput):
         chain.to_json_value(bad)
 
@@ -73,9 +73,9 @@ def test_characters_that_cannot_be_stored_are_replaced() -> None:
     assert chain.to_json_value({"a\x00": "b\ud800c", "t": ("x",)}) == {"a\ufffd": "b\ufffdc", "t": ["x"]}
 
 
-def test_a_moment_has_one_spelling() -> None:
-    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert chain.canonical_bytes(chain_row(occurred_at=elsewhere)) == chain.canonical_bytes(chain_row())
+def test_time_has_one_canonical_form() -> None:
+    in_india = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert chain.canonical_bytes(chain_row(occurred_at=in_india)) == chain.canonical_bytes(chain_row())
 
 
 def test_canonical_form_is_what_the_docstring_says() -> None:
@@ -90,7 +90,7 @@ def test_an_untouched_chain_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize("column", chain.HASHED_COLUMNS)
-def test_a_change_of_any_column_is_found(column: str) -> None:
+def test_change_of_any_column_is_detected(column: str) -> None:
     rows = chain_of(3)
     changed = {"data": {"n": 9}, "sequence": 7, "opened_on": date(2020, 1, 1), "event_id": UUID(int=99)}
     rows[1][column] = changed.get(column, NOW + timedelta(days=1) if column.endswith("_at") else "forged")

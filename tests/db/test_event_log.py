@@ -1,4 +1,4 @@
-"""Appending to the log: in order, once, chained, whoever repeats or races."""
+"""Appending to the log: in order, once, chained, despite repeats and races."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,13 @@ from tests.db.recovery_events import DATA, NOW, blank_recovery, canceled_event, 
 
 
 async def append_events(database: Database, before: Recovery, *events: Any, now: datetime = NOW) -> tuple[Record, ...]:
-    """One append in a transaction of its own."""
+    """Appends in a transaction of its own."""
     async with database.begin() as session:
         return await event_log.append_to_log(session, before, events, now)
 
 
 async def read_whole_log(database: Database, recovery_id: str) -> list[event_log.Row]:
-    """Every row of one recovery, wherever it lies."""
+    """All rows of one recovery in every partition."""
     async with database.begin() as session:
         return [row async for history in event_log.stream_histories(session, recovery_id) for row in history]
 
@@ -54,7 +54,7 @@ async def test_a_repeat_returns_what_is_stored_and_writes_nothing(database: Data
     assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
-async def test_a_run_that_is_behind_catches_up_with_all_that_is_written(database: Database) -> None:
+async def test_outdated_run_gets_all_later_rows(database: Database) -> None:
     opened = blank_recovery("in_behind")
     first = await append_events(database, opened, failed_event())
     rest = await append_events(
@@ -78,37 +78,37 @@ async def test_the_closing_row_comes_with_what_ends_the_recovery(database: Datab
     assert (row["state"], row["close_reason"], row["sequence"]) == ("canceled", "operator", 3)
 
 
-async def test_fifty_at_once_make_one_chain_and_one_row(database: Database) -> None:
+async def test_fifty_concurrent_appends_write_one_row(database: Database) -> None:
     opened = blank_recovery("in_race")
-    written = await asyncio.gather(*(append_events(database, opened, failed_event(racer=n)) for n in range(50)))
-    assert len({records[0].data["racer"] for records in written}) == 1
+    results = await asyncio.gather(*(append_events(database, opened, failed_event(racer=n)) for n in range(50)))
+    assert len({records[0].data["racer"] for records in results}) == 1
     assert len(await read_whole_log(database, opened.recovery_id)) == 1
 
 
-async def test_fifty_that_go_on_at_once_leave_no_gap(database: Database) -> None:
+async def test_fifty_concurrent_continuations_leave_no_gap(database: Database) -> None:
     opened = blank_recovery("in_long_race")
 
-    async def append_one(racer: int) -> None:
+    async def append_one(number: int) -> None:
         recovery = opened
         while recovery.sequence < 4:
             recovery = machine.fold_records(
-                recovery, await append_events(database, recovery, failed_event(racer=racer))
+                recovery, await append_events(database, recovery, failed_event(racer=number))
             )
 
-    await asyncio.gather(*(append_one(racer) for racer in range(50)))
+    await asyncio.gather(*(append_one(number) for number in range(50)))
     rows = await read_whole_log(database, opened.recovery_id)
     assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
     assert len(rows) == 4
     assert chain.verify_chain(rows) == []
 
 
-async def test_nothing_is_written_behind_the_end_of_the_log(database: Database) -> None:
+async def test_nothing_is_appended_after_the_end_of_the_log(database: Database) -> None:
     with pytest.raises(RecoveryError, match="ends before row 3"):
         await append_events(database, blank_recovery("in_unknown").with_changes(sequence=3), failed_event())
 
 
 @pytest.mark.parametrize("bad", [{"amount": 1.5}, {"amount": 2**63}])
-async def test_data_that_cannot_be_stored_is_refused_whole(database: Database, bad: dict[str, Any]) -> None:
+async def test_unstorable_data_refuses_the_whole_batch(database: Database, bad: dict[str, Any]) -> None:
     opened = blank_recovery("in_refused")
     with pytest.raises(InvalidInput):
         await append_events(database, opened, failed_event(**bad))
@@ -168,7 +168,7 @@ async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database:
 
 
 async def append_late_event(database: Database, invoice_id: str, event_id: str) -> Record | None:
-    """One late event in a transaction of its own."""
+    """Appends one late event in a transaction of its own."""
     async with database.begin() as session:
         late = Event(type=EventType.EVENT_LATE, occurred_at=NOW, data={"event_id": event_id})
         return await event_log.append_late(session, "stripe", invoice_id, late, NOW)
@@ -180,8 +180,8 @@ async def test_late_events_come_after_the_end_only_and_once(database: Database) 
     first = await append_events(database, opened, failed_event())
     assert await append_late_event(database, "in_late", "evt_2") is None
     await append_events(database, machine.fold_records(opened, first), canceled_event())
-    written = await asyncio.gather(*(append_late_event(database, "in_late", f"evt_{n % 5 + 2}") for n in range(20)))
-    assert sorted({record.sequence for record in written if record}) == [4, 5, 6, 7, 8]
+    results = await asyncio.gather(*(append_late_event(database, "in_late", f"evt_{n % 5 + 2}") for n in range(20)))
+    assert sorted({record.sequence for record in results if record}) == [4, 5, 6, 7, 8]
     rows = await read_whole_log(database, opened.recovery_id)
     assert [row["type"] for row in rows[3:]] == ["event.late"] * 5
     assert chain.verify_chain(rows) == []

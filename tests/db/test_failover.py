@@ -1,4 +1,4 @@
-"""After a failover: sessions on a server that takes no writes any more are let go, and a new primary is found."""
+"""After a failover, sessions on a read-only server are closed and a new primary is found."""
 
 import asyncio
 import os
@@ -26,14 +26,14 @@ WRITE = "INSERT INTO note VALUES (1)"
 
 
 class ServerPair(NamedTuple):
-    """Two servers, each with its own writes."""
+    """Two independent servers."""
 
     primary: Cluster
     standby: Cluster
 
     @property
     def address(self) -> str:
-        """Both, the standby first: whoever takes the first one that answers can't write."""
+        """The address of both servers, the standby first: the first one that answers can't be written."""
         return f"postgresql://{WRITER}@/{DATABASE}?host={self.standby.sockets}&host={self.primary.sockets}"
 
 
@@ -99,14 +99,14 @@ async def seconds_until_written(database: Database) -> float:
 
 @contextmanager
 def demoted_server(server: Cluster) -> Iterator[None]:
-    """What sessions of a demoted primary meet, without the minutes that making a standby of it takes."""
+    """Makes the server read-only, as a demoted primary is, without the minutes that a standby takes."""
     _change_setting(server, "SET default_transaction_read_only = on", "on")
     yield
     _change_setting(server, "RESET default_transaction_read_only", "off")
 
 
 def _change_setting(server: Cluster, change: str, value: str) -> None:
-    """The reload only sends a signal: whoever connects anew sees when the server has heeded it and passed it on."""
+    """Changes a setting and waits until new connections see it: the reload only sends a signal."""
     run_as_superuser(server, f"ALTER SYSTEM {change}")
     run_as_superuser(server, "SELECT pg_reload_conf()")
     while run_as_superuser(server, "SHOW default_transaction_read_only") != [(value,)]:
@@ -114,17 +114,17 @@ def _change_setting(server: Cluster, change: str, value: str) -> None:
 
 
 async def server_pids(database: Database) -> set[object]:
-    """The server's processes behind all connections of the pool."""
+    """The ids of the server processes behind the pool's connections."""
     question = "SELECT pg_backend_pid() FROM pg_sleep(0.3)"
     return set(await asyncio.gather(*(run_statement(database, question) for _ in range(3))))
 
 
-async def test_of_several_hosts_the_one_that_takes_writes_is_used(pair: ServerPair, database: Database) -> None:
+async def test_writable_host_of_several_is_used(pair: ServerPair, database: Database) -> None:
     await run_statement(database, WRITE)
     assert run_as_superuser(pair.primary, "SELECT count(*) FROM note", DATABASE) == [(1,)]
 
 
-async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: ServerPair) -> None:
+async def test_read_only_server_serves_reads_and_explains_refused_writes(pair: ServerPair) -> None:
     database = Database(f"postgresql://{WRITER}@/{DATABASE}?host={pair.standby.sockets}")
     assert await run_statement(database, "SELECT 1") == 1
     with pytest.raises(StoreUnavailable, match="cannot execute INSERT in a read-only transaction"):
@@ -134,7 +134,7 @@ async def test_what_cannot_be_written_can_still_be_read_and_says_why(pair: Serve
     await database.close()
 
 
-async def test_the_first_refused_write_lets_go_of_all_sessions(pair: ServerPair, database: Database) -> None:
+async def test_first_refused_write_closes_all_sessions(pair: ServerPair, database: Database) -> None:
     before = await server_pids(database)
     with demoted_server(pair.primary), pytest.raises(StoreUnavailable, match="read-only"):
         await run_statement(database, WRITE)
@@ -143,7 +143,7 @@ async def test_the_first_refused_write_lets_go_of_all_sessions(pair: ServerPair,
 
 
 @pytest.mark.quiet
-async def test_sessions_are_let_go_also_where_nobody_writes(pair: ServerPair, database: Database) -> None:
+async def test_sessions_are_replaced_without_a_write(pair: ServerPair, database: Database) -> None:
     before = await server_pids(database)
     await asyncio.sleep(YOUNG_SECONDS)
     with demoted_server(pair.primary):

@@ -1,4 +1,4 @@
-"""Sums by day say what the recoveries say, whatever was kept, whoever wrote, at every moment between."""
+"""Sums by day equal the sums over the recoveries, whatever was refreshed and whoever wrote meanwhile."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -34,30 +34,30 @@ CHARGED = (*DECIDED, event_of(EventType.CHARGE_REQUESTED), event_of(EventType.CH
 
 @pytest.fixture(autouse=True)
 async def empty(addresses: Addresses) -> None:
-    """No recovery and no figure."""
+    """Deletes recoveries and figures."""
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_touched")
 
 
 async def put_recovery(database: Database, name: str, *events: Event, now: datetime = NOW) -> None:
-    """A recovery with these events in its log, written at that moment."""
+    """Stores a recovery with these events, written at that time."""
     recovery = blank_recovery(name)
     async with database.begin() as session:
-        for one in events:
-            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], now))
+        for event in events:
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [event], now))
 
 
 async def refresh_figures(database: Database) -> int:
-    """How many days were summed anew."""
+    """The number of days whose sums were refreshed."""
     async with database.begin() as session:
         return await figures.refresh_figures(session, 1000)
 
 
 async def read_figures(
-    database: Database, since: datetime = SINCE, until: datetime = UNTIL, **how: Any
+    database: Database, since: datetime = SINCE, until: datetime = UNTIL, **options: Any
 ) -> list[Figure]:
     async with database.begin() as session:
-        return await figures.read_figures(session, since, until, **how)
+        return await figures.read_figures(session, since, until, **options)
 
 
 async def touched_days(database: Database) -> int:
@@ -65,31 +65,31 @@ async def touched_days(database: Database) -> int:
         return int((await session.exec_driver_sql("SELECT count(*) FROM recovery_touched")).scalar_one())
 
 
-async def test_sums_are_the_same_before_and_after_they_are_kept(database: Database) -> None:
+async def test_sums_are_equal_before_and_after_a_refresh(database: Database) -> None:
     await put_recovery(database, "fig_open", failed_event())
     await put_recovery(database, "fig_won", failed_event(at=NOW - 30 * HOUR), *CHARGED)
     await put_recovery(
         database, "fig_elsewhere", failed_event(at=NOW - 3 * DAY, currency="eur", amount=90), *DECIDED, PAID
     )
     await put_recovery(database, "fig_lost", failed_event(currency="USD", amount=40), canceled_event())
-    asked: dict[str, Any] = {"dimensions": tuple(Dimension)}
-    fresh = await read_figures(database, **asked), await read_figures(database, basis=Basis.CLOSED, daily=True)
+    options: dict[str, Any] = {"dimensions": tuple(Dimension)}
+    fresh = await read_figures(database, **options), await read_figures(database, basis=Basis.CLOSED, daily=True)
     assert await refresh_figures(database) > 0
     assert await refresh_figures(database) == 0
     assert (
-        await read_figures(database, **asked),
+        await read_figures(database, **options),
         await read_figures(database, basis=Basis.CLOSED, daily=True),
     ) == fresh
-    total = {one.currency: one for one in fresh[0] if one.dimension is Dimension.ALL}
+    total = {figure.currency: figure for figure in fresh[0] if figure.dimension is Dimension.ALL}
     assert (total["EUR"].at_risk, total["EUR"].recovered, total["EUR"].recovered_count) == (500, 590, 2)
     assert (total["USD"].lost, total["USD"].lost_count) == (40, 1)
     assert total["EUR"].seconds == 30 * 3600 + 3 * 86400
-    names = {(one.dimension, one.name, one.recovered_count) for one in fresh[0]}
+    names = {(figure.dimension, figure.name, figure.recovered_count) for figure in fresh[0]}
     assert {(Dimension.ATTEMPT, "1", 1), (Dimension.ATTEMPT, "elsewhere", 1), (Dimension.HOURS, "30", 1)} <= names
     assert {(Dimension.REACHED, "charged", 1), (Dimension.REACHED, "planned", 1)} <= names
 
 
-async def test_a_change_shows_at_once_and_only_its_days_are_summed_anew(database: Database) -> None:
+async def test_change_is_visible_at_once_and_refreshes_only_its_days(database: Database) -> None:
     await put_recovery(database, "fig_day1", failed_event(at=NOW - 5 * DAY))
     await put_recovery(database, "fig_day2", failed_event(at=NOW - 4 * DAY))
     await refresh_figures(database)
@@ -103,7 +103,7 @@ async def test_a_change_shows_at_once_and_only_its_days_are_summed_anew(database
     assert figures.total_of(await read_figures(database), "at_risk") == 500
 
 
-async def test_what_changes_no_sum_leaves_no_mark(database: Database) -> None:
+async def test_change_without_a_sum_marks_no_day(database: Database) -> None:
     await put_recovery(database, "fig_still", failed_event())
     await refresh_figures(database)
     async with database.begin() as session:
@@ -111,7 +111,7 @@ async def test_what_changes_no_sum_leaves_no_mark(database: Database) -> None:
     assert await touched_days(database) == 0
 
 
-async def test_removal_by_hand_and_rebuild_are_seen(database: Database, addresses: Addresses) -> None:
+async def test_manual_deletion_and_rebuild_are_reflected(database: Database, addresses: Addresses) -> None:
     await put_recovery(database, "fig_gone", failed_event())
     await refresh_figures(database)
     async with database.begin() as session:
@@ -119,7 +119,7 @@ async def test_removal_by_hand_and_rebuild_are_seen(database: Database, addresse
     assert await read_figures(database) == []
     async with database.begin() as session:
         await rebuild_read_model(session)
-    assert figures.total_of([one for one in await read_figures(database)], "open_count") >= 1
+    assert figures.total_of([figure for figure in await read_figures(database)], "open_count") >= 1
     await refresh_figures(database)
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("TRUNCATE recovery")
@@ -130,11 +130,11 @@ async def test_removal_by_hand_and_rebuild_are_seen(database: Database, addresse
 
 async def test_writers_of_one_day_do_not_wait_for_each_other_nor_for_a_refresh(database: Database) -> None:
     await put_recovery(database, "fig_first", failed_event())
-    async with database.begin() as one:
-        await event_log.append_to_log(one, blank_recovery("fig_one"), [failed_event()], NOW)
+    async with database.begin() as first:
+        await event_log.append_to_log(first, blank_recovery("fig_one"), [failed_event()], NOW)
         await asyncio.wait_for(put_recovery(database, "fig_two", failed_event()), 5)
-        async with database.begin() as keeper:
-            assert await asyncio.wait_for(figures.refresh_figures(keeper, 1000), 5) == 1
+        async with database.begin() as refresher:
+            assert await asyncio.wait_for(figures.refresh_figures(refresher, 1000), 5) == 1
             await asyncio.wait_for(put_recovery(database, "fig_three", failed_event()), 5)
             async with database.begin() as second:
                 assert await figures.refresh_figures(second, 1000) == 0  # somebody is at it
@@ -146,13 +146,13 @@ async def test_writers_of_one_day_do_not_wait_for_each_other_nor_for_a_refresh(d
 
 @pytest.fixture(scope="module")
 def opened() -> list[datetime]:
-    """Around midnights, where a wrong bound would show."""
+    """Opening times around midnights, where a wrong bound would show."""
     midnight = datetime(2026, 9, 1, tzinfo=UTC)
     tick = timedelta(microseconds=1)
     return [midnight + days * DAY + shift for days in (-1, 0, 1) for shift in (-tick, 0 * tick, tick, 9 * HOUR)]
 
 
-async def test_any_span_holds_just_what_opened_in_it(database: Database, opened: list[datetime]) -> None:
+async def test_any_period_holds_exactly_what_opened_in_it(database: Database, opened: list[datetime]) -> None:
     for number, at in enumerate(opened):
         await put_recovery(database, f"fig_span{number}", failed_event(at=at))
     await refresh_figures(database)
@@ -161,13 +161,13 @@ async def test_any_span_holds_just_what_opened_in_it(database: Database, opened:
     edges = sorted({*opened, *(at + HOUR for at in opened)})
     for since in edges:
         for until in edges:
-            found = figures.total_of(await read_figures(database, since, until), "open_count")
-            assert found == sum(since <= at < until for at in every), (since, until)
+            total = figures.total_of(await read_figures(database, since, until), "open_count")
+            assert total == sum(since <= at < until for at in every), (since, until)
 
 
 @given(hours=st.integers(0, 100_000))
 @settings(max_examples=300)
-def test_buckets_lie_side_by_side(hours: int) -> None:
+def test_histogram_buckets_are_contiguous(hours: int) -> None:
     begin = hours if hours < 48 else hours // 6 * 6 if hours < 336 else hours // 24 * 24
     assert begin <= hours < figures.bucket_end(begin)
 
@@ -179,17 +179,19 @@ async def test_the_dashboard_says_what_the_summary_says(database: Database) -> N
     await put_recovery(database, "fig_before", failed_event(amount=70_000, at=SINCE - DAY), *DECIDED, PAID)
     await refresh_figures(database)
     async with database.begin() as session:
-        shown = (await load_overview(session, SINCE, UNTIL)).currencies[0]
+        currency = (await load_overview(session, SINCE, UNTIL)).currencies[0]
         total = (await summary.load_sums(session, ("currency",), SINCE, UNTIL))[0]
         causes = await summary.load_sums(session, ("cause",), SINCE, UNTIL, "eur")
-    assert shown.opened == total.sums
-    assert [(one.name, one.sums) for one in shown.by_cause] == [(one.keys[0], one.sums) for one in causes]
-    assert (shown.opened.recovered, shown.ever.recovered) == (500, 70_500)
-    assert [(one.name, one.sums.recovered_count) for one in shown.by_attempt] == [("1", 1)]
-    counts = [one.sums.open_count + one.sums.recovered_count + one.sums.lost_count for one in shown.funnel]
+    assert currency.opened == total.sums
+    assert [(group.name, group.sums) for group in currency.by_cause] == [
+        (cause.keys[0], cause.sums) for cause in causes
+    ]
+    assert (currency.opened.recovered, currency.ever.recovered) == (500, 70_500)
+    assert [(group.name, group.sums.recovered_count) for group in currency.by_attempt] == [("1", 1)]
+    counts = [step.sums.open_count + step.sums.recovered_count + step.sums.lost_count for step in currency.funnel]
     assert counts == [3, 3, 3, 1, 1]
-    assert [(one.day, one.recovered, one.lost) for one in shown.ended_by_day] == [(NOW.date(), 70_500, 20)]
-    assert sum(one.count for one in shown.hours_to_recovery) == 1
-    assert shown.mean_hours == 0
-    assert shown.median_hours is not None
-    assert 0 <= shown.median_hours < 1
+    assert [(day.day, day.recovered, day.lost) for day in currency.ended_by_day] == [(NOW.date(), 70_500, 20)]
+    assert sum(bucket.count for bucket in currency.hours_to_recovery) == 1
+    assert currency.mean_hours == 0
+    assert currency.median_hours is not None
+    assert 0 <= currency.median_hours < 1

@@ -1,4 +1,4 @@
-"""The inbox: each event once, each row to one relay at a time, nothing lost, and erased when asked."""
+"""The inbox: each event once, each row to one relay at a time, nothing lost, erasable."""
 
 import asyncio
 from datetime import timedelta
@@ -31,9 +31,9 @@ async def store_event(database: Database, event_id: str, normalised: bool = True
         )  # fmt: skip
 
 
-async def conclude_event(database: Database, event_id: str, outcome: WebhookOutcome, **known: Any) -> None:
+async def conclude_event(database: Database, event_id: str, outcome: WebhookOutcome, **fields: Any) -> None:
     async with database.begin() as session:
-        await inbox.conclude_delivery(session, "stripe", event_id, outcome, NOW, **known)
+        await inbox.conclude_delivery(session, "stripe", event_id, outcome, NOW, **fields)
 
 
 async def fetch_row(database: Database, event_id: str) -> inbox.StoredWebhook:
@@ -50,7 +50,7 @@ async def fetch_body(database: Database, event_id: str) -> bytes | None:
 
 @pytest.fixture(autouse=True)
 async def nothing_waits(database: Database) -> None:
-    """Each test begins with no row left to deliver."""
+    """Begins each test without undelivered rows."""
     async with database.begin() as session:
         for row in await inbox.lock_undelivered(session, 1000, NOW + timedelta(days=1)):
             await inbox.conclude_delivery(
@@ -63,7 +63,7 @@ async def test_a_hundred_copies_are_one_row(database: Database) -> None:
     assert news.count(True) == 1
 
 
-async def test_a_row_comes_back_as_it_was_kept(database: Database) -> None:
+async def test_stored_webhook_is_read_back(database: Database) -> None:
     await store_event(database, "evt_back", invoice_id="in_1", customer_id="cus_1", detail="a\x00b")
     row = await fetch_row(database, "evt_back")
     assert row.event == event_with("evt_back", invoice_id="in_1", customer_id="cus_1", detail="a\ufffdb")
@@ -88,14 +88,14 @@ async def test_the_relay_leaves_a_new_row_alone_for_a_moment(database: Database)
 async def test_relays_never_share_a_row(database: Database) -> None:
     for n in range(30):
         await store_event(database, f"evt_share_{n}")
-    taken: list[str] = []
+    keys: list[str] = []
 
     async def run_relay() -> None:
         async with database.begin() as session:
             rows = await inbox.lock_undelivered(session, 10, AFTER_HEAD_START)
             await asyncio.sleep(0.05)
             for row in rows:
-                taken.append(row.event_id)
+                keys.append(row.event_id)
                 await inbox.conclude_delivery(
                     session, row.provider, row.event_id, WebhookOutcome.ACCEPTED, NOW, recovery_id="r"
                 )
@@ -105,7 +105,7 @@ async def test_relays_never_share_a_row(database: Database) -> None:
         async with database.begin() as session:
             if await inbox.count_undelivered(session) == 0:
                 break
-    assert sorted(taken) == sorted(f"evt_share_{n}" for n in range(30))
+    assert sorted(keys) == sorted(f"evt_share_{n}" for n in range(30))
 
 
 async def test_a_relay_that_dies_leaves_its_rows_to_the_next(database: Database) -> None:
@@ -122,7 +122,7 @@ async def test_a_relay_that_dies_leaves_its_rows_to_the_next(database: Database)
         assert len(await inbox.lock_undelivered(session, 10, AFTER_HEAD_START)) == 1
 
 
-async def test_the_first_verdict_stands(database: Database) -> None:
+async def test_first_outcome_of_a_webhook_stands(database: Database) -> None:
     await store_event(database, "evt_verdict")
     await conclude_event(database, "evt_verdict", WebhookOutcome.ACCEPTED, recovery_id="recovery-stripe-in_1")
     await conclude_event(database, "evt_verdict", WebhookOutcome.IGNORED, reason="too late")
@@ -131,16 +131,16 @@ async def test_the_first_verdict_stands(database: Database) -> None:
     assert row.delivered_at == NOW
 
 
-async def test_waits_double_up_to_five_minutes(database: Database) -> None:
+async def test_retry_delays_double_up_to_five_minutes(database: Database) -> None:
     await store_event(database, "evt_later")
-    waits = []
+    delays = []
     for tries in range(8):
         async with database.begin() as session:
             await inbox.retry_later(session, "stripe", "evt_later", tries, NOW, "Temporal is away\x00")
         row = await fetch_row(database, "evt_later")
         assert row.tries == tries + 1
-        waits.append((row.next_try_at - NOW).total_seconds())
-    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+        delays.append((row.next_try_at - NOW).total_seconds())
+    assert delays == [5, 10, 20, 40, 80, 160, 300, 300]
 
 
 async def test_what_is_known_of_an_invoice_before_its_log(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Claims, contacts and notices as PostgreSQL keeps them."""
+"""Message claims, contacts and notices in PostgreSQL."""
 
 import asyncio
 from datetime import timedelta
@@ -26,13 +26,13 @@ async def conclude_message(
         await messages.conclude_message(session, name, state, NOW, reason, "de")
 
 
-async def test_of_many_at_once_one_may_send(database: Database) -> None:
-    found = await asyncio.gather(*(claim_message(database) for _ in range(8)))
-    assert sorted(one.is_ours for one in found) == [False] * 7 + [True]
-    assert {one.state for one in found} == {MessageState.SENDING}
+async def test_one_of_many_concurrent_claims_may_send(database: Database) -> None:
+    claims = await asyncio.gather(*(claim_message(database) for _ in range(8)))
+    assert sorted(claim.is_ours for claim in claims) == [False] * 7 + [True]
+    assert {claim.state for claim in claims} == {MessageState.SENDING}
 
 
-async def test_what_surely_was_not_sent_may_be_tried_again_and_nothing_else(database: Database) -> None:
+async def test_only_an_unsent_message_may_be_retried(database: Database) -> None:
     name = NAME.model_copy(update={"step": "card_data-2"})
     assert (await claim_message(database, name)).is_ours
     await conclude_message(database, name, MessageState.UNSENT, "smtp_421")
@@ -57,21 +57,21 @@ async def test_a_contact_is_renewed_and_keeps_links_and_numbers_of_other_invoice
     assert second == other
 
 
-async def test_who_is_erased_stays_erased(database: Database) -> None:
+async def test_erased_contact_stays_erased(database: Database) -> None:
     async with database.begin() as session:
         await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
         assert await contacts.erase_contact(session, "cus_gone", NOW) == 1
         assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
         await contacts.save_contact(session, "stripe", "cus_gone", "in_1", JENNY, NOW)
         assert await contacts.load_contact(session, "stripe", "cus_gone", "in_1") is None
-        kept = (
+        query = (
             "SELECT email, name, phone, links::text, invoice_numbers::text FROM contact WHERE customer_id = 'cus_gone'"
         )
-        row = await session.exec_driver_sql(kept)
+        row = await session.exec_driver_sql(query)
         assert row.one() == (None, None, None, "{}", "{}")
 
 
-async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Database) -> None:
+async def test_customer_erased_before_the_first_read_stays_erased(database: Database) -> None:
     async with database.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_erased"), [failed_event()], NOW)
         customer = (await event_log.load_recovery(session, "recovery-stripe-in_erased")).customer_id  # type: ignore[union-attr]
@@ -81,17 +81,17 @@ async def test_who_is_erased_before_they_were_ever_read_stays_so(database: Datab
         assert await contacts.load_contact(session, "stripe", customer, "in_erased") is None
 
 
-async def test_a_notice_is_kept_once_and_handed_over_once(database: Database) -> None:
-    one = dead_letter_notice("webhook evt_1", NOW, why="because")
+async def test_notice_is_stored_and_handed_over_once(database: Database) -> None:
+    dead_letter = dead_letter_notice("webhook evt_1", NOW, why="because")
     async with database.begin() as session:
-        await notices.add_notices(session, [one])
-        await notices.add_notices(session, [one])
+        await notices.add_notices(session, [dead_letter])
+        await notices.add_notices(session, [dead_letter])
     async with database.begin() as session:
         waiting = await notices.waiting_notices(session, Audience.OPERATORS, 10)
-        assert waiting == [one]
-        await notices.mark_handled(session, [one.id], NOW, "told")
+        assert waiting == [dead_letter]
+        await notices.mark_handled(session, [dead_letter.id], NOW, "told")
     async with database.begin() as session:
         assert await notices.waiting_notices(session, Audience.OPERATORS, 10) == []
         assert await notices.last_sent(session, Audience.OPERATORS) == {NoticeTopic.DEAD_LETTER: NOW}
         await notices.delete_old(session, NOW + timedelta(days=31))
-        assert await notices.load_notice(session, one.id) is None
+        assert await notices.load_notice(session, dead_letter.id) is None

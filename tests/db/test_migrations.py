@@ -28,18 +28,18 @@ Fresh = Callable[..., Addresses]
 
 
 def psycopg_address(address: str) -> str:
-    """The address as psycopg itself takes it."""
+    """The address as psycopg takes it."""
     return address.replace("+psycopg", "")
 
 
 def object_names(address: str) -> set[str]:
-    """Everything of ours in the database: tables, partitions, indexes, functions."""
+    """The names of all our tables, partitions, indexes and functions."""
     with psycopg.connect(psycopg_address(address)) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname !~ '^alembic'"
             " UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         )
-        return {row[0] for row in found}
+        return {row[0] for row in rows}
 
 
 async def is_at_head(address: str) -> bool:
@@ -53,12 +53,12 @@ async def is_at_head(address: str) -> bool:
 OLD_AMOUNTS = {"UGX": (500_000, 5_000), "ISK": (27_950, 280), "MGA": (500, 50_000), "JPY": (500, 500)}
 
 
-def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> None:
+def test_migration_converts_amounts_in_stripes_own_units(fresh_database: Fresh) -> None:
     """What is made of the log says the same as the log, which is read as what it meant."""
-    made = fresh_database()
-    schema.upgrade_schema(made.owner, WRITER)
-    schema.downgrade_schema(made.owner, "0011")
-    with psycopg.connect(psycopg_address(made.owner)) as connection:
+    database_addresses = fresh_database()
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    schema.downgrade_schema(database_addresses.owner, "0011")
+    with psycopg.connect(psycopg_address(database_addresses.owner)) as connection:
         for currency, (old, _) in OLD_AMOUNTS.items():
             for provider in ("stripe", "adyen"):
                 connection.execute(
@@ -67,39 +67,39 @@ def test_amounts_in_stripes_own_units_are_put_right(fresh_database: Fresh) -> No
                     " VALUES (%s, %s, %s, %s, %s, 'waiting', 0, 0, now(), now(), 1, current_date, array[]::text[])",
                     (f"{provider}-{currency}", provider, currency, old, currency),
                 )
-    schema.upgrade_schema(made.owner, WRITER)
-    with psycopg.connect(psycopg_address(made.owner)) as connection:
-        found: dict[str, int] = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
-    assert found == {
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    with psycopg.connect(psycopg_address(database_addresses.owner)) as connection:
+        amounts: dict[str, int] = dict(connection.execute("SELECT recovery_id, amount FROM recovery").fetchall())
+    assert amounts == {
         f"{provider}-{currency}": new if provider == "stripe" else old
         for currency, (old, new) in OLD_AMOUNTS.items()
         for provider in ("stripe", "adyen")
     }
 
 
-async def test_up_down_and_up_again(fresh_database: Fresh) -> None:
-    made = fresh_database()
-    assert not await is_at_head(made.owner)
-    schema.upgrade_schema(made.owner, WRITER)
-    first = object_names(made.owner)
+async def test_migrations_run_up_down_and_up_again(fresh_database: Fresh) -> None:
+    database_addresses = fresh_database()
+    assert not await is_at_head(database_addresses.owner)
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    first = object_names(database_addresses.owner)
     assert first >= TABLES
-    assert await is_at_head(made.writer)
-    schema.downgrade_schema(made.owner, "base")
-    assert object_names(made.owner) == set()
-    assert not await is_at_head(made.owner)
-    schema.upgrade_schema(made.owner, WRITER)
-    assert object_names(made.owner) == first
-    assert await is_at_head(made.writer)
+    assert await is_at_head(database_addresses.writer)
+    schema.downgrade_schema(database_addresses.owner, "base")
+    assert object_names(database_addresses.owner) == set()
+    assert not await is_at_head(database_addresses.owner)
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    assert object_names(database_addresses.owner) == first
+    assert await is_at_head(database_addresses.writer)
 
 
 def test_each_step_goes_down_and_up(fresh_database: Fresh) -> None:
     owner = fresh_database().owner
     schema.upgrade_schema(owner, None)
-    whole = object_names(owner)
+    all_objects = object_names(owner)
     for revision in ("0011", "0010", "0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
         schema.downgrade_schema(owner, revision)
         schema.upgrade_schema(owner, None)
-        assert object_names(owner) == whole
+        assert object_names(owner) == all_objects
 
 
 def test_migrators_take_turns(fresh_database: Fresh) -> None:
@@ -110,29 +110,32 @@ def test_migrators_take_turns(fresh_database: Fresh) -> None:
 
 
 async def test_a_log_with_rows_is_not_dropped_by_accident(fresh_database: Fresh) -> None:
-    made = fresh_database()
-    schema.upgrade_schema(made.owner, WRITER)
-    database = Database(made.writer)
+    database_addresses = fresh_database()
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    database = Database(database_addresses.writer)
     async with database.begin() as session:
         await event_log.append_to_log(session, blank_recovery("in_kept"), [failed_event()], NOW)
     await database.close()
     with pytest.raises(CommandRefused):
-        schema.downgrade_schema(made.owner, "base")
-    assert object_names(made.owner) >= TABLES
-    schema.downgrade_schema(made.owner, "base", discard=True)
-    assert object_names(made.owner) == set()
+        schema.downgrade_schema(database_addresses.owner, "base")
+    assert object_names(database_addresses.owner) >= TABLES
+    schema.downgrade_schema(database_addresses.owner, "base", discard=True)
+    assert object_names(database_addresses.owner) == set()
 
 
-async def test_the_models_are_what_the_migrations_make(database: Database) -> None:
+async def test_models_match_the_migrated_schema(database: Database) -> None:
     async with database.engine.connect() as connection:
         for table in models.METADATA.sorted_tables:
-            made = await connection.run_sync(_column_types, table.name)
-            assert made == [(column.name, _type_name(column.type), column.nullable) for column in table.columns]
+            columns = await connection.run_sync(_column_types, table.name)
+            assert columns == [(column.name, _type_name(column.type), column.nullable) for column in table.columns]
 
 
 def _column_types(connection: Connection, table: str) -> list[tuple[str, str, bool]]:
-    """Name, type and nullability of each column as the database has them."""
-    return [(one["name"], _type_name(one["type"]), one["nullable"]) for one in inspect(connection).get_columns(table)]
+    """Name, type and nullability of each column in the database."""
+    return [
+        (column["name"], _type_name(column["type"]), column["nullable"])
+        for column in inspect(connection).get_columns(table)
+    ]
 
 
 def _type_name(kind: TypeEngine[Any]) -> str:
@@ -140,19 +143,19 @@ def _type_name(kind: TypeEngine[Any]) -> str:
 
 
 def test_one_role_for_both_needs_no_grants(fresh_database: Fresh) -> None:
-    made = fresh_database()
-    schema.upgrade_schema(made.owner, make_url(made.owner).username)
-    with psycopg.connect(psycopg_address(made.owner)) as connection:
+    database_addresses = fresh_database()
+    schema.upgrade_schema(database_addresses.owner, make_url(database_addresses.owner).username)
+    with psycopg.connect(psycopg_address(database_addresses.owner)) as connection:
         assert connection.execute("SELECT count(*) FROM event_log").fetchone() == (0,)
 
 
-def test_a_later_run_puts_rights_right(fresh_database: Fresh) -> None:
-    made = fresh_database()
-    schema.upgrade_schema(made.owner, WRITER)
-    with psycopg.connect(psycopg_address(made.owner), autocommit=True) as owner:
+def test_later_migration_repairs_grants(fresh_database: Fresh) -> None:
+    database_addresses = fresh_database()
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    with psycopg.connect(psycopg_address(database_addresses.owner), autocommit=True) as owner:
         owner.execute(f"GRANT ALL ON event_log TO {WRITER}")
-    schema.upgrade_schema(made.owner, WRITER)
-    with psycopg.connect(psycopg_address(made.writer)) as writer:
+    schema.upgrade_schema(database_addresses.owner, WRITER)
+    with psycopg.connect(psycopg_address(database_addresses.writer)) as writer:
         rights = writer.execute(
             "SELECT string_agg(privilege_type, ',' ORDER BY privilege_type) FROM information_schema.role_table_grants"
             " WHERE table_name = 'event_log' AND grantee = current_user"

@@ -1,4 +1,4 @@
-"""Every cent of every story is in the sums once: parts, refunds before the end and after it, money that comes late."""
+"""Every cent of every recovery is in the sums once: parts, refunds before and after the end, late money."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ ENDS: Mapping[str, Event] = {
 
 
 class MoneyCase(NamedTuple):
-    """One recovery: what happens before it ends, how it ends, and what comes behind that."""
+    """One recovery: the events before its end, the end, and the money after it."""
 
     currency: str
     amount: int
@@ -50,35 +50,35 @@ class MoneyCase(NamedTuple):
     late: list[Event]
 
 
-def part_charged(amount: int, asked: int) -> tuple[Event, Event]:
-    """A charge that brings less than it asked for."""
-    requested = event_of(EventType.CHARGE_REQUESTED, amount=asked, idempotency_key=f"k{next(NUMBERS)}")
+def part_charged(amount: int, requested_amount: int) -> tuple[Event, Event]:
+    """The events of a charge that brings less than it asked for."""
+    requested = event_of(EventType.CHARGE_REQUESTED, amount=requested_amount, idempotency_key=f"k{next(NUMBERS)}")
     return requested, event_of(EventType.CHARGE_SUCCEEDED, amount=amount)
 
 
 def late_money_event(kind: EventType, amount: int) -> Event:
-    """Money behind the end."""
+    """An event about money after the end."""
     return event_of(kind, amount=amount, currency="EUR", kind="refund", event_id=f"evt_late_{next(NUMBERS)}")
 
 
 @st.composite
 def money_cases(draw: st.DrawFn) -> MoneyCase:
-    """Sums that fit each other, as providers tell them; nothing behind the end where there is none."""
+    """Cases whose sums are consistent, as providers report them."""
     amount = owed = draw(st.integers(2, 10_000))
     rows: list[Event] = []
-    came = 0
+    charged = 0
     for _ in range(draw(st.integers(0, 4))):
-        move = draw(st.sampled_from(["part", "charge", "refund", "reversal"]))
-        if move in {"part", "charge"} and owed > 1:
+        kind = draw(st.sampled_from(["part", "charge", "refund", "reversal"]))
+        if kind in {"part", "charge"} and owed > 1:
             brought = draw(st.integers(1, owed - 1))
-            rows += part_charged(brought, owed) if move == "charge" else [part_payment(brought, owed - brought)]
-            owed, came = owed - brought, came + brought
-        elif move in {"refund", "reversal"} and came:
-            back = draw(st.integers(1, came))
+            rows += part_charged(brought, owed) if kind == "charge" else [part_payment(brought, owed - brought)]
+            owed, charged = owed - brought, charged + brought
+        elif kind in {"refund", "reversal"} and charged:
+            back = draw(st.integers(1, charged))
             rows.append(
-                event_of(EventType.PAYMENT_REFUNDED if move == "refund" else EventType.PAYMENT_REVERSED, amount=back)
+                event_of(EventType.PAYMENT_REFUNDED if kind == "refund" else EventType.PAYMENT_REVERSED, amount=back)
             )
-            owed, came = owed + (back if move == "reversal" else 0), came - back
+            owed, charged = owed + (back if kind == "reversal" else 0), charged - back
     end = draw(st.sampled_from([None, "charged", *ENDS]))
     behind = [EventType.PAYMENT_REFUNDED, EventType.PAYMENT_REVERSED, EventType.PAYMENT_LATE]
     some = draw(st.lists(st.tuples(st.sampled_from(behind), st.integers(1, 500)), max_size=3)) if end else []
@@ -95,7 +95,7 @@ def money_cases(draw: st.DrawFn) -> MoneyCase:
 
 
 async def write_until_end(database: Database, case: MoneyCase) -> str:
-    """Its rows up to the end; the name of its log."""
+    """Writes the rows up to the end. Returns the recovery's id."""
     recovery = blank_recovery(f"in_money_{next(NUMBERS)}")
     opening = failed_event(case.opened_at, amount=case.amount, currency=case.currency, event_id=recovery.invoice_id)
     charged = (event_of(EventType.CHARGE_REQUESTED, idempotency_key="last"), event_of(EventType.CHARGE_SUCCEEDED))
@@ -105,21 +105,21 @@ async def write_until_end(database: Database, case: MoneyCase) -> str:
         opened = await event_log.load_recovery(session, recovery.recovery_id)
         assert opened
         rows = [*case.rows, *end]
-        rows = [one.having(**_row_data(case, one)) for one in rows]
+        rows = [row.having(**_row_data(case, row)) for row in rows]
         if rows:
             await event_log.append_to_log(session, opened, rows, case.ended_at)
     return recovery.invoice_id
 
 
 def _row_data(case: MoneyCase, row: Event) -> dict[str, Any]:
-    """The last charge asks for what is open then."""
+    """The replaced data of a row: the last charge asks for what is open then."""
     if row.data.get("idempotency_key") != "last":
         return {}
-    return {"amount": _sum_log([(str(one.type), one.data.stored) for one in case.rows], case.amount).owed}
+    return {"amount": _sum_log([(str(row.type), row.data.stored) for row in case.rows], case.amount).owed}
 
 
 class LogSums(NamedTuple):
-    """What one log says of money, added up row by row."""
+    """The sums of one log, added up row by row."""
 
     owed: int
     received: int = 0
@@ -131,57 +131,57 @@ class LogSums(NamedTuple):
     reason: str | None = None
 
     def to_figures(self) -> dict[str, int]:
-        """As the sums name it."""
-        lost = self.state not in {None, "recovered"} and self.reason != "out_of_scope"
+        """The sums by the names of the figures."""
+        is_lost = self.state not in {None, "recovered"} and self.reason != "out_of_scope"
         return {
             "at_risk": self.owed if self.state is None else 0,
             "recovered": self.received + (self.owed if self.state == "recovered" else 0),
-            "lost": self.owed if lost else 0,
+            "lost": self.owed if is_lost else 0,
             "paid_late": self.received_late,
             "returned": self.returned,
         }
 
 
 def _sum_log(rows: list[tuple[str, Mapping[str, Any]]], amount: int) -> LogSums:
-    """Without the machine: arithmetic over types and sums."""
+    """The sums of a log, by arithmetic over types and amounts, without the machine."""
     sums = LogSums(owed=amount)
     for kind, data in rows:
-        moved = data.get("amount") or 0
+        charged = data.get("amount") or 0
         match kind:
             case "recovery.closed":
                 sums = sums._replace(state=data["state"], reason=data["reason"])
             case "payment.late":
-                sums = sums._replace(received_late=sums.received_late + moved)
+                sums = sums._replace(received_late=sums.received_late + charged)
             case "payment.refunded" | "payment.reversed" if sums.state:
-                sums = sums._replace(returned=sums.returned + moved)
+                sums = sums._replace(returned=sums.returned + charged)
             case "payment.refunded":
-                sums = sums._replace(received=sums.received - moved, refunded=sums.refunded + moved)
+                sums = sums._replace(received=sums.received - charged, refunded=sums.refunded + charged)
             case "payment.reversed":
-                sums = sums._replace(received=sums.received - moved, owed=sums.owed + moved)
-            case "invoice.paid_elsewhere" | "charge.succeeded" if moved:
-                sums = sums._replace(received=sums.received + moved, owed=sums.owed - moved)
+                sums = sums._replace(received=sums.received - charged, owed=sums.owed + charged)
+            case "invoice.paid_elsewhere" | "charge.succeeded" if charged:
+                sums = sums._replace(received=sums.received + charged, owed=sums.owed - charged)
     return sums
 
 
 async def expected_figures(database: Database, cases: Mapping[str, MoneyCase]) -> dict[str, dict[str, int]]:
-    """The sums per currency, out of the rows as they are stored; every cent of each invoice is somewhere."""
+    """The sums per currency from the stored rows; every cent of each invoice is in one of them."""
     total: dict[str, dict[str, int]] = {}
-    for invoice, story in cases.items():
+    for invoice, scenario in cases.items():
         async with database.begin() as session:
             rows = await event_log.load_rows(session, blank_recovery(invoice).recovery_id)
-        plain = _sum_log([(row["type"], row["data"]) for row in rows], story.amount)
-        mine = plain.to_figures()
-        elsewhere = plain.refunded + (plain.owed if plain.reason == "out_of_scope" else 0)
-        assert mine["at_risk"] + mine["recovered"] + mine["lost"] + elsewhere == story.amount
-        known = total.setdefault(story.currency.upper(), dict.fromkeys(MONEY, 0))
+        plain = _sum_log([(row["type"], row["data"]) for row in rows], scenario.amount)
+        figures = plain.to_figures()
+        written_off = plain.refunded + (plain.owed if plain.reason == "out_of_scope" else 0)
+        assert figures["at_risk"] + figures["recovered"] + figures["lost"] + written_off == scenario.amount
+        sums = total.setdefault(scenario.currency.upper(), dict.fromkeys(MONEY, 0))
         for name in MONEY:
-            known[name] += mine[name]
+            sums[name] += figures[name]
     return total
 
 
-async def read_figures(database: Database, **how: Any) -> list[Figure]:
+async def read_figures(database: Database, **options: Any) -> list[Figure]:
     async with database.begin() as session:
-        return await figures.read_figures(session, SINCE, UNTIL, **how)
+        return await figures.read_figures(session, SINCE, UNTIL, **options)
 
 
 async def refresh_figures(database: Database) -> int:
@@ -189,10 +189,12 @@ async def refresh_figures(database: Database) -> int:
         return await figures.refresh_figures(session, 1000)
 
 
-def figures_by_currency(found: list[Figure]) -> dict[str, dict[str, int]]:
-    names = sorted({one.currency for one in found})
+def figures_by_currency(rows: list[Figure]) -> dict[str, dict[str, int]]:
+    names = sorted({figure.currency for figure in rows})
     return {
-        name: {column: figures.total_of([one for one in found if one.currency == name], column) for column in MONEY}
+        name: {
+            column: figures.total_of([figure for figure in rows if figure.currency == name], column) for column in MONEY
+        }
         for name in names
     }
 
@@ -208,58 +210,58 @@ def empty(addresses: Addresses) -> None:
     empty_tables(addresses)
 
 
-@given(told=st.lists(money_cases(), min_size=1, max_size=4), kept=st.booleans())
+@given(cases=st.lists(money_cases(), min_size=1, max_size=4), is_refreshed=st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_sums_are_what_the_logs_add_up_to(
-    database: Database, addresses: Addresses, told: list[MoneyCase], kept: bool
+    database: Database, addresses: Addresses, cases: list[MoneyCase], is_refreshed: bool
 ) -> None:
     empty_tables(addresses)
-    names = {await write_until_end(database, story): story for story in told}
-    if kept:
+    names = {await write_until_end(database, case): case for case in cases}
+    if is_refreshed:
         await refresh_figures(database)  # days are closed before the late money comes
-    for invoice, story in names.items():
-        for row in story.late:
+    for invoice, case in names.items():
+        for row in case.late:
             async with database.begin() as session:
-                assert await event_log.append_late(session, "stripe", invoice, row, story.ended_at + DAY)
-    wanted = await expected_figures(database, names)
-    assert figures_by_currency(await read_figures(database)) == wanted
-    assert figures_by_currency(await read_figures(database, dimensions=(Dimension.CAUSE,))) == wanted
+                assert await event_log.append_late(session, "stripe", invoice, row, case.ended_at + DAY)
+    expected = await expected_figures(database, names)
+    assert figures_by_currency(await read_figures(database)) == expected
+    assert figures_by_currency(await read_figures(database, dimensions=(Dimension.CAUSE,))) == expected
     await refresh_figures(database)
-    assert figures_by_currency(await read_figures(database)) == wanted
+    assert figures_by_currency(await read_figures(database)) == expected
     async with database.begin() as session:
         for group in await summary.load_sums(session, ("currency",), SINCE, UNTIL):
-            sums = wanted[str(group.keys[0])]
+            sums = expected[str(group.keys[0])]
             assert group.sums.net == sums["recovered"] + sums["paid_late"] - sums["returned"]
     for invoice in names:
         assert (await audit.verify_log(database, blank_recovery(invoice).recovery_id)).is_clean
 
 
-async def test_late_money_touches_the_days_of_opening_and_end_and_no_other(database: Database) -> None:
-    story = MoneyCase("EUR", 500, SINCE + DAY, [], "paid", SINCE + 9 * DAY, [])
-    invoice = await write_until_end(database, story)
-    await write_until_end(database, story._replace(opened_at=SINCE + 5 * DAY, ended_at=SINCE + 6 * DAY))
+async def test_late_money_marks_only_the_days_of_opening_and_end(database: Database) -> None:
+    case = MoneyCase("EUR", 500, SINCE + DAY, [], "paid", SINCE + 9 * DAY, [])
+    invoice = await write_until_end(database, case)
+    await write_until_end(database, case._replace(opened_at=SINCE + 5 * DAY, ended_at=SINCE + 6 * DAY))
     await refresh_figures(database)
     async with database.begin() as session:
         row = late_money_event(EventType.PAYMENT_REVERSED, 200)
         await event_log.append_late(session, "stripe", invoice, row, SINCE + 40 * DAY)
         touched = (await session.exec_driver_sql("SELECT basis, day FROM recovery_touched")).all()
     days = {("opened", (SINCE + DAY).date()), ("closed", (SINCE + 9 * DAY).date())}
-    assert {tuple(one) for one in touched} == days
-    ended = await read_figures(database, basis=Basis.CLOSED, daily=True)
-    assert [(one.day, one.recovered, one.returned) for one in ended] == [
+    assert {tuple(key) for key in touched} == days
+    figures = await read_figures(database, basis=Basis.CLOSED, daily=True)
+    assert [(figure.day, figure.recovered, figure.returned) for figure in figures] == [
         ((SINCE + 6 * DAY).date(), 500, 0), ((SINCE + 9 * DAY).date(), 500, 200),
     ]  # fmt: skip
     assert await refresh_figures(database) == 2
 
 
-async def test_what_is_not_ours_is_neither_lost_nor_at_risk_but_every_other_cancel_is(database: Database) -> None:
+async def test_out_of_scope_is_neither_lost_nor_at_risk(database: Database) -> None:
     for end in ("out of scope", "canceled", "voided"):
         await write_until_end(database, MoneyCase("EUR", 500, SINCE, [part_payment(100, 400)], end, SINCE + HOUR, []))
     async with database.begin() as session:
-        shown = (await load_overview(session, SINCE, UNTIL)).currencies[0]
-    assert (shown.opened.at_risk, shown.opened.lost, shown.opened.lost_count) == (0, 800, 2)
-    assert (shown.opened.recovered, shown.opened.recovered_count) == (300, 0)
-    assert [(one.lost, one.lost_count) for one in shown.ended_by_day] == [(800, 2)]
+        currency = (await load_overview(session, SINCE, UNTIL)).currencies[0]
+    assert (currency.opened.at_risk, currency.opened.lost, currency.opened.lost_count) == (0, 800, 2)
+    assert (currency.opened.recovered, currency.opened.recovered_count) == (300, 0)
+    assert [(day.lost, day.lost_count) for day in currency.ended_by_day] == [(800, 2)]
 
 
 async def test_a_customers_history_knows_net_money_and_no_failure_out_of_scope(database: Database) -> None:
@@ -270,12 +272,12 @@ async def test_a_customers_history_knows_net_money_and_no_failure_out_of_scope(d
     async with database.begin() as session:
         row = late_money_event(EventType.PAYMENT_REFUNDED, 150)
         await event_log.append_late(session, "stripe", names[0], row, NOW)
-        past = await customer_history(session, "stripe", "cus_1", "recovery-stripe-none")
-    assert (past.successes, past.failures, past.open_recoveries) == (1, 1, 0)
-    assert past.recovered_amounts == {"EUR": 500 - 150 + 100 + 100}
+        history = await customer_history(session, "stripe", "cus_1", "recovery-stripe-none")
+    assert (history.successes, history.failures, history.open_recoveries) == (1, 1, 0)
+    assert history.recovered_amounts == {"EUR": 500 - 150 + 100 + 100}
 
 
-async def test_a_refund_between_the_payment_and_the_end_is_money_that_went_back(database: Database) -> None:
+async def test_refund_between_payment_and_end_counts_as_returned(database: Database) -> None:
     """The end waits while a charge is in flight; what was paid meanwhile and goes back must not get lost."""
     rows = [
         event_of(EventType.CHARGE_REQUESTED),

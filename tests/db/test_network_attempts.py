@@ -1,4 +1,4 @@
-"""The tries of one card, taken from PostgreSQL by many recoveries at once through the code that charges."""
+"""The tries of one card, reserved in PostgreSQL by many recoveries at once, through the code that charges."""
 
 import asyncio
 import random
@@ -33,22 +33,22 @@ LONG_AGO = NOW - 300 * DAY
 
 @dataclass(frozen=True)
 class FixedClock:
-    """A clock that stands."""
+    """A clock that stands still."""
 
     moment: datetime
 
     def now(self) -> datetime:
-        """Always the same."""
+        """The fixed time."""
         return self.moment
 
 
 class OneCardProvider(ScriptedGateway):
-    """Every invoice is open and of this card, whatever method is charged."""
+    """A provider where every invoice is open and has this card."""
 
     card = Card(fingerprint="fp_1", network="mastercard")
 
     async def read_card(self, _: str, __: str | None) -> Card | None:
-        """The card, which nobody asks for while it is known."""
+        """The card."""
         return self.card
 
 
@@ -60,12 +60,12 @@ def provider_with_amount(amount: int = 500) -> OneCardProvider:
 async def declined_recovery(
     db: Database, invoice: str, card: str, at: datetime, network: str = "mastercard", **failure: Any
 ) -> Recovery:
-    """A recovery whose opening failure was a try of that card at that moment."""
-    told = {"code": "generic_decline", "network_code": "51"} | failure
+    """A recovery whose opening failure was a try of that card at that time."""
+    failure_fields = {"code": "generic_decline", "network_code": "51"} | failure
     ends = (NOW + 90 * DAY).isoformat()
     events = [
         failed_event(at, event_id=f"evt_{invoice}"),
-        event_of(EventType.FAILURE_CLASSIFIED, card={"fingerprint": card, "network": network}, failure=told),
+        event_of(EventType.FAILURE_CLASSIFIED, card={"fingerprint": card, "network": network}, failure=failure_fields),
         event_of(EventType.CUSTOMER_SEGMENTED, window_ends_at=ends),
         event_of(EventType.RETRY_PLANNED, at=NOW.isoformat()),
     ]
@@ -76,20 +76,20 @@ async def declined_recovery(
 async def request_charge(
     db: Database, recovery: Recovery, at: datetime, trigger: Trigger = Trigger.SCHEDULED, amount: int = 500
 ) -> Record:
-    """The row that this request comes to: `charge.requested`, or why not."""
+    """The row written for this request: `charge.requested`, or the reason against it."""
     attempt = ChargeAttempt(recovery, provider_with_amount(amount), StoredRecoveryLog(db), FixedClock(at))  # type: ignore[arg-type]
     await attempt.request_charge(ChargeInput(now=at, recovery=recovery, trigger=trigger, method_id=None))
     return attempt.result_so_far().records[0]
 
 
 async def fetch_tries(db: Database, card: str, now: datetime = NOW, **more: Any) -> tuple[LedgerEntry, ...]:
-    known: dict[str, Any] = {"provider": "stripe", "recovery_id": "r", "fingerprint": card, "network": "mastercard"}
+    defaults: dict[str, Any] = {"provider": "stripe", "recovery_id": "r", "fingerprint": card, "network": "mastercard"}
     async with db.begin() as session:
-        return await network_attempts.load_attempts(session, Credential(**known | more), RULES, now)
+        return await network_attempts.load_attempts(session, Credential(**defaults | more), RULES, now)
 
 
 async def tries_in_log(db: Database, card: str) -> list[datetime]:
-    """The moments of all tries of a card as the log alone tells them: what opened recoveries, what was requested."""
+    """The times of all tries of a card in the log: opening failures and requested charges."""
     opened = "type = 'failure.classified' AND data->'card'->>'fingerprint' = :card"
     query = text(f"""
         SELECT (SELECT max(f.occurred_at) FROM event_log f
@@ -103,7 +103,7 @@ async def tries_in_log(db: Database, card: str) -> list[datetime]:
 
 
 def fullest_window(moments: list[datetime], length: timedelta) -> int:
-    """The most tries in any window of this length that ends with one of them."""
+    """The highest number of tries in any window of this length."""
     return max(sum(last - length < at <= last for at in moments) for last in moments)
 
 
@@ -111,36 +111,36 @@ def fullest_window(moments: list[datetime], length: timedelta) -> int:
 
 
 @pytest.mark.parametrize("round", range(5))
-async def test_two_recoveries_race_for_the_last_try_and_one_gets_it(database: Database, round: int) -> None:
+async def test_one_of_two_concurrent_recoveries_gets_the_last_try(database: Database, round: int) -> None:
     card = f"fp_race_{round}"
     rivals = [await declined_recovery(database, f"in_race_{round}_{n}", card, NOW - HOUR) for n in range(9)]
-    rows = await asyncio.gather(*(request_charge(database, one, NOW) for one in rivals[:2]))
+    rows = await asyncio.gather(*(request_charge(database, rival, NOW) for rival in rivals[:2]))
     assert sorted(row.type for row in rows) == [EventType.CHARGE_REQUESTED, EventType.RETRY_SKIPPED]
-    (held,) = (row for row in rows if row.type is EventType.RETRY_SKIPPED)
-    assert (held.data["reason"], held.data["rule"], held.data["action"]) == (
+    (skipped,) = (row for row in rows if row.type is EventType.RETRY_SKIPPED)
+    assert (skipped.data["reason"], skipped.data["rule"], skipped.data["action"]) == (
         "network_limit",
         "mastercard_24h",
         "postpone",
     )
-    assert parse_timestamp(held.data["at"]) == NOW + 23 * HOUR, "when the first of the nine is a day old"
-    assert (held.data["used"], held.data["allowed"]) == (10, 10)
-    assert held.data["network"]["fee"] == {"amount": 50, "currency": "USD", "source": "S42 TPE fee US 0.50 USD"}
+    assert parse_timestamp(skipped.data["at"]) == NOW + 23 * HOUR, "when the first of the nine is a day old"
+    assert (skipped.data["used"], skipped.data["allowed"]) == (10, 10)
+    assert skipped.data["network"]["fee"] == {"amount": 50, "currency": "USD", "source": "S42 TPE fee US 0.50 USD"}
     assert len(await tries_in_log(database, card)) == 10
 
 
 def arrival_times(count: int) -> Iterator[datetime]:
-    """Moments over twenty days, most of them in crowds."""
+    """Times over twenty days, most of them in bursts."""
     dice = random.Random(7)
     for _ in range(count):
         yield NOW + dice.randrange(20) * DAY + timedelta(seconds=dice.randrange(600))
 
 
 async def run_twenty_at_a_time(work: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
-    """All of it, as many at once as a worker's connections allow."""
-    gate = asyncio.Semaphore(20)
+    """The results of all tasks, run twenty at a time as a worker's connections allow."""
+    semaphore = asyncio.Semaphore(20)
 
     async def run_job(job: Callable[[], Awaitable[Any]]) -> Any:
-        async with gate:
+        async with semaphore:
             return await job()
 
     return await asyncio.gather(*map(run_job, work))
@@ -149,8 +149,10 @@ async def run_twenty_at_a_time(work: Iterable[Callable[[], Awaitable[Any]]]) -> 
 @pytest.mark.timeout(120)
 async def test_a_thousand_recoveries_of_one_card_never_exceed_what_its_network_allows(database: Database) -> None:
     openings = [NOW - HOUR, NOW - 2 * HOUR, *[LONG_AGO] * 998]
-    told = (partial(declined_recovery, database, f"in_many_{n}", "fp_many", at) for n, at in enumerate(openings))
-    recoveries = await run_twenty_at_a_time(told)
+    openings_in_turn = (
+        partial(declined_recovery, database, f"in_many_{n}", "fp_many", at) for n, at in enumerate(openings)
+    )
+    recoveries = await run_twenty_at_a_time(openings_in_turn)
     turns = zip(recoveries, sorted(arrival_times(1000)), strict=True)
 
     rows = await run_twenty_at_a_time(partial(request_charge, database, recovery, at) for recovery, at in turns)
@@ -170,16 +172,16 @@ async def test_a_repeat_of_a_request_takes_no_second_try(database: Database) -> 
     recovery = await declined_recovery(database, "in_twice", "fp_twice", NOW - HOUR)
     first, again = await asyncio.gather(*(request_charge(database, recovery, NOW) for _ in range(2)))
     assert first == again
-    assert [one.key for one in await fetch_tries(database, "fp_twice")] == ["failure-0", "attempt-1"]
+    assert [attempt.key for attempt in await fetch_tries(database, "fp_twice")] == ["failure-0", "attempt-1"]
 
 
-async def test_what_is_withheld_spends_nothing_and_keeps_the_fee_it_avoided(database: Database) -> None:
+async def test_withheld_try_does_not_count_and_records_the_avoided_fee(database: Database) -> None:
     full = [await declined_recovery(database, f"in_held_{n}", "fp_held", NOW - HOUR) for n in range(10)]
     for recovery in full:
         assert (await request_charge(database, recovery, NOW)).type is EventType.RETRY_SKIPPED
-    known = await fetch_tries(database, "fp_held")
-    assert len(known) == 10
-    assert {one.outcome for one in known} == {AttemptOutcome.DECLINED}
+    attempts = await fetch_tries(database, "fp_held")
+    assert len(attempts) == 10
+    assert {attempt.outcome for attempt in attempts} == {AttemptOutcome.DECLINED}
     async with database.begin() as session:
         (fees,) = await network_attempts.sum_card_fees(session, "stripe", "fp_held")
     assert (fees.currency, fees.caused, fees.avoided) == ("USD", 0, 500)
@@ -194,37 +196,39 @@ async def test_a_charge_that_was_asked_for_is_refused_and_not_moved(database: Da
     assert parse_timestamp(row.data["free_at"]) == NOW + 23 * HOUR
 
 
-async def test_what_was_refused_before_the_network_or_surely_not_executed_is_no_try(database: Database) -> None:
-    kept = await declined_recovery(database, "in_kept", "fp_kept", NOW - HOUR, outcome="blocked")
-    await request_charge(database, kept, NOW)
-    (opening, asked) = await fetch_tries(database, "fp_kept")
-    assert (opening.outcome, asked.outcome) == (AttemptOutcome.NOT_SENT, AttemptOutcome.REQUESTED)
+async def test_blocked_or_unexecuted_charge_is_no_network_try(database: Database) -> None:
+    blocked = await declined_recovery(database, "in_kept", "fp_kept", NOW - HOUR, outcome="blocked")
+    await request_charge(database, blocked, NOW)
+    (opening, requested_try) = await fetch_tries(database, "fp_kept")
+    assert (opening.outcome, requested_try.outcome) == (AttemptOutcome.NOT_SENT, AttemptOutcome.REQUESTED)
     log = StoredRecoveryLog(database)
-    requested = fold_records(kept, await log.load_since(kept))
-    undone = event_of(EventType.CHARGE_RECONCILED, outcome="not_charged").model_copy(update={"attempt": 1})
-    await log.append_events(requested, [undone], NOW + HOUR)
-    assert [one.outcome for one in await fetch_tries(database, "fp_kept")] == [
+    requested = fold_records(blocked, await log.load_since(blocked))
+    reconciled = event_of(EventType.CHARGE_RECONCILED, outcome="not_charged").model_copy(update={"attempt": 1})
+    await log.append_events(requested, [reconciled], NOW + HOUR)
+    assert [attempt.outcome for attempt in await fetch_tries(database, "fp_kept")] == [
         AttemptOutcome.NOT_SENT,
         AttemptOutcome.RELEASED,
     ]
-    verdict = check_attempt(
+    decision = check_attempt(
         RULES,
         Credential(provider="stripe", recovery_id="r", fingerprint="fp_kept", network="visa"),
         await fetch_tries(database, "fp_kept"),
         NOW,
     )
-    assert [window.used for window in verdict.windows] == [0]
+    assert [window.used for window in decision.windows] == [0]
 
 
-async def test_an_approval_begins_visas_count_anew(database: Database) -> None:
-    won = [await declined_recovery(database, f"in_won_{n}", "fp_won", NOW - HOUR, network="visa") for n in range(19)]
-    assert (await request_charge(database, won[0], NOW)).type is EventType.CHARGE_REQUESTED
-    assert (await request_charge(database, won[1], NOW)).type is EventType.RETRY_SKIPPED
+async def test_approval_resets_visas_count(database: Database) -> None:
+    approved = [
+        await declined_recovery(database, f"in_won_{n}", "fp_won", NOW - HOUR, network="visa") for n in range(19)
+    ]
+    assert (await request_charge(database, approved[0], NOW)).type is EventType.CHARGE_REQUESTED
+    assert (await request_charge(database, approved[1], NOW)).type is EventType.RETRY_SKIPPED
     log = StoredRecoveryLog(database)
-    requested = fold_records(won[0], await log.load_since(won[0]))
+    requested = fold_records(approved[0], await log.load_since(approved[0]))
     paid = event_of(EventType.CHARGE_SUCCEEDED).model_copy(update={"attempt": 1})
     await log.append_events(requested, [paid], NOW + timedelta(seconds=2))
-    row = await request_charge(database, won[2], NOW + HOUR)
+    row = await request_charge(database, approved[2], NOW + HOUR)
     assert row.type is EventType.CHARGE_REQUESTED
 
 
@@ -249,7 +253,7 @@ async def test_an_answer_that_forbids_every_further_try_is_never_forgotten(
     assert row.data["network"]["never"]
 
 
-async def test_other_cards_and_other_providers_are_others(database: Database) -> None:
+async def test_tries_are_counted_per_card_and_provider(database: Database) -> None:
     for number in range(10):
         await declined_recovery(database, f"in_mine_{number}", "fp_mine", NOW - HOUR)
     assert len(await fetch_tries(database, "fp_mine")) == 10
@@ -261,8 +265,8 @@ async def test_without_a_fingerprint_a_recovery_counts_its_own_tries(database: D
     before = blank_recovery("in_unknown")
     events = [failed_event(NOW - HOUR), event_of(EventType.FAILURE_CLASSIFIED, failure={"network_code": "51"})]
     await StoredRecoveryLog(database).append_events(before, events, NOW)
-    found = await fetch_tries(database, "", fingerprint=None, recovery_id=before.recovery_id)
-    assert [one.key for one in found] == ["failure-0"]
+    attempts = await fetch_tries(database, "", fingerprint=None, recovery_id=before.recovery_id)
+    assert [attempt.key for attempt in attempts] == ["failure-0"]
     assert await fetch_tries(database, "", fingerprint=None, recovery_id="recovery-stripe-in_other") == ()
 
 

@@ -1,4 +1,4 @@
-"""Who did what outside of recoveries: only added to, read in pages, counted for the login."""
+"""The audit log of operator actions: append-only, read in pages, counted for the login throttle."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ CHANGES = ("UPDATE operator_action SET actor = 'x'", "DELETE FROM operator_actio
 async def record_action(
     db: Database, actor: str, action: AuditAction, after: timedelta = timedelta(), **more: object
 ) -> None:
-    """One more row."""
+    """Stores one audit entry."""
     async with db.begin() as session:
         await operator_actions.record_entry(
             session, AuditEntry.model_validate({"actor": actor, "action": action, **more}), NOW + after
@@ -42,33 +42,33 @@ async def test_rows_come_back_newest_first_in_pages(database: Database) -> None:
         await record_action(
             database, ann, kind, (minutes // 2) * MINUTE, role="admin", subject=f"s{minutes}", detail={"n": minutes}
         )
-    seen: list[StoredAuditEntry] = []
+    entries: list[StoredAuditEntry] = []
     after = None
     async with database.begin() as session:
         while True:
             page = await operator_actions.load_entries(session, 2, after, actor=ann)
-            seen += page.items
+            entries += page.items
             if (after := page.next_cursor) is None:
                 break
-    assert sorted(one.action for one in seen) == sorted(kinds)
-    assert [one.at for one in seen] == sorted((one.at for one in seen), reverse=True)
-    assert {one.subject: one.detail for one in seen}["s3"] == {"n": 3}
-    assert {one.role for one in seen} == {"admin"}
+    assert sorted(entry.action for entry in entries) == sorted(kinds)
+    assert [entry.at for entry in entries] == sorted((entry.at for entry in entries), reverse=True)
+    assert {entry.subject: entry.detail for entry in entries}["s3"] == {"n": 3}
+    assert {entry.role for entry in entries} == {"admin"}
 
 
-async def test_narrowed_by_actor_and_action(database: Database) -> None:
+async def test_audit_entries_are_filtered_by_actor_and_action(database: Database) -> None:
     ann, bob = unique_id("ann"), unique_id("bob")
     for actor, kind in ((ann, AuditAction.LOGIN), (ann, AuditAction.EXPORTED), (bob, AuditAction.EXPORTED)):
         await record_action(database, actor, kind)
     async with database.begin() as session:
         both = await operator_actions.load_entries(session, actor=ann, action=AuditAction.EXPORTED)
-        theirs = await operator_actions.load_entries(session, action=AuditAction.EXPORTED)
-    assert [(one.actor, one.action) for one in both.items] == [(ann, "exported")]
-    assert {ann, bob} <= {one.actor for one in theirs.items}
-    assert {one.action for one in theirs.items} == {"exported"}
+        exports = await operator_actions.load_entries(session, action=AuditAction.EXPORTED)
+    assert [(entry.actor, entry.action) for entry in both.items] == [(ann, "exported")]
+    assert {ann, bob} <= {entry.actor for entry in exports.items}
+    assert {entry.action for entry in exports.items} == {"exported"}
 
 
-async def test_a_cursor_of_somebody_else_is_refused(database: Database) -> None:
+async def test_cursor_of_another_list_is_refused(database: Database) -> None:
     async with database.begin() as session:
         with pytest.raises(InvalidInput):
             await operator_actions.load_entries(session, after="nonsense")
@@ -89,12 +89,12 @@ async def test_failed_logins_are_counted_by_name_and_by_address(database: Databa
         assert (await operator_actions.count_failed_logins(session, since, address_hash=address)).count == 2
         later = await operator_actions.count_failed_logins(session, NOW, name_hash=name)
         assert later == FailedLogins(count=2, first_at=NOW + 5 * MINUTE)
-        nobody = await operator_actions.count_failed_logins(session, since, name_hash=b"x" * 32)
-        assert nobody == FailedLogins(count=0, first_at=None)
+        unknown_name = await operator_actions.count_failed_logins(session, since, name_hash=b"x" * 32)
+        assert unknown_name == FailedLogins(count=0, first_at=None)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nobody_changes_a_row(addresses: Addresses, change: str) -> None:
+def test_audit_entries_are_append_only(addresses: Addresses, change: str) -> None:
     for address in (addresses.owner, addresses.superuser):
         with (
             psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection,
@@ -104,7 +104,7 @@ def test_nobody_changes_a_row(addresses: Addresses, change: str) -> None:
 
 
 @pytest.mark.parametrize("change", [*CHANGES, "ALTER TABLE operator_action DISABLE TRIGGER ALL"])
-def test_the_writer_has_not_even_the_right(addresses: Addresses, change: str) -> None:
+def test_writer_role_lacks_the_permission(addresses: Addresses, change: str) -> None:
     with (
         psycopg.connect(addresses.writer.replace("+psycopg", ""), autocommit=True) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer: with its defaults, and where each transaction meets another server's session."""
+"""The database behind a real PgBouncer, in session and transaction pooling."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -39,8 +39,10 @@ def transactions(cluster: Cluster) -> Iterator[int]:
         yield listening
 
 
-def address_through(port: int, role: str, made: Addresses, query: str = "") -> str:
-    return f"postgresql://{role}@127.0.0.1:{port}/{parse_address(made.writer).parameters['dbname']}{query}"
+def address_through(port: int, role: str, database_addresses: Addresses, query: str = "") -> str:
+    return (
+        f"postgresql://{role}@127.0.0.1:{port}/{parse_address(database_addresses.writer).parameters['dbname']}{query}"
+    )
 
 
 async def show_settings(database: Database, *names: str) -> list[str]:
@@ -48,10 +50,10 @@ async def show_settings(database: Database, *names: str) -> list[str]:
         return [str((await session.execute(text(f"SHOW {name}"))).scalar_one()) for name in names]
 
 
-async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> None:
-    made = fresh_database()
-    await asyncio.to_thread(schema.upgrade_schema, address_through(port, OWNER, made), WRITER)
-    database = Database(address_through(port, WRITER, made))
+async def test_migration_writes_and_reads_work_through_a_pooler(port: int, fresh_database: Fresh) -> None:
+    database_addresses = fresh_database()
+    await asyncio.to_thread(schema.upgrade_schema, address_through(port, OWNER, database_addresses), WRITER)
+    database = Database(address_through(port, WRITER, database_addresses))
     assert await schema.is_at_head(database.engine)
 
     async def write_recovery(number: int) -> None:
@@ -69,11 +71,11 @@ async def test_migrated_written_and_read(port: int, fresh_database: Fresh) -> No
     await database.close()
 
 
-async def test_limits_hold_and_what_the_address_sets(port: int, addresses: Addresses) -> None:
+async def test_limits_and_address_options_apply_through_a_pooler(port: int, addresses: Addresses) -> None:
     database = Database(address_through(port, WRITER, addresses, "?options=-c work_mem=7MB"))
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "timezone", "work_mem")
-    for found in await asyncio.gather(*(show_settings(database, *names) for _ in range(8))):
-        assert found == ["5s", "30s", "UTC", "7MB"]
+    for settings in await asyncio.gather(*(show_settings(database, *names) for _ in range(8))):
+        assert settings == ["5s", "30s", "UTC", "7MB"]
     await database.close()
 
 
@@ -90,29 +92,29 @@ async def test_a_transaction_can_still_choose_its_isolation(port: int, addresses
     await database.close()
 
 
-async def test_nothing_stays_in_the_servers_session(transactions: int, addresses: Addresses) -> None:
+async def test_no_settings_stay_in_the_server_session(transactions: int, addresses: Addresses) -> None:
     database = Database(address_through(transactions, WRITER, addresses))
     await show_settings(database, "statement_timeout")
     await database.close()
-    with psycopg.connect(address_through(transactions, WRITER, addresses), autocommit=True) as next_one:
-        assert next_one.execute("SHOW statement_timeout").fetchone() == ("0",)
-        assert next_one.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+    with psycopg.connect(address_through(transactions, WRITER, addresses), autocommit=True) as next_connection:
+        assert next_connection.execute("SHOW statement_timeout").fetchone() == ("0",)
+        assert next_connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
 
 
-def test_migrators_leave_no_lock_and_take_turns(transactions: int, fresh_database: Fresh) -> None:
-    made = fresh_database()
-    address = address_through(transactions, OWNER, made)
+def test_migrators_take_turns_and_leave_no_lock(transactions: int, fresh_database: Fresh) -> None:
+    database_addresses = fresh_database()
+    address = address_through(transactions, OWNER, database_addresses)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda _: schema.upgrade_schema(address, WRITER), range(3)))
-    with psycopg.connect(made.superuser.replace("+psycopg", ""), autocommit=True) as root:
-        left = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
-    assert left == (0,)
-    with psycopg.connect(address, autocommit=True) as next_one:
-        assert next_one.execute("SHOW lock_timeout").fetchone() == ("0",)
-    schema.upgrade_schema(made.owner, WRITER)  # directly: no lock is in the way
+    with psycopg.connect(database_addresses.superuser.replace("+psycopg", ""), autocommit=True) as root:
+        lock_count = root.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    assert lock_count == (0,)
+    with psycopg.connect(address, autocommit=True) as next_connection:
+        assert next_connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+    schema.upgrade_schema(database_addresses.owner, WRITER)  # directly: no lock is in the way
 
 
-async def test_one_that_takes_no_transactions_says_so_itself(cluster: Cluster, addresses: Addresses) -> None:
+async def test_unsupported_pooler_mode_is_reported(cluster: Cluster, addresses: Addresses) -> None:
     with run_pooler(cluster, {"pool_mode": "statement"}) as port:
         database = Database(address_through(port, WRITER, addresses))
         with pytest.raises(StoreUnavailable, match="transaction blocks not allowed in statement pooling mode"):

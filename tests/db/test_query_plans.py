@@ -1,4 +1,4 @@
-"""At a hundred thousand recoveries, no question of the admin console reads a large table from end to end."""
+"""At a hundred thousand recoveries, no query of the admin console scans a large table."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ Statement = tuple[str, Any]
 
 @pytest.fixture(scope="module")
 async def crowd(addresses: Addresses, database: Database) -> Database:
-    """A year of recoveries, with the sums of every day made. Nobody has gathered statistics of these yet."""
+    """A year of recoveries with refreshed sums, without statistics gathered yet."""
     load_recoveries(addresses.owner, RECOVERY_COUNT, NOW, LOG_LENGTH, DETAILED_COUNT)
     days = 1
     while days:
@@ -39,11 +39,11 @@ async def about(crowd: Database) -> SampleRecoveries:
 
 
 async def statements_of(database: Database, ask: Callable[[Session], Any]) -> list[Statement]:
-    """The questions that a function puts, with their parameters."""
-    heard: list[Statement] = []
+    """The statements that a function executes, with their parameters."""
+    statements: list[Statement] = []
 
     def record_statement(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        heard.append((statement, parameters))
+        statements.append((statement, parameters))
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", record_statement)
     try:
@@ -51,7 +51,7 @@ async def statements_of(database: Database, ask: Callable[[Session], Any]) -> li
             await ask(session)
     finally:
         event.remove(database.engine.sync_engine, "before_cursor_execute", record_statement)
-    return [one for one in heard if one[0].split(maxsplit=1)[0] in {"SELECT", "WITH"}]
+    return [statement for statement in statements if statement[0].split(maxsplit=1)[0] in {"SELECT", "WITH"}]
 
 
 def is_setting(question: Statement) -> bool:
@@ -59,20 +59,20 @@ def is_setting(question: Statement) -> bool:
 
 
 async def explain_plan(session: Session, question: Statement) -> dict[str, Any]:
-    found = await session.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {question[0]}", question[1])
-    told = found.scalar_one()
-    return dict((json.loads(told) if isinstance(told, str) else told)[0]["Plan"])
+    result = await session.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {question[0]}", question[1])
+    plan = result.scalar_one()
+    return dict((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
 
 
 def plan_nodes(of: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield of
-    for one in of.get("Plans", ()):
-        yield from plan_nodes(one)
+    for child in of.get("Plans", ()):
+        yield from plan_nodes(child)
 
 
 async def table_sizes(session: Session) -> dict[str, float]:
-    found = await session.execute(text("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'"))
-    return {name: size for name, size in found}
+    result = await session.execute(text("SELECT relname, reltuples FROM pg_class WHERE relkind = 'r'"))
+    return {name: size for name, size in result}
 
 
 def is_large(name: str, sizes: Mapping[str, float]) -> bool:
@@ -84,7 +84,7 @@ def is_large(name: str, sizes: Mapping[str, float]) -> bool:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_answers_by_index(crowd: Database, about: SampleRecoveries, name: str) -> None:
+async def test_queries_use_indexes(crowd: Database, about: SampleRecoveries, name: str) -> None:
     questions = await statements_of(crowd, lambda session: CASES[name](session, about))
     assert questions
     async with crowd.begin() as session:
@@ -93,28 +93,29 @@ async def test_answers_by_index(crowd: Database, about: SampleRecoveries, name: 
             if is_setting(question):
                 await session.exec_driver_sql(*question)
             every = [*plan_nodes(await explain_plan(session, question))]
-            walked = [one["Relation Name"] for one in every if one["Node Type"] == "Seq Scan"]
-            assert not [one for one in walked if is_large(one, sizes)], question[0]
-            sorted_ = [one["Sort Key"] for one in every if one["Node Type"] == "Sort" and one["Plan Rows"] > 20_000]
+            scanned = [node["Relation Name"] for node in every if node["Node Type"] == "Seq Scan"]
+            assert not [table for table in scanned if is_large(table, sizes)], question[0]
+            sorted_ = [node["Sort Key"] for node in every if node["Node Type"] == "Sort" and node["Plan Rows"] > 20_000]
             assert not sorted_ or name in DASHBOARD_CASES, question[0]
 
 
-async def test_the_check_sees_a_walk_through_a_table(crowd: Database) -> None:
+async def test_check_detects_a_sequential_scan(crowd: Database) -> None:
     async with crowd.begin() as session:
         sizes = await table_sizes(session)
-        found = await explain_plan(session, ("SELECT count(*) FROM recovery WHERE attempts_used = 3", ()))
-    assert any(one["Node Type"] == "Seq Scan" and is_large(one["Relation Name"], sizes) for one in plan_nodes(found))
+        plan = await explain_plan(session, ("SELECT count(*) FROM recovery WHERE attempts_used = 3", ()))
+    assert any(node["Node Type"] == "Seq Scan" and is_large(node["Relation Name"], sizes) for node in plan_nodes(plan))
 
 
-async def test_the_sums_of_a_year_are_those_of_the_recoveries(crowd: Database) -> None:
+async def test_sums_of_a_year_match_the_recoveries(crowd: Database) -> None:
     since = datetime(2026, 1, 3, 4, 5, 6, tzinfo=UTC)
     async with crowd.begin() as session:
-        kept = await figures.read_figures(session, since, NOW)
-        counted = await session.execute(text("""
+        figures_read = await figures.read_figures(session, since, NOW)
+        result = await session.execute(text("""
             SELECT upper(currency), coalesce(sum(amount) FILTER (WHERE state = 'recovered'), 0), count(*)
             FROM recovery WHERE opened_at >= :since AND opened_at < :until GROUP BY 1 ORDER BY 1
         """), {"since": since, "until": NOW})  # fmt: skip
-        expected = [tuple(row) for row in counted]
-    assert [(one.currency, one.recovered, one.open_count + one.recovered_count + one.lost_count) for one in kept] == [
-        (currency, int(recovered), count) for currency, recovered, count in expected
-    ]
+        expected = [tuple(row) for row in result]
+    assert [
+        (figure.currency, figure.recovered, figure.open_count + figure.recovered_count + figure.lost_count)
+        for figure in figures_read
+    ] == [(currency, int(recovered), count) for currency, recovered, count in expected]

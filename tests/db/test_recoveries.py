@@ -1,4 +1,4 @@
-"""The read model: what the log says, found by whatever a person or a webhook knows."""
+"""The read model: recoveries found by every field that a person or a webhook has."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,11 +19,11 @@ SECOND = timedelta(seconds=1)
 
 
 async def put_recovery(database: Database, invoice_id: str, *events: Event, provider: str = "stripe") -> Recovery:
-    """A recovery with these events in its log, each appended by itself."""
+    """A recovery with these events in its log, appended one by one."""
     recovery = blank_recovery(invoice_id, provider)
     async with database.begin() as session:
-        for one in events:
-            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], NOW))
+        for event in events:
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [event], NOW))
     return recovery
 
 
@@ -70,19 +70,19 @@ async def test_pages_hold_every_row_once_newest_first(database: Database) -> Non
     for n in range(23):
         at = NOW - SECOND * (n // 3)  # several share one moment
         await put_recovery(database, f"in_page_{n:02}", failed_event(at=at, customer_id="cus_page"))
-    seen: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
         page = await find_recoveries(database, 5, cursor, customer_id="cus_page")
-        seen += page.items
+        rows += page.items
         if (cursor := page.next_cursor) is None:
             break
-    assert len({row["invoice_id"] for row in seen}) == len(seen) == 23
-    assert seen == sorted(seen, key=lambda row: (row["opened_at"], row["recovery_id"]), reverse=True)
+    assert len({row["invoice_id"] for row in rows}) == len(rows) == 23
+    assert rows == sorted(rows, key=lambda row: (row["opened_at"], row["recovery_id"]), reverse=True)
 
 
 @pytest.mark.parametrize("cursor", ["x", "ü", "aGVsbG8", "MjAyNi0wOS0wMQ", "MjAyNi0wOS0wMVQwMDowMDowMFogYQBi"])
-async def test_a_cursor_of_somebody_else_is_refused(database: Database, cursor: str) -> None:
+async def test_cursor_of_another_list_is_refused(database: Database, cursor: str) -> None:
     with pytest.raises(InvalidInput):
         await find_recoveries(database, 5, cursor)
 
@@ -108,10 +108,12 @@ async def test_filters_narrow_together(database: Database) -> None:
 
 
 async def test_open_ones_of_a_customer_and_the_one_of_a_charge(database: Database) -> None:
-    theirs: dict[str, Any] = {"customer_id": "cus_charge"}
-    await put_recovery(database, "in_c1", failed_event(**theirs), event_of(EventType.CHARGE_DECLINED, charge_id="ch_a"))
-    await put_recovery(database, "in_c2", failed_event(**theirs, failure={"charge_id": "ch_b"}))
-    await put_recovery(database, "in_c3", failed_event(**theirs), canceled_event())
+    customer: dict[str, Any] = {"customer_id": "cus_charge"}
+    await put_recovery(
+        database, "in_c1", failed_event(**customer), event_of(EventType.CHARGE_DECLINED, charge_id="ch_a")
+    )
+    await put_recovery(database, "in_c2", failed_event(**customer, failure={"charge_id": "ch_b"}))
+    await put_recovery(database, "in_c3", failed_event(**customer), canceled_event())
     async with database.begin() as session:
         assert invoice_ids(await recoveries.open_recoveries_of(session, "stripe", "cus_charge")) == ["in_c1", "in_c2"]
         assert await recoveries.open_recoveries_of(session, "adyen", "cus_charge") == []
@@ -120,7 +122,7 @@ async def test_open_ones_of_a_customer_and_the_one_of_a_charge(database: Databas
         assert await recoveries.recoveries_by_charge(session, "stripe", []) == []
 
 
-async def test_overdue_is_what_should_have_happened_and_did_not(database: Database) -> None:
+async def test_overdue_recoveries_have_missed_their_next_attempt(database: Database) -> None:
     due, hour = NOW + timedelta(hours=3), timedelta(hours=1)
     await put_recovery(database, "in_due", failed_event(provider_attempt=1), *DECIDED, planned_event(due))
     await put_recovery(database, "in_far", failed_event(), *DECIDED, planned_event(due + 9 * hour))
@@ -162,21 +164,21 @@ async def test_states_are_counted(database: Database) -> None:
 async def test_history_sums_up_the_other_recoveries_of_a_customer(database: Database) -> None:
     paid = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"source": "read"})
     first = datetime(2026, 5, 1, tzinfo=UTC)
-    theirs: dict[str, Any] = {"customer_id": "cus_hist"}
-    await put_recovery(database, "in_h1", failed_event(at=first, **theirs), paid)
-    await put_recovery(database, "in_h2", failed_event(**theirs, currency="USD", amount=70), paid)
+    customer: dict[str, Any] = {"customer_id": "cus_hist"}
+    await put_recovery(database, "in_h1", failed_event(at=first, **customer), paid)
+    await put_recovery(database, "in_h2", failed_event(**customer, currency="USD", amount=70), paid)
     await put_recovery(
-        database, "in_h3", failed_event(**theirs), event_of(EventType.RETRY_SKIPPED, action="stop", reason="stop")
+        database, "in_h3", failed_event(**customer), event_of(EventType.RETRY_SKIPPED, action="stop", reason="stop")
     )
-    await put_recovery(database, "in_h4", failed_event(**theirs), canceled_event())
-    await put_recovery(database, "in_h5", failed_event(**theirs))
-    mine = await put_recovery(database, "in_h6", failed_event(**theirs))
+    await put_recovery(database, "in_h4", failed_event(**customer), canceled_event())
+    await put_recovery(database, "in_h5", failed_event(**customer))
+    recovery = await put_recovery(database, "in_h6", failed_event(**customer))
     async with database.begin() as session:
-        history = await customer_history(session, "stripe", "cus_hist", mine.recovery_id)
-        nobody = await customer_history(session, "stripe", None, mine.recovery_id)
-        stranger = await customer_history(session, "stripe", "cus_new", mine.recovery_id)
+        history = await customer_history(session, "stripe", "cus_hist", recovery.recovery_id)
+        without_customer = await customer_history(session, "stripe", None, recovery.recovery_id)
+        new_customer = await customer_history(session, "stripe", "cus_new", recovery.recovery_id)
     assert (history.successes, history.failures, history.open_recoveries) == (2, 1, 1)
     assert history.recovered_amounts == {"EUR": 500, "USD": 70}
     assert history.first_seen_at == first
-    assert nobody == stranger
-    assert nobody.first_seen_at is None
+    assert without_customer == new_customer
+    assert without_customer.first_seen_at is None

@@ -1,4 +1,4 @@
-"""The admin console's lists: every filter, every order, pages both ways, parts of ids in a bounded window."""
+"""The admin console's lists: filters, orders, pages in both directions, and search inside ids."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,11 +25,11 @@ CROWD_SIZE = 23
 async def put_recovery(
     database: Database, name: str, *events: Event, provider: str = "stripe", now: datetime = NOW
 ) -> str:
-    """A recovery with these events in its log; its id."""
+    """The id of a recovery with these events in its log."""
     recovery = blank_recovery(name, provider)
     async with database.begin() as session:
-        for one in events:
-            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], now))
+        for event in events:
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [event], now))
     return recovery.recovery_id
 
 
@@ -46,7 +46,7 @@ DECIDED = (
 
 @pytest.fixture(scope="module")
 async def crowd(database: Database) -> list[dict[str, Any]]:
-    """Many recoveries; several share a moment, an amount, a due time."""
+    """Many recoveries, some with equal times, amounts or due times."""
     for number in range(CROWD_SIZE):
         first = failed_event(
             at=NOW - DAY * (number // 3), amount=100 * (number // 2), customer_id=f"cus_Crowd{number % 5}"
@@ -90,17 +90,17 @@ async def test_pages_hold_every_row_once_in_order_both_ways(
     database: Database, crowd: list[dict[str, Any]], by: Order, descending: bool
 ) -> None:
     sort = Sort(by=by, descending=descending)
-    known = [row for row in crowd if row[by] is not None] if by is Order.NEXT else crowd
-    expected = sorted(known, key=lambda row: (row[by], row["recovery_id"]), reverse=descending)
+    rows = [row for row in crowd if row[by] is not None] if by is Order.NEXT else crowd
+    expected = sorted(rows, key=lambda row: (row[by], row["recovery_id"]), reverse=descending)
     pages = [await fetch_page(database, sort=sort)]
     while pages[-1].next_cursor:
         pages.append(await fetch_page(database, pages[-1].next_cursor, sort))
-    assert [name for one in pages for name in ids_of(one.items)] == ids_of(expected)
+    assert [name for page in pages for name in ids_of(page.items)] == ids_of(expected)
     assert ids_of(await matching_rows(database, sort)) == ids_of(expected)
     backwards = [pages[-1]]
     while backwards[-1].previous_cursor:
         backwards.append(await fetch_page(database, backwards[-1].previous_cursor, sort))
-    assert [name for one in reversed(backwards) for name in ids_of(one.items)] == ids_of(expected)
+    assert [name for page in reversed(backwards) for name in ids_of(page.items)] == ids_of(expected)
     again = await fetch_page(database, backwards[-1].next_cursor, sort)
     assert ids_of(again.items) == ids_of(expected)[len(backwards[-1].items) :][:4]
 
@@ -129,8 +129,10 @@ FILTERS: list[tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=lambda one: str(one) if isinstance(one, dict) else "")
-async def test_filters_narrow(database: Database, crowd: list[dict[str, Any]], filters: Any, fits: Any) -> None:
+@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=lambda value: str(value) if isinstance(value, dict) else "")
+async def test_recovery_search_filters(
+    database: Database, crowd: list[dict[str, Any]], filters: Any, fits: Any
+) -> None:
     expected = ids_of(row for row in crowd if fits(row))
     assert ids_of((await fetch_page(database, limit=100, **filters)).items) == expected
     assert ids_of(await matching_rows(database, **filters)) == expected
@@ -141,7 +143,7 @@ async def test_filters_narrow(database: Database, crowd: list[dict[str, Any]], f
         assert ids_of(await recovery_search.list_matches(session, RecoveryFilters(**filters))) == expected
 
 
-async def test_a_count_stops_where_nobody_needs_to_know_more(database: Database, crowd: list[dict[str, Any]]) -> None:
+async def test_count_stops_at_its_limit(database: Database, crowd: list[dict[str, Any]]) -> None:
     async with database.begin() as session:
         assert await recovery_search.count_matches(session, RecoveryFilters(), 5) == recovery_search.MatchCount(
             count=5, more=True
@@ -160,8 +162,8 @@ async def test_a_search_inside_of_ids_stops_and_goes_on(
     while pages[-1].next_cursor:
         assert len(pages) < 20
         pages.append(await fetch_page(database, pages[-1].next_cursor, q="3", limit=2))
-    assert any(one.looked_through == 7 for one in pages)
-    assert [name for one in pages for name in ids_of(one.items)] == expected
+    assert any(page.looked_through == 7 for page in pages)
+    assert [name for page in pages for name in ids_of(page.items)] == expected
     async with database.begin() as session:
         assert (await recovery_search.count_matches(session, RecoveryFilters(q="3"))).more
 
@@ -172,13 +174,13 @@ async def test_a_cursor_of_another_list_is_refused(database: Database, cursor: s
         await fetch_page(database, cursor)
 
 
-async def test_reviews_come_by_deadline_with_what_was_found(database: Database) -> None:
+async def test_reviews_are_ordered_by_deadline_with_their_findings(database: Database) -> None:
     for number, hours in enumerate((5, 2, 9)):
         skipped = event_of(
             EventType.RETRY_SKIPPED, action="review", reason="fraud", until=format_timestamp(NOW + hours * HOUR)
         )
-        found = event_of(EventType.FRAUD_ASSESSED, level="review", score=70, reasons=[f"why {number}"])
-        await put_recovery(database, f"in_review_{number}", failed_event(), *DECIDED[:2], found, skipped)
+        assessed = event_of(EventType.FRAUD_ASSESSED, level="review", score=70, reasons=[f"why {number}"])
+        await put_recovery(database, f"in_review_{number}", failed_event(), *DECIDED[:2], assessed, skipped)
     async with database.begin() as session:
         first = await reviews.load_review_queue(session, 2)
         second = await reviews.load_review_queue(session, 2, first.next_cursor)
@@ -190,7 +192,7 @@ async def test_reviews_come_by_deadline_with_what_was_found(database: Database) 
     assert second.next_cursor is None
 
 
-async def test_the_inbox_newest_first_narrowed_and_one_with_its_body(database: Database) -> None:
+async def test_inbox_is_listed_newest_first_filtered_and_read_with_body(database: Database) -> None:
     async with database.begin() as session:
         for number in range(5):
             provider, kind = "stripe" if number else "adyen", f"type.{number % 2}"
@@ -225,36 +227,36 @@ async def test_the_inbox_newest_first_narrowed_and_one_with_its_body(database: D
     assert (row["body"], row["outcome"], row["reason"]) == (b"{}", "ignored", "test")
 
 
-async def test_cards_come_once_by_their_newest_try(database: Database) -> None:
+async def test_cards_are_listed_once_by_newest_try(database: Database) -> None:
     def charge_requested(card: str, at: datetime, attempt: int) -> Event:
         data = {"trigger": "scheduled", "idempotency_key": f"{card}{attempt}", "amount": 500, "currency": "EUR"}
         return Event(
             type=EventType.CHARGE_REQUESTED, occurred_at=at, attempt=attempt, data=data | {"fingerprint": card}
         )
 
-    answered = event_of(EventType.CHARGE_DECLINED)
+    declined = event_of(EventType.CHARGE_DECLINED)
     await put_recovery(
         database,
         "in_card_a",
         failed_event(),
         *DECIDED,
         charge_requested("fpA", NOW, 1),
-        answered,
+        declined,
         charge_requested("fpB", NOW + HOUR, 2),
-        answered,
+        declined,
         charge_requested("fpA", NOW + 2 * HOUR, 3),
     )
     async with database.begin() as session:
         first = await cards.search_cards(session, limit=1)
         second = await cards.search_cards(session, limit=1, cursor=first.next_cursor)
-        found = await cards.search_cards(session, q="fpB", provider="stripe")
+        page = await cards.search_cards(session, q="fpB", provider="stripe")
         assert (await cards.search_cards(session, q="fp_")).items == ()
-    assert [one.fingerprint for one in (*first.items, *second.items)] == ["fpA", "fpB"]
-    assert [(one.fingerprint, one.outcome) for one in found.items] == [("fpB", "declined")]
+    assert [card.fingerprint for card in (*first.items, *second.items)] == ["fpA", "fpB"]
+    assert [(card.fingerprint, card.outcome) for card in page.items] == [("fpB", "declined")]
     assert second.next_cursor is None
 
 
-async def test_what_operators_did_over_all_recoveries(database: Database) -> None:
+async def test_operator_events_over_all_recoveries(database: Database) -> None:
     ann, ben = ({"actor": name, "reason": "asked"} for name in ("ann@example.com", "ben@example.com"))
     later = datetime(2027, 1, 1, tzinfo=UTC)
     await put_recovery(
@@ -271,32 +273,32 @@ async def test_what_operators_did_over_all_recoveries(database: Database) -> Non
     async with database.begin() as session:
         first = await operator_events.load_operator_events(session, since=later, limit=2)
         second = await operator_events.load_operator_events(session, since=later, limit=2, cursor=first.next_cursor)
-        hers = await operator_events.load_operator_events(session, actor="ann@example.com", since=later)
-    told = [(row["invoice_id"], row["type"]) for row in (*first.items, *second.items)]
+        later_events = await operator_events.load_operator_events(session, actor="ann@example.com", since=later)
+    rows = [(row["invoice_id"], row["type"]) for row in (*first.items, *second.items)]
     resumed, paused = "operator.resumed", "operator.paused"
-    assert told == [("in_audit_2", resumed), ("in_audit_2", paused), ("in_audit_1", paused)]
-    assert [row["invoice_id"] for row in hers.items] == ["in_audit_2", "in_audit_1"]
+    assert rows == [("in_audit_2", resumed), ("in_audit_2", paused), ("in_audit_1", paused)]
+    assert [row["invoice_id"] for row in later_events.items] == ["in_audit_2", "in_audit_1"]
 
 
-async def test_how_providers_answered_lately(database: Database) -> None:
+async def test_recent_charge_outcomes_by_provider(database: Database) -> None:
     then = datetime(2027, 2, 1, tzinfo=UTC)
-    asked = event_of(EventType.CHARGE_REQUESTED)
+    requested = event_of(EventType.CHARGE_REQUESTED)
     for number, answer in enumerate((EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType.CHARGE_UNKNOWN)):
         name = f"in_health_{number}"
-        await put_recovery(database, name, failed_event(at=then), *DECIDED, asked, now=then)
+        await put_recovery(database, name, failed_event(at=then), *DECIDED, requested, now=then)
         recovery = blank_recovery(name)
         async with database.begin() as session:
             recovery = machine.fold_records(recovery, await event_log.load_records(session, recovery.recovery_id))
             await event_log.append_to_log(session, recovery, [event_of(answer)], then + 2 * SECOND)
     async with database.begin() as session:
-        (found,) = await charge_outcomes.load_provider_health(session, then, then + HOUR)
+        (health,) = await charge_outcomes.load_provider_health(session, then, then + HOUR)
         assert await charge_outcomes.load_provider_health(session, then - HOUR, then) == []
-    assert (found.provider, found.succeeded, found.declined, found.unknown) == ("stripe", 1, 1, 1)
-    assert found.median_seconds == 2
-    assert found.unknown_rate == pytest.approx(1 / 3)
+    assert (health.provider, health.succeeded, health.declined, health.unknown) == ("stripe", 1, 1, 1)
+    assert health.median_seconds == 2
+    assert health.unknown_rate == pytest.approx(1 / 3)
 
 
 async def test_the_api_list_reads_the_same_rows(database: Database, crowd: list[dict[str, Any]]) -> None:
     async with database.begin() as session:
-        theirs = await recoveries.find_recovery_page(session, recoveries.ListFilters(customer_id="cus_Crowd1"))
-    assert list(theirs.items) == [row for row in crowd if row["customer_id"] == "cus_Crowd1"]
+        page = await recoveries.find_recovery_page(session, recoveries.ListFilters(customer_id="cus_Crowd1"))
+    assert list(page.items) == [row for row in crowd if row["customer_id"] == "cus_Crowd1"]

@@ -1,4 +1,4 @@
-"""Failures to reach the database surface quickly, and as one error."""
+"""Failures to reach the database surface quickly and as one error type."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ async def run_query(database: Database, question: str = "SELECT 1") -> object:
 
 
 async def seconds_to_outage(address: str) -> float:
-    """Seconds until the one error comes."""
+    """The seconds until StoreUnavailable is raised."""
     database, began = Database(address), time.monotonic()
     with pytest.raises(StoreUnavailable):
         await run_query(database)
@@ -38,12 +38,12 @@ async def own_database(addresses: Addresses) -> AsyncIterator[Database]:
 
 @pytest.mark.parametrize("address", ["postgresql://a@127.0.0.1:1/b", "postgresql://a@/b?host=/nowhere"])
 @pytest.mark.quiet
-async def test_no_server_is_known_at_once(address: str) -> None:
+async def test_missing_server_is_reported_at_once(address: str) -> None:
     assert await seconds_to_outage(address) < 1.5
 
 
 @pytest.mark.quiet
-async def test_a_server_that_never_answers_is_given_up_in_seconds() -> None:
+async def test_unresponsive_server_times_out_in_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert await seconds_to_outage(f"postgresql://a@127.0.0.1:{silent.getsockname()[1]}/b") < 4
 
@@ -83,7 +83,7 @@ async def test_a_full_pool_and_a_slow_statement_are_outages(own_database: Databa
             await run_query(own_database)
 
 
-async def test_bugs_stay_visible_and_bad_values_are_named(own_database: Database) -> None:
+async def test_programming_errors_stay_visible_and_invalid_values_are_named(own_database: Database) -> None:
     with pytest.raises(exc.ProgrammingError):
         await run_query(own_database, "SELECT nonsense")
     for bad in ("a\x00b", "a\ud800b"):

@@ -1,4 +1,4 @@
-"""Shadow plans counted beside the decisions they stand behind."""
+"""Shadow plans counted against the active policy's decisions."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,27 +14,27 @@ HOUR = timedelta(hours=1)
 
 
 def stamp_after(hours: int) -> str:
-    """So many hours later."""
+    """The timestamp so many hours later."""
     return format_timestamp(NOW + hours * HOUR)
 
 
 def planned_event(hours: int) -> Event:
-    """A decision to try again."""
+    """A decision to retry."""
     return event_of(EventType.RETRY_PLANNED, at=stamp_after(hours), policy_version="active")
 
 
 def shadow_event(agrees: bool, **data: Any) -> Event:
-    """What the other one would do."""
+    """The plan of the shadow policy."""
     return event_of(EventType.SHADOW_PLANNED, **{"policy_version": "other", "agrees": agrees} | data)
 
 
 async def write_recovery(session: Session, invoice: str, *events: Event) -> None:
-    """A recovery with these rows behind its failure."""
-    written = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
-    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), written), events, NOW)
+    """Stores a recovery with these rows behind its failure."""
+    records = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
+    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), records), events, NOW)
 
 
-async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(database: Database) -> None:
+async def test_shadow_plans_are_compared_by_action_and_delay(database: Database) -> None:
     async with database.begin() as session:
         await write_recovery(
             session, "in_same", planned_event(3), shadow_event(True, action="retry", at=stamp_after(3))
@@ -50,9 +50,9 @@ async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(datab
         )
         await write_recovery(session, "in_none", planned_event(3), shadow_event(False, action="give_up"))
         await write_recovery(session, "in_alone", planned_event(3))
-        found = await compare_shadow(session, NOW - HOUR, NOW + HOUR)
-        nothing = await compare_shadow(session, NOW + HOUR, NOW + 2 * HOUR)
-    assert found.decisions == 6
+        comparisons = await compare_shadow(session, NOW - HOUR, NOW + HOUR)
+        no_comparisons = await compare_shadow(session, NOW + HOUR, NOW + 2 * HOUR)
+    assert comparisons.decisions == 6
     retried = Comparison(
         version="other",
         active="retry",
@@ -63,6 +63,6 @@ async def test_plans_are_counted_by_what_both_do_and_by_how_much_they_move(datab
         later=2,
         median_seconds=4 * 3600,
     )
-    ended = Comparison(version="other", active="retry", shadow="give_up", plans=1, agreeing=0, earlier=0, later=0)
-    assert found.comparisons == (retried, ended)
-    assert (nothing.decisions, nothing.comparisons) == (0, ())
+    comparison = Comparison(version="other", active="retry", shadow="give_up", plans=1, agreeing=0, earlier=0, later=0)
+    assert comparisons.comparisons == (retried, comparison)
+    assert (no_comparisons.decisions, no_comparisons.comparisons) == (0, ())

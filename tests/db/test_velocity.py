@@ -1,4 +1,4 @@
-"""What is counted of cards, customers and bursts, and by which index."""
+"""Velocity counts of cards, customers and bursts, and the indexes behind them."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 async def write_failure(db: Database, invoice: str, customer: str, card: str, ago: timedelta, **more: Any) -> None:
-    """A recovery whose failure was classified so long ago."""
+    """Stores a recovery whose failure was classified so long ago."""
     at = NOW - ago
     rows = [
         failed_event(at, customer_id=customer, event_id=f"evt_{invoice}"),
@@ -34,7 +34,7 @@ async def fetch_velocity(db: Database, customer: str | None, card: str | None) -
         return await count_velocity(session, "stripe", "recovery-stripe-in_now", customer, card, NOW, 7 * DAY, HOUR)
 
 
-async def test_others_are_counted_with_this_failure_in_the_window(database: Database) -> None:
+async def test_velocity_counts_other_failures_in_the_window(database: Database) -> None:
     assert await fetch_velocity(database, "cus_v", "fp_1") == Velocity(
         cards_of_customer=1, customers_on_card=1, failures_in_burst=1
     )
@@ -50,16 +50,16 @@ async def test_others_are_counted_with_this_failure_in_the_window(database: Data
 
 async def test_the_indexes_are_on_every_partition(database: Database) -> None:
     async with database.begin() as session:
-        found = await session.execute(text("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%fingerprint%'"
+        result = await session.execute(text("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%fingerprint%'"
                                            " AND tablename LIKE 'event_log%'"))  # fmt: skip
-        assert found.scalar_one() > 10
+        assert result.scalar_one() > 10
 
 
-async def test_the_past_by_cause_and_the_sums_by_arm(database: Database) -> None:
+async def test_customer_history_by_cause_and_sums_by_arm(database: Database) -> None:
     await write_failure(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
     async with database.begin() as session:
-        past = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
+        history = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
         groups = await summary.load_sums(session, ("experiment", "arm"), NOW - 2 * DAY, NOW, "eur")
-    assert past.failures == 0
+    assert history.failures == 0
     (group,) = groups
     assert (group.keys, group.sums.lost, group.sums.lost_count) == (("patience", "patient"), 500, 1)

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An empty folder, gone afterwards."""
-    made = Path(tempfile.mkdtemp(prefix="pri-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    """An empty folder, removed afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="pri-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

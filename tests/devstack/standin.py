@@ -1,4 +1,4 @@
-"""Plays migrate, sandbox, api and worker for tests of the stack: `standin.py ROLE [OPTIONS...]`.
+"""Stands in for migrate, sandbox, api and worker in tests of the stack: `standin.py ROLE [OPTIONS...]`.
 
 The API is ready unless a file named `unready` lies in its folder STANDIN_DIR; every role that starts leaves
 a line in STANDIN_DIR/calls.
@@ -25,25 +25,25 @@ RECORDED_SETTINGS = (
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """200 for everything, 503 for /readyz while `unready` is there."""
+    """Answers 200, or 503 for /readyz while the file `unready` exists."""
 
     def do_GET(self) -> None:
         self.send_response(503 if (FOLDER / "unready").exists() else 200)
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing."""
+        """Logs nothing."""
 
 
 def note_call(role: str) -> None:
-    """What this role was called with."""
-    told = {name: os.environ.get(name) for name in RECORDED_SETTINGS}  # noqa: TID251
+    """Records the arguments and settings of this role."""
+    settings = {name: os.environ.get(name) for name in RECORDED_SETTINGS}  # noqa: TID251
     with (FOLDER / "calls").open("a") as calls:
-        calls.write(json.dumps({"role": role, "pid": os.getpid(), "argv": sys.argv[2:], **told}) + "\n")
+        calls.write(json.dumps({"role": role, "pid": os.getpid(), "argv": sys.argv[2:], **settings}) + "\n")
 
 
 def serve_until_stopped(port: int) -> None:
-    """Until SIGTERM."""
+    """Serves HTTP until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.serve_forever()
@@ -57,10 +57,10 @@ async def run_worker() -> None:
 
     @activity.defn
     async def noop_activity() -> None:
-        """Never called."""
+        """Does nothing; it is never called."""
 
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    stop_event = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop_event.set)
     workflows = [importlib.import_module("standin_workflow").IdleWorkflow]
     client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])  # noqa: TID251
     async with (
@@ -75,11 +75,11 @@ async def run_worker() -> None:
         Worker(client, task_queue="charges-adyen", activities=[noop_activity]),
         Worker(client, task_queue="charges-braintree", activities=[noop_activity]),
     ):
-        await ended.wait()
+        await stop_event.wait()
 
 
 def main(role: str) -> None:
-    """Plays the role."""
+    """Runs the role."""
     note_call(role)
     if role == "fail":
         sys.exit("it cannot be done")

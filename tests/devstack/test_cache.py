@@ -1,4 +1,4 @@
-"""Fetched programs appear whole or not at all, and a hung download is given up."""
+"""Fetched programs appear completely or not at all, and a stalled download is aborted."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from tests.tools import go_programs, time_skipping_server
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[str, str], Path]:
-    """A new machine: nothing is cached, nothing on PATH but a shell and what the test puts there."""
+    """A machine with an empty cache and only a shell and the test's programs on PATH."""
     bin_dir = folder / "bin"
     bin_dir.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
@@ -65,20 +65,20 @@ def test_the_test_server_falls_back_to_maven(
         time_skipping_server.find_test_server("")
     machine("java", 'echo "$@"')
     machine("mvn", 'for word in "$@"; do case $word in -DoutputDirectory=*) mkdir -p "${word#*=}";; esac; done')
-    made = time_skipping_server.find_test_server("")
-    assert program_cache.is_program(made)
-    assert (made.parent / "lib").is_dir()
-    assert time_skipping_server.find_test_server(str(made)) == made
+    path = time_skipping_server.find_test_server("")
+    assert program_cache.is_program(path)
+    assert (path.parent / "lib").is_dir()
+    assert time_skipping_server.find_test_server(str(path)) == path
     with pytest.raises(DevstackError, match="TEMPORAL_TEST_SERVER"):
         time_skipping_server.find_test_server("/no/such/file")
 
 
 def test_a_download_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(program_cache, "STALL_SECONDS", 0.3)
-    watched = folder / "watched"
-    watched.mkdir()
+    url_file = folder / "watched"
+    url_file.mkdir()
     command = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
     with pytest.raises(DevstackError):
-        program_cache.run_helper(command, Progress("x", terminal=False), folder / "log", watched=watched)
+        program_cache.run_helper(command, Progress("x", terminal=False), folder / "log", watched=url_file)
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "log").read_text()), 0)

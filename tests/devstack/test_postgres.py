@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: two roles, data that stays, and a start that copes with what a crash left."""
+"""The embedded PostgreSQL: two roles, persistent data, and a start that recovers from a crash."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def fetch_value(url: str, query: str) -> object:
     return row and row[0]
 
 
-def test_data_and_roles_stay_over_restarts_and_a_killed_server(folder: Path) -> None:
+def test_data_and_roles_survive_restarts_and_a_killed_server(folder: Path) -> None:
     with running_cluster(folder) as cluster:
         assert str(fetch_value(cluster.owner_url, "SHOW server_version")).startswith("18.")
         with connect_to(cluster.owner_url) as owner:
@@ -50,11 +50,11 @@ def test_data_and_roles_stay_over_restarts_and_a_killed_server(folder: Path) -> 
         assert fetch_value(cluster.writer_url, "SHOW fsync") == "on"
 
 
-def test_a_server_left_running_is_ended_and_a_strangers_number_is_not(folder: Path) -> None:
-    left = Cluster(folder)
-    left.prepare()
-    child = spawn(left.server_program())
-    left.wait_ready(child.exit_code)
+def test_leftover_server_is_stopped_and_a_foreign_process_is_not(folder: Path) -> None:
+    leftover = Cluster(folder)
+    leftover.prepare()
+    child = spawn(leftover.server_program())
+    leftover.wait_ready(child.exit_code)
     with running_cluster(folder) as cluster:
         assert cluster.is_answering()
         assert child.exit_code() is not None
@@ -72,7 +72,7 @@ def test_a_long_path_gets_a_short_private_socket_folder(folder: Path) -> None:
     cluster.sockets.rmdir()
 
 
-def test_paths_that_a_socket_cannot_have(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_invalid_socket_paths_are_refused(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert files.fits_socket(folder)
     assert not files.fits_socket(folder / "a,b")
     assert not files.fits_socket(folder / "a b")
@@ -81,7 +81,7 @@ def test_paths_that_a_socket_cannot_have(monkeypatch: pytest.MonkeyPatch, folder
         files.socket_dir(folder / ("x" * 120), None)
 
 
-def test_a_broken_start_says_why(folder: Path) -> None:
+def test_failed_start_gives_its_reason(folder: Path) -> None:
     with running_cluster(folder) as cluster:
         pass
     (cluster.folder / "postgresql.conf").write_text("nonsense here\n")

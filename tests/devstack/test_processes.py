@@ -1,4 +1,4 @@
-"""Processes are known by more than their number and end with their whole group."""
+"""Processes are identified by more than their id and end with their whole group."""
 
 import os
 import signal
@@ -32,35 +32,35 @@ def read_output(folder: Path) -> str:
     return log.read_text().strip()
 
 
-def test_a_process_is_itself_until_it_ends(folder: Path) -> None:
+def test_process_is_identified_until_it_ends(folder: Path) -> None:
     child = spawn(program_with(folder, SLEEP))
     assert wait_until(lambda: is_alive(child.identity), 5)
     child.stop()
     assert not is_alive(child.identity)
 
 
-@pytest.mark.parametrize("wrong", [{"started": "another boot/1"}, {"argv": ("python", "something", "else")}])
-def test_another_process_of_the_same_number_is_left_alone(folder: Path, wrong: dict[str, object]) -> None:
+@pytest.mark.parametrize("changes", [{"started": "another boot/1"}, {"argv": ("python", "something", "else")}])
+def test_another_process_with_the_same_id_is_not_stopped(folder: Path, changes: dict[str, object]) -> None:
     child = spawn(program_with(folder, SLEEP))
     try:
-        end_process(replace(child.identity, **wrong), grace_seconds=0.1)  # type: ignore[arg-type]
+        end_process(replace(child.identity, **changes), grace_seconds=0.1)  # type: ignore[arg-type]
         assert child.exit_code() is None
     finally:
         child.kill()
 
 
-def test_who_ignores_the_request_is_killed_after_the_grace(folder: Path) -> None:
+def test_process_that_ignores_sigterm_is_killed_after_the_grace(folder: Path) -> None:
     child = spawn(program_with(folder, STUBBORN, grace=0.3))
     read_output(folder)
     child.stop()
     assert child.exit_code() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_the_whole_group_ends(folder: Path, how: str) -> None:
+@pytest.mark.parametrize("signal_name", ["stop", "kill"])
+def test_whole_process_group_ends(folder: Path, signal_name: str) -> None:
     child = spawn(program_with(folder, WITH_GRANDCHILD))
     grandchild = int(read_output(folder))
-    getattr(child, how)()
+    getattr(child, signal_name)()
     assert wait_until(lambda: start_mark(grandchild) is None, 5)
 
 
@@ -78,13 +78,13 @@ def test_children_end_with_a_killed_starter(folder: Path) -> None:
     assert wait_until(lambda: start_mark(pid) is None, 5)
 
 
-def test_a_program_that_is_not_there_says_so_in_its_log(folder: Path) -> None:
+def test_missing_program_is_reported_in_its_log(folder: Path) -> None:
     child = spawn(program_with(folder, ("/no/such/program",)))
     assert wait_until(lambda: child.exit_code() is not None, 5)
     assert "No such file" in read_output(folder)
 
 
-def test_waiting_ends_when_somebody_asks_for_the_end() -> None:
+def test_waiting_ends_on_a_stop_request() -> None:
     with pytest.raises(StackInterrupted):
         wait_until(lambda: False, 5, stopping=lambda: True)
 
@@ -92,10 +92,10 @@ def test_waiting_ends_when_somebody_asks_for_the_end() -> None:
 def test_a_port_in_use_is_named_with_its_option() -> None:
     import socket
 
-    with socket.socket() as taken:
-        taken.bind((ports.LOOPBACK, 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind((ports.LOOPBACK, 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         with pytest.raises(DevstackError, match=rf"port {port} is in use.*--api-port"):
             ports.choose_port(port, "--api-port")
     assert ports.choose_port(port, "--api-port") == port

@@ -52,25 +52,25 @@ def recorded_pids(folder: Path) -> dict[str, int]:
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
-    """Those of a newcomer: nothing is set and there is no .env."""
+    """Settings without any value set and without a .env file."""
     monkeypatch.chdir(folder)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     return Settings()
 
 
-def test_the_stack_starts_heals_and_ends(folder: Path, settings: Settings) -> None:
+def test_stack_starts_restarts_children_and_ends(folder: Path, settings: Settings) -> None:
     with DevStack(stack_options(folder), settings) as stack:
         pids = {name: stack.pid(name) for name in PARTS}
         assert http_status(stack.addresses.api, "/readyz") == 200
-        told = {call["role"]: call for call in recorded_calls(folder)}
+        calls = {call["role"]: call for call in recorded_calls(folder)}
         assert recorded_calls(folder)[0]["role"] == "migrate"
-        assert told["migrate"]["DATABASE_OWNER_URL"] == stack.addresses.owner_url
-        assert told["worker"]["DATABASE_URL"] == stack.addresses.writer_url
-        assert not told["worker"]["DATABASE_OWNER_URL"]
-        assert told["api"]["STRIPE_API_BASE"] == stack.addresses.sandbox
-        assert told["api"]["STRIPE_API_KEY"] == stack.secrets.stripe_key
-        assert f"{stack.addresses.api}/webhooks/stripe" in told["sandbox"]["argv"]
+        assert calls["migrate"]["DATABASE_OWNER_URL"] == stack.addresses.owner_url
+        assert calls["worker"]["DATABASE_URL"] == stack.addresses.writer_url
+        assert not calls["worker"]["DATABASE_OWNER_URL"]
+        assert calls["api"]["STRIPE_API_BASE"] == stack.addresses.sandbox
+        assert calls["api"]["STRIPE_API_KEY"] == stack.secrets.stripe_key
+        assert f"{stack.addresses.api}/webhooks/stripe" in calls["sandbox"]["argv"]
         assert "worker" in command_line(pids["worker"])
         stack.kill("worker")
         stack.wait_ready()
@@ -89,8 +89,12 @@ def test_a_live_key_is_never_given_to_the_sandbox(folder: Path, settings: Settin
 def test_no_key_of_adyen_but_our_own_is_given_to_the_sandbox(folder: Path, settings: Settings) -> None:
     """It doesn't say whether it is live."""
     secret = type(settings.adyen_api_key)
-    given = {"adyen_api_key": secret("AQE_real"), "adyen_merchant_account": "Real", "adyen_hmac_keys": (secret("ab"),)}
-    stack = DevStack(stack_options(folder), settings.model_copy(update=given))
+    settings_given = {
+        "adyen_api_key": secret("AQE_real"),
+        "adyen_merchant_account": "Real",
+        "adyen_hmac_keys": (secret("ab"),),
+    }
+    stack = DevStack(stack_options(folder), settings.model_copy(update=settings_given))
     env, sandbox = stack.environment, stack.addresses.sandbox
     assert (env["ADYEN_API_KEY"], env["ADYEN_API_BASE"]) == (stack.secrets.adyen_key, f"{sandbox}/adyen")
     assert env["ADYEN_MERCHANT_ACCOUNT"] == "SandboxMerchant"
@@ -113,8 +117,11 @@ def test_a_failed_start_leaves_nothing_behind(folder: Path, settings: Settings) 
 
 
 def test_given_servers_are_used_and_none_is_started(folder: Path, settings: Settings) -> None:
-    given = {"database_url": type(settings.database_url)("postgresql+psycopg://a/b"), "temporal_address": "t:1"}
-    stack = DevStack(stack_options(folder), settings.model_copy(update=given))
+    settings_given = {
+        "database_url": type(settings.database_url)("postgresql+psycopg://a/b"),
+        "temporal_address": "t:1",
+    }
+    stack = DevStack(stack_options(folder), settings.model_copy(update=settings_given))
     assert (stack.addresses.writer_url, stack.addresses.temporal) == ("postgresql+psycopg://a/b", "t:1")
     assert stack.addresses.owner_url == stack.addresses.writer_url
 
@@ -131,7 +138,7 @@ run_until_stopped(stack_options(Path({folder!r})))
 
 @pytest.fixture
 def dev(folder: Path, settings: Settings) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
-    """Starts `pri dev` with stand-ins, in a process of its own."""
+    """Starts `pri dev` with stand-ins as a process."""
     code = DRIVER.format(root=str(ROOT), here=str(Path(__file__).parent), folder=str(folder))
     running: list[subprocess.Popen[str]] = []
 
@@ -165,13 +172,13 @@ def test_after_kill_9_the_same_command_starts_again(folder: Path, dev: Callable[
     current = dev()
     assert first_line(current).startswith("ready http://127.0.0.1:")
     for whole_tree in (False, True):
-        left = recorded_pids(folder)
-        assert set(left) == set(PARTS)
-        for pid in [current.pid, *(left.values() if whole_tree else ())]:
+        pids = recorded_pids(folder)
+        assert set(pids) == set(PARTS)
+        for pid in [current.pid, *(pids.values() if whole_tree else ())]:
             os.kill(pid, signal.SIGKILL)
         current = dev()
         assert first_line(current).startswith("ready http://127.0.0.1:")
-        assert [name for name, pid in left.items() if start_mark(pid)] == []
+        assert [name for name, pid in pids.items() if start_mark(pid)] == []
 
     _, complaint = dev().communicate(timeout=30)
     assert "another `pri dev` uses" in complaint
@@ -195,11 +202,11 @@ def test_a_signal_while_starting_ends_it_too(folder: Path, dev: Callable[[], "su
 def test_temporal_is_found_in_the_promised_order(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.setenv("PATH", str(folder / "path"))
-    tried: list[str] = []
+    attempts: list[str] = []
 
-    def failing_source(way: str) -> Callable[..., Path]:
+    def failing_source(error_kind: str) -> Callable[..., Path]:
         def raise_failure(*_: object) -> Path:
-            tried.append(way)
+            attempts.append(error_kind)
             raise DevstackError("not here")
 
         return raise_failure
@@ -208,12 +215,12 @@ def test_temporal_is_found_in_the_promised_order(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(program_cache, "install_with_go", failing_source("go"))
     with pytest.raises(DevstackError, match="TEMPORAL_ADDRESS"):
         temporal.find_temporal_server()
-    assert tried == ["download", "go"]
-    for place in (program_cache.bin_dir(), folder / "path"):
-        place.mkdir(parents=True)
-        (place / "temporal").write_text("#!/bin/sh\n")
-        (place / "temporal").chmod(0o755)
-        assert temporal.find_temporal_server() == place / "temporal"
+    assert attempts == ["download", "go"]
+    for folder_path in (program_cache.bin_dir(), folder / "path"):
+        folder_path.mkdir(parents=True)
+        (folder_path / "temporal").write_text("#!/bin/sh\n")
+        (folder_path / "temporal").chmod(0o755)
+        assert temporal.find_temporal_server() == folder_path / "temporal"
 
 
 def test_loopback_only(folder: Path, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A dead child is reported and started again; an end is in order and leaves nothing."""
+"""The supervisor restarts dead children and stops all of them in order."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 class SupervisorHarness:
-    """A supervisor and what it reported."""
+    """A supervisor and its reports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,9 +29,9 @@ class SupervisorHarness:
 
 @pytest.fixture
 def harness(folder: Path) -> Iterator[SupervisorHarness]:
-    made = SupervisorHarness(folder)
-    yield made
-    made.supervisor.close()
+    supervisor_harness = SupervisorHarness(folder)
+    yield supervisor_harness
+    supervisor_harness.supervisor.close()
 
 
 def test_a_killed_child_is_reported_and_started_again(harness: SupervisorHarness) -> None:
@@ -83,7 +83,7 @@ def test_a_program_run_to_its_end_says_why_it_failed(harness: SupervisorHarness)
     assert harness.reports == []
 
 
-def test_the_end_is_in_reverse_order(harness: SupervisorHarness) -> None:
+def test_children_are_stopped_in_reverse_order(harness: SupervisorHarness) -> None:
     code = "import signal, sys, pathlib\nfile = pathlib.Path(sys.argv[1]); print(1, flush=True)\n"
     code += "signal.sigwait([signal.SIGTERM]); file.open('a').write(sys.argv[2])"
     masked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n" + code
@@ -96,25 +96,28 @@ def test_the_end_is_in_reverse_order(harness: SupervisorHarness) -> None:
     assert (harness.folder / "order").read_text() == "cba"
 
 
-def test_what_a_crash_left_is_ended_and_nothing_else(harness: SupervisorHarness) -> None:
-    left, other = spawn(harness.sleeping_program("worker")), spawn(harness.sleeping_program("other", (*SLEEP, "other")))
+def test_leftovers_of_a_crash_are_stopped_and_nothing_else(harness: SupervisorHarness) -> None:
+    leftover, other = (
+        spawn(harness.sleeping_program("worker")),
+        spawn(harness.sleeping_program("other", (*SLEEP, "other"))),
+    )
     notes = harness.folder / "run"
-    assert left.identity.started
-    known = {"pid": left.pid, "started": left.identity.started, "argv": left.identity.argv}
-    (notes / "worker.json").write_text(json.dumps(known))
-    (notes / "api.json").write_text(json.dumps({**known, "pid": other.pid}))
+    assert leftover.identity.started
+    record = {"pid": leftover.pid, "started": leftover.identity.started, "argv": leftover.identity.argv}
+    (notes / "worker.json").write_text(json.dumps(record))
+    (notes / "api.json").write_text(json.dumps({**record, "pid": other.pid}))
     (notes / "torn.json").write_text("{")
     try:
-        assert wait_until(lambda: start_mark(left.pid) is not None, 5)
+        assert wait_until(lambda: start_mark(leftover.pid) is not None, 5)
         Supervisor(notes, harness.reports.append).end_left_overs()
-        assert wait_until(lambda: left.exit_code() is not None, 5)
+        assert wait_until(lambda: leftover.exit_code() is not None, 5)
         assert other.exit_code() is None
         assert list(notes.iterdir()) == []
     finally:
-        left.kill()
+        leftover.kill()
         other.kill()
 
 
-def test_outcomes_in_words() -> None:
+def test_exit_reasons_in_words() -> None:
     assert describe_exit(-9) == "was killed by SIGKILL"
     assert describe_exit(0) == "ended with exit code 0"

@@ -1,4 +1,4 @@
-"""One stack for all stories; its log and the provider's books are checked when everything has been told."""
+"""One stack for all end-to-end tests; its log and the provider's books are checked at the end."""
 
 from tests.support.stack_fixtures import service, stack
 

@@ -1,4 +1,4 @@
-"""The reference story: a payment fails, is classified, planned, and charged three (compressed) hours later."""
+"""The reference case: a payment fails, is classified, planned, and charged three (compressed) hours later."""
 
 import asyncio
 import time
@@ -18,14 +18,14 @@ async def test_the_opening_rows_are_there_within_two_seconds(service: RunningSer
         "retry.planned"
     )  # everything is warm now
     recovery = await service.create_failure("insufficient_funds")
-    answered = time.monotonic()
+    answered_at = time.monotonic()
     while await recovery.fetch_event_types() != OPENING_EVENTS:
-        assert time.monotonic() - answered < 2, await recovery.describe_state()
+        assert time.monotonic() - answered_at < 2, await recovery.describe_state()
         await asyncio.sleep(0.02)
 
 
 @together
-async def test_the_reference_story(service: RunningService) -> None:
+async def test_reference_case(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds", amount=4900, currency="eur")
     view = await recovery.wait_for_one_payment()
     assert await recovery.fetch_event_types() == [
@@ -53,8 +53,8 @@ async def test_the_reference_story(service: RunningService) -> None:
     assert 3 * 3600 <= planned["data"]["delay_seconds"] <= 3 * 3600 * JITTER
     assert planned["data"].keys() >= {"at", "strategy", "policy_version", "why"}
     due = datetime.fromisoformat(planned["data"]["at"])
-    waited = (due - datetime.fromisoformat(failed["occurred_at"])) * TIME_SCALE
-    assert timedelta(hours=3) <= waited <= timedelta(hours=3 * JITTER) + timedelta(hours=1)
+    waited_seconds = (due - datetime.fromisoformat(failed["occurred_at"])) * TIME_SCALE
+    assert timedelta(hours=3) <= waited_seconds <= timedelta(hours=3 * JITTER) + timedelta(hours=1)
     assert datetime.fromisoformat(requested["occurred_at"]) >= due
 
     (call,) = await recovery.fetch_pay_calls()
@@ -75,7 +75,7 @@ async def test_a_payment_that_failed_on_the_old_api(service: RunningService) -> 
 
 
 @together
-async def test_what_is_shown_while_it_waits(service: RunningService) -> None:
+async def test_views_of_a_waiting_recovery(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded", amount=1234)
     await recovery.wait_for_event("retry.planned")
     view = await recovery.fetch_view()
@@ -84,8 +84,8 @@ async def test_what_is_shown_while_it_waits(service: RunningService) -> None:
     assert (view["amount"], view["currency"], view["customer_id"]) == (1234, "USD", recovery.customer)
     assert view["next_attempt_at"] == (await recovery.fetch_only_event("retry.planned"))["data"]["at"]
     assert recovery.id in view["temporal_url"]
-    listed = await service.api.get("/v1/recoveries", params={"customer_id": recovery.customer, "state": "waiting"})
-    assert [item["invoice_id"] for item in listed.json()["items"]] == [recovery.invoice]
+    response = await service.api.get("/v1/recoveries", params={"customer_id": recovery.customer, "state": "waiting"})
+    assert [item["invoice_id"] for item in response.json()["items"]] == [recovery.invoice]
     described = await service.describe_workflow(recovery.id)
     attributes = described["searchAttributes"]["indexedFields"]
     assert {"RecoveryState", "DeclineCategory", "Segment", "Provider", "NextAttemptAt"} <= attributes.keys()

@@ -1,4 +1,4 @@
-"""The same thing told twice, late, out of order, or by somebody else: one recovery, one charge."""
+"""The same event twice, late, out of order, or from another source: one recovery, one charge."""
 
 import asyncio
 import json
@@ -16,17 +16,17 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def send_hundred_copies(service: RunningService, shape: Shape) -> Recovery:
-    """One event, a hundred times, fifty at once."""
-    hammering = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
-    recovery = await service.create_failure(delivery=hammering)
-    answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.made.deliveries]
+    """A recovery whose failure event was sent a hundred times, fifty at once."""
+    delivery = Delivery(wait=True, shape=shape, copies=100, concurrency=50, retry=False)
+    recovery = await service.create_failure(delivery=delivery)
+    answers = [(delivery.status, delivery.body["status"]) for delivery in recovery.ids.deliveries]
     assert sorted(answers) == [(202, "accepted"), *[(202, "duplicate")] * 99]
-    assert {delivery.body["recovery_id"] for delivery in recovery.made.deliveries} == {recovery.id}
+    assert {delivery.body["recovery_id"] for delivery in recovery.ids.deliveries} == {recovery.id}
     return recovery
 
 
 async def assert_happened_once(recovery: Recovery) -> None:
-    """One payment.failed, one run, one charge."""
+    """Asserts one payment.failed, one run, one charge."""
     await recovery.wait_for_one_payment()
     assert await recovery.fetch_event_types() == [
         *OPENING_EVENTS,
@@ -35,10 +35,10 @@ async def assert_happened_once(recovery: Recovery) -> None:
         "recovery.closed",
     ]
     query = f"WorkflowId='{recovery.id}'"
-    listed = json.loads(
+    listing = json.loads(
         await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json")
     )
-    assert len(listed) == 1
+    assert len(listing) == 1
 
 
 async def test_a_hundred_copies_of_one_event_are_one_recovery(service: RunningService) -> None:
@@ -52,8 +52,8 @@ async def test_other_events_about_the_same_attempt_change_nothing(service: Runni
     await recovery.wait_for_event("retry.planned")
     for shape in (Shape.LEGACY, Shape.BASIL):
         again = Delivery(wait=True, shape=shape, copies=3, concurrency=3)
-        (sent,) = {d.event for d in (await recovery.send_event(FAILED_TYPE, fresh=True, delivery=again)).deliveries}
-        assert sent != recovery.made.event
+        (event_id,) = {d.event for d in (await recovery.send_event(FAILED_TYPE, fresh=True, delivery=again)).deliveries}
+        assert event_id != recovery.ids.event
     await recovery.submit_command("retry")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types()).count("payment.failed") == 1
@@ -69,21 +69,21 @@ async def test_the_echo_of_our_own_failed_charge_changes_nothing(service: Runnin
     await service.sandbox.wait_until_idle()
     await recovery.wait_for_event("retry.planned", 2)
     await recovery.send_event(FAILED_TYPE, fresh=True, delivery=WAIT_FOR_DELIVERY)
-    story = await recovery.fetch_event_types()
-    assert story.count("payment.failed") == 1
-    assert story.count("failure.classified") == 2
+    types = await recovery.fetch_event_types()
+    assert types.count("payment.failed") == 1
+    assert types.count("failure.classified") == 2
     assert (await recovery.submit_command("retry")).status_code == 200
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_paid_before_the_failure_was_told(service: RunningService) -> None:
-    recovery = await service.create_untold_failure(SLOW_CODE)
+async def test_payment_before_a_late_failure_event(service: RunningService) -> None:
+    recovery = await service.create_unreported_failure(SLOW_CODE)
     paid = await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     assert {delivery.status for delivery in paid.deliveries} == {202}
     assert (await service.api.get(recovery.path)).status_code == 404  # nothing has failed, as far as we know
-    (told,) = (await recovery.send_event(FAILED_TYPE, delivery=WAIT_FOR_DELIVERY)).deliveries
-    assert told.body["status"] == "accepted"
+    (delivery,) = (await recovery.send_event(FAILED_TYPE, delivery=WAIT_FOR_DELIVERY)).deliveries
+    assert delivery.body["status"] == "accepted"
     await recovery.wait_for_one_payment()
     assert await recovery.fetch_pay_calls() == []
     assert await recovery.fetch_event_types() == ["payment.failed", "invoice.paid_elsewhere", "recovery.closed"]
@@ -99,15 +99,15 @@ async def test_events_in_reverse_order(service: RunningService) -> None:
 
 
 @together
-async def test_a_failure_told_after_the_success_is_late(service: RunningService) -> None:
+async def test_failure_event_after_the_success_is_recorded_late(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds")
     await recovery.wait_for_one_payment()
     await service.sandbox.wait_until_idle()
     assert "event.late" not in await recovery.fetch_event_types()
     later = await send_later_failure(recovery)
     for _ in range(2):
-        (told,) = (await service.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
-        assert told.status == 202
+        (delivery,) = (await service.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
+        assert delivery.status == 202
     row = await recovery.fetch_only_event("event.late")
     assert row["data"]["event_id"] == later["id"]
     assert (await recovery.fetch_view())["state"] == "recovered"
@@ -118,7 +118,7 @@ async def test_a_failure_told_after_the_success_is_late(service: RunningService)
 
 
 async def send_later_failure(recovery: Recovery) -> dict[str, object]:
-    """The provider tells, a minute from now, of a second attempt of its own."""
+    """The delivery of a failure event about a second attempt of the provider, a minute from now."""
     invoice = {
         "id": recovery.invoice, "object": "invoice", "customer": recovery.customer, "attempt_count": 2,
         "amount_due": 2000, "amount_remaining": 2000, "currency": "usd", "status": "open", "livemode": False,
@@ -130,7 +130,7 @@ async def send_later_failure(recovery: Recovery) -> dict[str, object]:
 
 
 @together
-async def test_the_provider_tries_again_by_itself_and_fails(service: RunningService) -> None:
+async def test_failed_retry_of_the_provider(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await asyncio.sleep(1.1)  # a provider counts in whole seconds
@@ -144,7 +144,7 @@ async def test_the_provider_tries_again_by_itself_and_fails(service: RunningServ
 
 
 @together
-async def test_the_provider_tries_again_by_itself_and_succeeds(service: RunningService) -> None:
+async def test_successful_retry_of_the_provider(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.sandbox.run_provider_retry(recovery.invoice, "succeed", delivery=WAIT_FOR_DELIVERY)
@@ -155,7 +155,7 @@ async def test_the_provider_tries_again_by_itself_and_succeeds(service: RunningS
 
 
 @together
-async def test_we_stand_back_while_the_provider_means_to_try(service: RunningService) -> None:
+async def test_recovery_stands_back_before_the_providers_retry(service: RunningService) -> None:
     soon = int(time.time()) + 3600
     recovery = await service.create_failure("insufficient_funds", next_payment_attempt=soon, auto_advance=True)
     (skipped,) = await recovery.wait_for_event("retry.skipped")

@@ -1,4 +1,4 @@
-"""What each kind of refusal leads to, and what ends or holds a recovery from outside."""
+"""Each kind of decline, and events that end or hold a recovery from outside."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ async def create_awaiting_recovery(service: RunningService, code: str) -> Recove
 
 
 @together
-async def test_a_card_refused_for_good_waits_for_another(service: RunningService) -> None:
+async def test_hard_decline_waits_for_another_card(service: RunningService) -> None:
     recovery = await create_awaiting_recovery(service, "lost_card")
     await asyncio.sleep(5)  # longer than any first retry
     assert await recovery.fetch_pay_calls() == []
@@ -28,13 +28,13 @@ async def test_a_card_refused_for_good_waits_for_another(service: RunningService
     await recovery.wait_for_one_payment()
     updated = await recovery.fetch_only_event("payment_method.updated")
     (call,) = await recovery.fetch_pay_calls()
-    assert call.params["payment_method"] == updated["data"]["method_id"] != recovery.made.payment_method
+    assert call.params["payment_method"] == updated["data"]["method_id"] != recovery.ids.payment_method
     assert (await recovery.fetch_only_event("charge.requested"))["data"]["trigger"] == "payment_method_change"
     assert (await recovery.fetch_view())["attempts_used"] == 0
 
 
 @together
-async def test_a_new_card_that_fails_too_waits_for_yet_another(service: RunningService) -> None:
+async def test_declined_new_card_waits_for_another(service: RunningService) -> None:
     recovery = await create_awaiting_recovery(service, "pickup_card")
     await service.sandbox.set_script(recovery.invoice, "decline:lost_card")
     await service.sandbox.add_card(recovery.customer, Card(last4="1111"), delivery=WAIT_FOR_DELIVERY)
@@ -48,14 +48,14 @@ async def test_a_new_card_that_fails_too_waits_for_yet_another(service: RunningS
 
 
 @together
-async def test_wrong_card_data_is_mended_by_the_card_updater(service: RunningService) -> None:
+async def test_card_updater_fixes_wrong_card_data(service: RunningService) -> None:
     recovery = await create_awaiting_recovery(service, "expired_card")
-    await service.sandbox.update_card(recovery.made.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
+    await service.sandbox.update_card(recovery.ids.payment_method, exp_year=2035, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_stop_instruction_ends_it_at_once(service: RunningService) -> None:
+async def test_stop_instruction_ends_the_recovery_at_once(service: RunningService) -> None:
     recovery = await service.create_failure("revocation_of_all_authorizations")
     view = await recovery.wait_for_unpaid_end("blocked")
     assert (view["category"], view["cause"]) == ("HARD_DECLINE", "STOP_INSTRUCTION")
@@ -63,7 +63,7 @@ async def test_a_stop_instruction_ends_it_at_once(service: RunningService) -> No
 
 
 @together
-async def test_advice_not_to_try_again_wins_over_a_soft_code(service: RunningService) -> None:
+async def test_do_not_try_again_advice_overrides_a_soft_code(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds", advice_code="do_not_try_again")
     await recovery.wait_for_state("awaiting_customer", "blocked")
     assert (await recovery.fetch_view())["category"] == "HARD_DECLINE"
@@ -89,7 +89,7 @@ async def test_a_payment_that_waits_for_its_customer_from_the_start(service: Run
 
 
 @together
-async def test_a_code_that_nobody_knows_is_visible_and_slow(service: RunningService) -> None:
+async def test_unknown_code_is_visible_and_retried_slowly(service: RunningService) -> None:
     recovery = await service.create_failure("brand_new_code")
     await recovery.wait_for_event("retry.planned")
     view = await recovery.fetch_view()
@@ -118,7 +118,7 @@ async def test_an_invoice_closed_at_the_provider_is_canceled(service: RunningSer
 
 
 @together
-async def test_an_invoice_voided_without_a_word_is_never_charged(service: RunningService) -> None:
+async def test_invoice_voided_without_an_event_is_never_charged(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds", echo=False)
     await service.sandbox.void_invoice(recovery.invoice, delivery=Delivery(url="http://127.0.0.1:9/", retry=False))
     await recovery.wait_for_unpaid_end("canceled")
@@ -127,10 +127,10 @@ async def test_an_invoice_voided_without_a_word_is_never_charged(service: Runnin
 
 @together
 async def test_disputes_and_fraud_warnings_block(service: RunningService) -> None:
-    async def block_recovery(happening: str, kind: str) -> None:
+    async def block_recovery(event_kind: str, kind: str) -> None:
         recovery = await service.create_failure(SLOW_CODE)
         await recovery.wait_for_event("retry.planned")
-        await getattr(service.sandbox, happening)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+        await getattr(service.sandbox, event_kind)(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
         view = await recovery.wait_for_unpaid_end("blocked")
         assert view["close_reason"] == kind
         assert (await recovery.fetch_only_event("dispute.opened"))["data"]["kind"] == kind
@@ -142,7 +142,7 @@ async def test_disputes_and_fraud_warnings_block(service: RunningService) -> Non
 
 
 @together
-async def test_a_suspicion_of_fraud_is_reviewed(service: RunningService) -> None:
+async def test_fraud_risk_is_reviewed(service: RunningService) -> None:
     approved, rejected = await asyncio.gather(
         service.create_failure("merchant_blacklist"), service.create_failure("fraudulent")
     )

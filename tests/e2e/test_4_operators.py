@@ -1,4 +1,4 @@
-"""People act on a running recovery, over HTTP and from Temporal's command line."""
+"""Operator commands to a running recovery, over HTTP and from Temporal's command line."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def create_waiting_recovery(service: RunningService, code: str = SLOW_CODE, **spec: Any) -> Recovery:
-    """A recovery that sleeps until its next charge, a (compressed) day away."""
+    """A recovery whose next charge is a (compressed) day away."""
     recovery = await service.create_failure(code, **spec)
     await recovery.wait_for_event("retry.planned")
     return recovery
@@ -68,7 +68,7 @@ async def test_a_pause_over_the_due_time_delays_the_charge(service: RunningServi
 
 
 @together
-async def test_what_a_pause_does_not_hold_up(service: RunningService) -> None:
+async def test_payments_are_handled_during_a_pause(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await recovery.submit_command("pause")
     await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
@@ -79,10 +79,10 @@ async def test_what_a_pause_does_not_hold_up(service: RunningService) -> None:
 @together
 async def test_a_retry_in_flight_refuses_another(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, script=("hang:4:decline:card_velocity_exceeded",))
-    asked = time.monotonic()
+    started_at = time.monotonic()
     answer = await recovery.submit_command("retry")
     assert (answer.status_code, answer.json()["state"]) == (200, "charging")  # begun, not over
-    assert time.monotonic() - asked < 3.5
+    assert time.monotonic() - started_at < 3.5
     await recovery.assert_refused("retry", "in_flight")
     assert (await recovery.submit_command("pause")).status_code in (200, 202)
     await recovery.wait_for_state("paused")
@@ -109,7 +109,7 @@ async def test_a_cancel_that_races_a_charge_reconciles_it_first(service: Running
 
 
 @together
-async def test_a_charge_that_wins_against_a_cancel_is_kept(service: RunningService) -> None:
+async def test_charge_that_succeeds_during_a_cancel_counts(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, script=("hang:3",))
     asking = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
@@ -194,7 +194,7 @@ async def test_cancel_from_the_command_line(service: RunningService) -> None:
 
 
 @together
-async def test_temporals_own_cancel_request_means_cancel(service: RunningService) -> None:
+async def test_temporal_cancel_request_cancels_the_recovery(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await service.run_temporal_cli("workflow", "cancel", "--workflow-id", recovery.id)
     view = await recovery.wait_for_unpaid_end("canceled")
@@ -204,7 +204,7 @@ async def test_temporals_own_cancel_request_means_cancel(service: RunningService
 
 
 @together
-async def test_pause_review_and_nonsense_from_the_command_line(service: RunningService) -> None:
+async def test_pause_review_and_invalid_commands_from_the_command_line(service: RunningService) -> None:
     recovery = await service.create_failure("fraudulent")
     await recovery.wait_for_state("in_review")
     await recovery.send_signal("retry_now")  # refused: written down, without effect

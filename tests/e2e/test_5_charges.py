@@ -1,4 +1,4 @@
-"""Every way in which a pay call can end: one charge at most, one key an attempt, and the log tells what is known."""
+"""Every way in which a pay call can end: at most one charge, one key per attempt, and a truthful log."""
 
 from sandbox.models import Delivery
 from tests.support.concurrent_tests import ConcurrentTests
@@ -10,7 +10,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def start_manual_charge(service: RunningService, *script: str) -> Recovery:
-    """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
+    """A recovery whose first charge has been requested; nothing is planned for a (compressed) day."""
     recovery = await service.create_failure(SLOW_CODE, script=script, echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)
@@ -18,37 +18,37 @@ async def start_manual_charge(service: RunningService, *script: str) -> Recovery
 
 
 async def assert_one_key(recovery: Recovery, calls: int) -> None:
-    """The attempt was asked for once, and sent so many times under its one key."""
+    """Asserts one requested attempt, sent `calls` times under its one key."""
     requested = await recovery.fetch_only_event("charge.requested")
-    sent = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
-    assert sent == [requested["data"]["idempotency_key"]] * calls, sent
+    keys = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
+    assert keys == [requested["data"]["idempotency_key"]] * calls, keys
 
 
 @together
-async def test_succeeded_but_the_answer_was_lost(service: RunningService) -> None:
+async def test_success_with_a_lost_answer(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "succeed_then_drop")
     await recovery.wait_for_one_payment()
-    story = await recovery.fetch_event_types()
-    assert story[-4:] == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
+    types = await recovery.fetch_event_types()
+    assert types[-4:] == ["charge.requested", "charge.unknown", "charge.reconciled", "recovery.closed"]
     await assert_one_key(recovery, calls=1)  # reading told it
 
 
 @together
-async def test_succeeded_but_the_answer_was_an_error(service: RunningService) -> None:
+async def test_success_answered_with_an_error(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "succeed_then_error:500")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_only_event("charge.reconciled"))["data"]["outcome"] == "succeeded"
 
 
 @together
-async def test_succeeded_but_the_answer_made_no_sense(service: RunningService) -> None:
+async def test_success_with_a_malformed_answer(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "malformed")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[-3:] == ["charge.unknown", "charge.reconciled", "recovery.closed"]
 
 
 @together
-async def test_the_connection_was_lost_and_nothing_was_charged(service: RunningService) -> None:
+async def test_lost_connection_without_a_charge(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "drop")
     await recovery.wait_for_one_payment()
     await assert_one_key(recovery, calls=2)
@@ -56,14 +56,14 @@ async def test_the_connection_was_lost_and_nothing_was_charged(service: RunningS
 
 
 @together
-async def test_a_conflict_is_asked_about_again(service: RunningService) -> None:
+async def test_conflict_is_repeated_with_the_same_key(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "error:409")
     await recovery.wait_for_one_payment()
     await assert_one_key(recovery, calls=2)
 
 
 @together
-async def test_a_rate_limit_is_waited_for_and_is_no_attempt(service: RunningService) -> None:
+async def test_rate_limit_is_waited_for_and_counts_as_no_attempt(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "error:429:1")
     await recovery.wait_for_one_payment()
     await assert_one_key(recovery, calls=2)
@@ -71,7 +71,7 @@ async def test_a_rate_limit_is_waited_for_and_is_no_attempt(service: RunningServ
 
 
 @together
-async def test_an_error_of_the_provider_stays_unknown_until_something_is_known(service: RunningService) -> None:
+async def test_provider_error_stays_unknown_until_reconciled(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "error:500")
     await recovery.wait_for_pay_calls(2)
     assert (await recovery.fetch_view())["state"] == "charging"
@@ -86,7 +86,7 @@ async def test_an_error_of_the_provider_stays_unknown_until_something_is_known(s
 
 
 @together
-async def test_a_bank_that_wants_the_customer(service: RunningService) -> None:
+async def test_authentication_required_waits_for_the_customer(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "requires_action")
     await recovery.wait_for_event("charge.declined")
     await recovery.wait_for_state("awaiting_customer")
@@ -96,7 +96,7 @@ async def test_a_bank_that_wants_the_customer(service: RunningService) -> None:
 
 
 @together
-async def test_a_decline_for_good_ends_the_ladder(service: RunningService) -> None:
+async def test_hard_decline_ends_the_retries(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "decline:lost_card")
     await recovery.wait_for_state("awaiting_customer")
     await recovery.assert_refused("retry", "hard_decline")
@@ -106,7 +106,7 @@ async def test_a_decline_for_good_ends_the_ladder(service: RunningService) -> No
 
 
 @together
-async def test_paid_by_the_customer_just_before_we_charge(service: RunningService) -> None:
+async def test_payment_by_the_customer_right_before_the_charge(service: RunningService) -> None:
     recovery = await service.create_failure("insufficient_funds")
     silent = Delivery(url="http://127.0.0.1:9/", retry=False)
     await service.sandbox.pay_hosted(recovery.invoice, delivery=silent)
@@ -116,8 +116,8 @@ async def test_paid_by_the_customer_just_before_we_charge(service: RunningServic
 
 
 @together
-async def test_a_provider_that_cannot_be_read_for_a_while(service: RunningService) -> None:
-    recovery = await service.create_untold_failure("insufficient_funds")
+async def test_temporarily_unreadable_provider_delays_the_charge(service: RunningService) -> None:
+    recovery = await service.create_unreported_failure("insufficient_funds")
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "error:500", times=2)
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)

@@ -1,4 +1,4 @@
-"""Whatever is thrown at the API: a clear problem, nothing lost, nothing half-written."""
+"""Invalid input to the API: a clear problem, nothing lost, nothing half-written."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ WAIT_FOR_DELIVERY = Delivery(wait=True, retry=False)
 
 
 def assert_problem(answer: httpx.Response, status: int) -> None:
-    """RFC 9457, with a sentence and no insides."""
+    """Asserts an RFC 9457 problem with a sentence and without internals."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     problem = answer.json()
     assert problem.keys() >= {"type", "title", "status", "detail", "instance", "code"}
@@ -27,9 +27,9 @@ def assert_problem(answer: httpx.Response, status: int) -> None:
 
 
 def stripe_event(**changes: Any) -> dict[str, Any]:
-    """An event of Stripe, about nothing."""
-    known = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
-    return known | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
+    """A Stripe event without an object."""
+    fields = {"object": "event", "id": f"evt_bad_{time.monotonic_ns()}", "type": "invoice.payment_failed"}
+    return fields | {"created": int(time.time()), "livemode": False, "data": {"object": {}}} | changes
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def stripe_event(**changes: Any) -> dict[str, Any]:
     [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"object": "charge"}', b'{"a": NaN}', b"[" * 100_000],
     ids=["empty", "broken", "list", "text", "null", "no utf-8", "no event", "NaN", "deep"],
 )
-async def test_a_body_that_is_no_event(service: RunningService, body: bytes) -> None:
+async def test_body_that_is_no_event_is_refused(service: RunningService, body: bytes) -> None:
     assert_problem(await service.post_webhook(body), 400)
 
 
-async def test_signatures(service: RunningService) -> None:
+async def test_invalid_signatures_are_refused(service: RunningService) -> None:
     body = json.dumps(stripe_event()).encode()
-    secret, now = service.place.secret, int(time.time())
-    wrong: list[str | bytes] = [
+    secret, now = service.endpoints.secret, int(time.time())
+    headers: list[str | bytes] = [
         "",
         "nonsense",
         "t=1,v1=é".encode(),
@@ -53,11 +53,11 @@ async def test_signatures(service: RunningService) -> None:
         sign_stripe_payload(body, secret, now - 3600),
         sign_stripe_payload(body, secret, now + 3600),
     ]
-    for signature in wrong:
+    for signature in headers:
         assert_problem(await service.post_webhook(body, signature), 400)
 
 
-async def test_what_is_too_large_or_goes_nowhere(service: RunningService) -> None:
+async def test_oversized_bodies_and_unknown_routes_are_refused(service: RunningService) -> None:
     assert_problem(await service.post_webhook(b'{"a": "' + b"x" * (1 << 20) + b'"}'), 413)
     assert_problem(await service.api.post("/webhooks/nobody", content=b"{}"), 404)
     assert_problem(await service.api.get("/webhooks/stripe"), 405)
@@ -69,7 +69,7 @@ async def test_what_is_too_large_or_goes_nowhere(service: RunningService) -> Non
 
 
 @together
-async def test_commands_that_do_not_fit(service: RunningService) -> None:
+async def test_invalid_commands_are_refused(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
     before = await recovery.fetch_event_types()
@@ -87,7 +87,7 @@ async def test_commands_that_do_not_fit(service: RunningService) -> None:
 
 
 async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(service: RunningService) -> None:
-    strange = [
+    bodies = [
         stripe_event(type="invoice.invented"),
         stripe_event(type="charge.failed"),
         stripe_event(data={"object": {"id": "in_1", "object": "invoice", "attempt_count": "many"}}),
@@ -98,11 +98,11 @@ async def test_events_of_unknown_type_or_shape_are_kept_with_a_reason(service: R
         stripe_event(created="yesterday"),
         stripe_event(livemode=True),
     ]
-    for one in strange:
-        first = await service.post_webhook(one)
-        assert (first.status_code, first.json()["status"]) == (202, "ignored"), (one, first.text)
-        assert first.json()["reason"], one
-        again = await service.post_webhook(one)
+    for body in bodies:
+        first = await service.post_webhook(body)
+        assert (first.status_code, first.json()["status"]) == (202, "ignored"), (body, first.text)
+        assert first.json()["reason"], body
+        again = await service.post_webhook(body)
         assert (again.status_code, again.json()["status"]) == (202, "duplicate"), again.text
         assert again.json()["reason"] == first.json()["reason"]
 
@@ -112,19 +112,19 @@ async def test_an_event_about_an_invoice_that_never_failed_is_kept_with_a_reason
     paid = stripe_event(type="invoice.paid", data={"object": {"id": "in_nobody", "object": "invoice"}})
     assert (await service.post_webhook(paid)).status_code == 202
     for _ in range(30):
-        if (told := (await service.post_webhook(paid)).json())["reason"]:
+        if (response := (await service.post_webhook(paid)).json())["reason"]:
             break
         await asyncio.sleep(1)
-    assert (told["status"], told["reason"]) == ("duplicate", "no recovery for this invoice")
+    assert (response["status"], response["reason"]) == ("duplicate", "no recovery for this invoice")
     assert (await service.api.get("/v1/recoveries/stripe/in_nobody")).status_code == 404
 
 
 @together
-async def test_an_invoice_that_the_provider_does_not_know(service: RunningService) -> None:
+async def test_invoice_unknown_to_the_provider(service: RunningService) -> None:
     invoice = f"in_missing_{time.monotonic_ns()}"
-    lost = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
+    invoice_fields = {"id": invoice, "object": "invoice", "customer": "cus_x", "attempt_count": 1, "amount_due": 500,
             "amount_remaining": 500, "currency": "usd", "status": "open"}  # fmt: skip
-    answer = await service.post_webhook(stripe_event(data={"object": lost}))
+    answer = await service.post_webhook(stripe_event(data={"object": invoice_fields}))
     assert (answer.status_code, answer.json()["recovery_id"]) == (202, f"recovery-stripe-{invoice}")
     view = await service.api.get(f"/v1/recoveries/stripe/{invoice}")
     assert (view.status_code, view.json()["invoice_id"]) == (200, invoice)
@@ -141,15 +141,15 @@ async def test_an_invoice_that_the_provider_does_not_know(service: RunningServic
 
 
 @together
-async def test_provider_answers_that_do_not_fit(service: RunningService) -> None:
-    recovery = await service.create_untold_failure("insufficient_funds")
+async def test_malformed_provider_answers(service: RunningService) -> None:
+    recovery = await service.create_unreported_failure("insufficient_funds")
     await service.sandbox.add_fault(f"/v1/invoices/{recovery.invoice}", "malformed", times=1)
     await service.sandbox.set_script(recovery.invoice, "malformed")
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
-async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service: RunningService) -> None:
+async def test_recovery_is_visible_once_its_webhook_was_answered(service: RunningService) -> None:
     for _ in range(5):
         recovery = await service.create_failure("card_velocity_exceeded")
         assert (await service.api.get(recovery.path)).status_code == 200
@@ -158,10 +158,10 @@ async def test_a_recovery_is_never_unknown_once_its_webhook_was_answered(service
         await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_nobody_reads_or_writes_without_a_key(service: RunningService) -> None:
+async def test_every_route_needs_a_key(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
-    async with httpx.AsyncClient(base_url=service.place.api, trust_env=False) as stranger:
-        assert_problem(await stranger.get(recovery.path), 401)
-        assert_problem(await stranger.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
+    async with httpx.AsyncClient(base_url=service.endpoints.api, trust_env=False) as client:
+        assert_problem(await client.get(recovery.path), 401)
+        assert_problem(await client.post(f"{recovery.path}/cancel", json={"reason": "x"}), 401)
     await recovery.submit_command("cancel")
     await recovery.wait_for_unpaid_end("canceled")

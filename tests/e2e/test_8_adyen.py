@@ -1,4 +1,4 @@
-"""Recoveries of Adyen's payments over the whole stack: nothing can be read, so webhooks and repeats must tell."""
+"""Adyen over the whole stack: nothing can be read, so webhooks and repeats resolve charges."""
 
 from sandbox.models import Delivery
 from tests.support.concurrent_tests import ConcurrentTests
@@ -11,7 +11,7 @@ SLOW_CODE = "Withdrawal count exceeded"
 
 
 async def start_manual_charge(service: RunningService, *script: str, **spec: object) -> Recovery:
-    """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
+    """A recovery whose first charge has been requested; nothing is planned for a (compressed) day."""
     recovery = await service.create_adyen_failure(SLOW_CODE, script=script, **spec)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)
@@ -41,7 +41,7 @@ async def test_a_refused_subscription_is_charged_again_and_paid(service: Running
 
 
 @together
-async def test_an_answer_that_was_lost_is_found_by_its_webhook_or_the_same_key(service: RunningService) -> None:
+async def test_lost_answer_is_reconciled_by_webhook_or_the_same_key(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "succeed_then_drop")
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[-3:] == ["charge.unknown", "charge.reconciled", "recovery.closed"]
@@ -50,7 +50,7 @@ async def test_an_answer_that_was_lost_is_found_by_its_webhook_or_the_same_key(s
 
 
 @a_day
-async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
+async def test_decline_continues_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "decline:12;network=51")
     await recovery.wait_for_event("charge.declined")
     await service.adyen.wait_until_idle()
@@ -59,7 +59,7 @@ async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(se
 
 
 @together
-async def test_while_auto_rescue_is_scheduled_we_stand_back(service: RunningService) -> None:
+async def test_recovery_stands_back_while_auto_rescue_is_scheduled(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Not enough balance", rescue_scheduled=True)
     skipped = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
     assert skipped["reason"] == "provider_retry"
@@ -71,7 +71,7 @@ async def test_while_auto_rescue_is_scheduled_we_stand_back(service: RunningServ
 
 
 @together
-async def test_when_auto_rescue_gives_up_it_is_our_turn(service: RunningService) -> None:
+async def test_retries_begin_when_auto_rescue_gives_up(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Not enough balance", rescue_scheduled=True)
     await recovery.wait_for_event("retry.skipped")
     await service.adyen.report_event(recovery.invoice, "AUTORESCUE", success=False, delivery=WAIT_FOR_DELIVERY)
@@ -81,7 +81,7 @@ async def test_when_auto_rescue_gives_up_it_is_our_turn(service: RunningService)
 
 
 @together
-async def test_a_new_token_is_charged_in_place_of_a_dead_one(service: RunningService) -> None:
+async def test_new_token_is_charged_in_place_of_a_removed_one(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Blocked Card", customer_id="shopper_new_token")
     await recovery.wait_for_state("awaiting_customer")
     token = {"recurring.recurringDetailReference": "NEWTOKEN00000001"}
@@ -94,7 +94,7 @@ async def test_a_new_token_is_charged_in_place_of_a_dead_one(service: RunningSer
 
 
 @together
-async def test_a_chargeback_ends_it(service: RunningService) -> None:
+async def test_chargeback_ends_the_recovery(service: RunningService) -> None:
     recovery = await service.create_adyen_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.adyen.report_event(
@@ -104,7 +104,7 @@ async def test_a_chargeback_ends_it(service: RunningService) -> None:
 
 
 @together
-async def test_batches_repeats_and_the_wrong_order_make_one_recovery_each(service: RunningService) -> None:
+async def test_batches_repeats_and_wrong_order_give_one_recovery_per_invoice(service: RunningService) -> None:
     first, second = [await service.adyen.create_failed_payment(decline_code=SLOW_CODE) for _ in range(2)]
     events = (second.event, first.event, first.event)
     (batch,) = (await service.adyen.send_batch(*events, delivery=Delivery(wait=True, copies=3))).deliveries[:1]
@@ -112,8 +112,8 @@ async def test_batches_repeats_and_the_wrong_order_make_one_recovery_each(servic
     assert len(batch.body["items"]) == 3
     late = Delivery(wait=True, reverse=True, copies=2)
     await service.adyen.report_event(first.invoice, "AUTHORISATION", success=False, reason=SLOW_CODE, delivery=late)
-    for made in (first, second):
-        recovery = service.recovery_of(made.invoice, "adyen")
+    for failed_payment in (first, second):
+        recovery = service.recovery_of(failed_payment.invoice, "adyen")
         await recovery.wait_for_event("retry.planned")
         assert (await recovery.submit_command("cancel")).status_code == 200
         await recovery.wait_for_unpaid_end("canceled")
@@ -121,9 +121,9 @@ async def test_batches_repeats_and_the_wrong_order_make_one_recovery_each(servic
 
 @together
 async def test_a_batch_with_one_bad_signature_is_refused_as_a_whole(service: RunningService) -> None:
-    made = await service.adyen.create_failed_payment(decline_code=SLOW_CODE)
+    failed_payment = await service.adyen.create_failed_payment(decline_code=SLOW_CODE)
     foreign = Delivery(wait=True, secret="00" * 32, retry=False)
-    (refused,) = (await service.adyen.send_events(made.event, delivery=foreign)).deliveries
+    (refused,) = (await service.adyen.send_events(failed_payment.event, delivery=foreign)).deliveries
     assert refused.status == 400
-    answer = await service.api.get(f"/v1/recoveries/adyen/{made.invoice}")
+    answer = await service.api.get(f"/v1/recoveries/adyen/{failed_payment.invoice}")
     assert answer.status_code == 404

@@ -1,4 +1,4 @@
-"""Adyen over the whole stack: whose payment it was, what is no card, how a rescue ends, debits that come back."""
+"""Adyen over the whole stack: scope, methods that are no cards, ends of rescues, returned debits."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ WAIT_FOR_DELIVERY = Delivery(wait=True)
 async def test_a_checkout_that_was_refused_is_not_collected(service: RunningService) -> None:
     for stored in (True, False):
         fields: dict[str, Any] = {"shopper_interaction": "Ecommerce", "stored": stored, "delivery": WAIT_FOR_DELIVERY}
-        made = await service.adyen.create_failed_payment(decline_code="Not enough balance", **fields)
-        (delivery,) = made.deliveries
+        failed_payment = await service.adyen.create_failed_payment(decline_code="Not enough balance", **fields)
+        (delivery,) = failed_payment.deliveries
         assert (delivery.status, delivery.body["status"]) == (202, "ignored")
         assert "checkout" in delivery.body["reason"] or "shopper" in delivery.body["reason"]
-        assert await service.adyen.pay_calls(made.invoice) == []
+        assert await service.adyen.pay_calls(failed_payment.invoice) == []
 
 
 @together
@@ -29,7 +29,7 @@ async def test_a_refused_debit_waits_for_the_customer(service: RunningService) -
 
 
 @together
-async def test_how_a_rescue_ended_is_no_cause(service: RunningService) -> None:
+async def test_process_status_of_a_rescue_is_no_cause(service: RunningService) -> None:
     recovery = await service.create_adyen_failure("Not enough balance", rescue_scheduled=True)
     await recovery.wait_for_event("retry.skipped")
     await service.adyen.run_rescue(
@@ -42,10 +42,10 @@ async def test_how_a_rescue_ended_is_no_cause(service: RunningService) -> None:
 
 @together
 async def test_a_debit_that_comes_back_is_a_failure(service: RunningService) -> None:
-    made = await service.adyen.create_failed_payment(payment_method="sepadirectdebit")
+    failed_payment = await service.adyen.create_failed_payment(payment_method="sepadirectdebit")
     code = {"chargebackReasonCode": "AM04"}
-    await service.adyen.report_event(made.invoice, "CHARGEBACK", additional=code, delivery=WAIT_FOR_DELIVERY)
-    recovery = service.recovery_of(made.invoice, "adyen")
+    await service.adyen.report_event(failed_payment.invoice, "CHARGEBACK", additional=code, delivery=WAIT_FOR_DELIVERY)
+    recovery = service.recovery_of(failed_payment.invoice, "adyen")
     classified = (await recovery.wait_for_event("failure.classified"))[0]["data"]
     assert (classified["cause"], classified["code"]) == ("INSUFFICIENT_FUNDS", "am04")
     await recovery.wait_for_state("awaiting_customer")
@@ -63,7 +63,7 @@ async def test_a_reference_of_any_script_is_charged_as_it_is(service: RunningSer
 
 
 @together
-async def test_a_token_that_is_gone_waits_for_another(service: RunningService) -> None:
+async def test_removed_token_waits_for_another(service: RunningService) -> None:
     recovery = await service.create_adyen_failure(
         "Not enough balance", payment_method_id="GONETOKEN0000001", default="succeed"
     )

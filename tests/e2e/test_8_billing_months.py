@@ -1,4 +1,4 @@
-"""Three billing months on a fake test clock: what docs/scenarios.md expects, written down before it was played."""
+"""Three billing months on a Stripe test clock, as docs/scenarios.md expects them."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,46 +17,46 @@ VELOCITY_DECLINE = "decline:card_velocity_exceeded"
 
 
 class Subscriber:
-    """A customer with a card and a plan of 30.00 a month, on a clock of their own."""
+    """A customer with a card and a plan of 30.00 a month, on a test clock."""
 
     def __init__(self, api: stripe.StripeClient, box: SandboxClient, clock: str, customer: str, plan: str) -> None:
         self.api, self.box, self.clock, self.customer, self.plan = api, box, clock, customer, plan
 
     async def advance_clock(self, *when: int) -> None:
-        """The clock reaches this moment, and every webhook of what happened by then was delivered."""
+        """Moves the clock to this time and waits for every webhook up to then."""
         await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": _to_timestamp(*when)})
         await self.box.wait_until_idle()
 
     async def change_subscription(self, **fields: Any) -> None:
-        """The subscription is changed."""
-        wanted: Any = fields
-        await self.api.v1.subscriptions.update_async(self.plan, wanted)
+        """Changes the subscription."""
+        parameters: Any = fields
+        await self.api.v1.subscriptions.update_async(self.plan, parameters)
         await self.box.wait_until_idle()
 
     async def newest_invoice(self) -> stripe.Invoice:
-        """The invoice that the subscription made last."""
+        """The newest invoice of the subscription."""
         plan = await self.api.v1.subscriptions.retrieve_async(self.plan)
         return await self.api.v1.invoices.retrieve_async(str(plan.latest_invoice))
 
 
 @pytest.fixture
 async def api(service: RunningService) -> AsyncIterator[stripe.StripeClient]:
-    """Stripe's own library before the sandbox."""
-    async with stripe_client(service.place.sandbox, key=service.stack.environment["STRIPE_API_KEY"]) as client:
+    """Stripe's official library at the sandbox."""
+    async with stripe_client(service.endpoints.sandbox, key=service.stack.environment["STRIPE_API_KEY"]) as client:
         yield client
 
 
 @pytest.fixture
 async def subscriber(service: RunningService, api: stripe.StripeClient) -> Subscriber:
-    """The first month is paid at the checkout."""
+    """A subscriber whose first month is paid."""
     clock = await api.v1.test_helpers.test_clocks.create_async({"frozen_time": _to_timestamp(*STARTED_ON)})
     customer = await api.v1.customers.create_async({"test_clock": clock.id})
     card = await api.v1.payment_methods.create_async({"type": "card", "card": {"token": "tok_visa"}})
     await api.v1.payment_methods.attach_async(card.id, {"customer": customer.id})
     settings: Any = {"default_payment_method": card.id}
     await api.v1.customers.update_async(customer.id, {"invoice_settings": settings})
-    wanted: Any = {"customer": customer.id, "items": [_invoice_item(3000)]}
-    plan = await api.v1.subscriptions.create_async(wanted)
+    parameters: Any = {"customer": customer.id, "items": [_invoice_item(3000)]}
+    plan = await api.v1.subscriptions.create_async(parameters)
     await service.sandbox.wait_until_idle()
     return Subscriber(api, service.sandbox, clock.id, customer.id, plan.id)
 
@@ -113,8 +113,8 @@ async def _check_failed_upgrade(service: RunningService, subscriber: Subscriber)
 
 
 async def _recoveries_of(service: RunningService, subscriber: Subscriber) -> set[str]:
-    found = await service.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
-    return {item["invoice_id"] for item in found.json()["items"]}
+    response = await service.api.get("/v1/recoveries", params={"customer_id": subscriber.customer})
+    return {item["invoice_id"] for item in response.json()["items"]}
 
 
 def _to_timestamp(*when: int) -> int:

@@ -22,19 +22,23 @@ def curl_examples() -> list[str]:
 async def test_the_examples_work(service: RunningService) -> None:
     recovery = await service.create_failure("card_velocity_exceeded")
     await recovery.wait_for_event("retry.planned")
-    known = clean_environment() | {"API": service.place.api, "KEY": service.place.key, "INVOICE": recovery.invoice}
-    answers = [await _run_command(command, known) for command in curl_examples()]
+    environment = clean_environment() | {
+        "API": service.endpoints.api,
+        "KEY": service.endpoints.key,
+        "INVOICE": recovery.invoice,
+    }
+    answers = [await _run_command(command, environment) for command in curl_examples()]
     assert [key in answer for key, answer in zip(KEYS, answers, strict=True)] == [True] * len(KEYS)
     assert [answer["state"] for answer in answers if "state" in answer][:2] == ["waiting", "paused"]
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_only_event("operator.retry_requested"))["data"]["reason"] == "the customer called"
 
 
-async def _run_command(command: str, known: dict[str, str]) -> dict[str, Any]:
+async def _run_command(command: str, environment: dict[str, str]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_shell(
-        f"{command} --fail-with-body", env=known, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        f"{command} --fail-with-body", env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    said, complaint = await process.communicate()
-    assert process.returncode == 0, (command, said, complaint)
-    found: dict[str, Any] = json.loads(said)
-    return found
+    output, complaint = await process.communicate()
+    assert process.returncode == 0, (command, output, complaint)
+    document: dict[str, Any] = json.loads(output)
+    return document

@@ -1,4 +1,4 @@
-"""Stripe over the whole stack: whose claim it is, what would be charged, money on its way, whose clock counts."""
+"""Stripe over the whole stack: scope, chargeable methods, pending payments, test clocks."""
 
 from typing import Any
 
@@ -14,30 +14,30 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def ignore_reason(service: RunningService, **spec: Any) -> str:
-    """Why the failure of such an invoice is not taken."""
-    made: FailedInvoiceIds = await service.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
-    (delivery,) = made.deliveries
+    """The reason why the failure of such an invoice is ignored."""
+    failed_invoice: FailedInvoiceIds = await service.sandbox.create_failed_invoice(delivery=WAIT_FOR_DELIVERY, **spec)
+    (delivery,) = failed_invoice.deliveries
     assert (delivery.status, delivery.body["status"]) == (202, "ignored"), delivery.body
-    assert await service.sandbox.pay_calls(made.invoice) == []
+    assert await service.sandbox.pay_calls(failed_invoice.invoice) == []
     return str(delivery.body["reason"])
 
 
 async def assert_waits(recovery: Recovery) -> Recovery:
-    """It waits for its customer, and nothing was charged."""
+    """Asserts that the recovery waits for its customer and nothing was charged."""
     await recovery.wait_for_state("awaiting_customer")
     assert await recovery.fetch_pay_calls() == []
     return recovery
 
 
 @together
-async def test_what_a_body_says_is_not_ours(service: RunningService) -> None:
+async def test_out_of_scope_invoices_are_ignored_by_their_webhook(service: RunningService) -> None:
     assert "send_invoice" in await ignore_reason(service, invoice_fields={"collection_method": "send_invoice"})
     assert "other_application" in await ignore_reason(service, invoice_fields={"application": "ca_other"})
     assert "acct_1Connected" in await ignore_reason(service, account="acct_1Connected")
 
 
 @together
-async def test_a_checkout_that_is_still_incomplete_is_left_alone(service: RunningService) -> None:
+async def test_incomplete_checkout_ends_as_out_of_scope(service: RunningService) -> None:
     first = {"billing_reason": "subscription_create"}
     recovery = await service.create_failure(invoice_fields=first, subscription_fields={"status": "incomplete"})
     assert (await recovery.wait_for_unpaid_end("canceled"))["state"] == "canceled"
@@ -54,31 +54,31 @@ async def test_a_subscription_that_was_over_before_is_not_charged(service: Runni
 
 
 @together
-async def test_a_switch_to_sent_invoices_ends_it_before_the_charge(service: RunningService) -> None:
+async def test_switch_to_sent_invoices_ends_the_recovery_before_the_charge(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     change: Any = {"collection_method": "send_invoice"}
-    await service.sandbox.change_object("subscriptions", recovery.made.subscription or "", tell=False, **change)
+    await service.sandbox.change_object("subscriptions", recovery.ids.subscription or "", tell=False, **change)
     await recovery.wait_for_unpaid_end("canceled")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_without_any_method_it_waits_for_one(service: RunningService) -> None:
+async def test_recovery_without_a_method_waits_for_one(service: RunningService) -> None:
     recovery = await assert_waits(await service.create_failure(no_method=True))
     await service.sandbox.add_card(recovery.customer, delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_a_debit_is_not_ours_to_try(service: RunningService) -> None:
+async def test_direct_debits_are_not_charged(service: RunningService) -> None:
     await assert_waits(await service.create_failure(method_type="us_bank_account", network_decline_code="R01"))
 
 
 @together
 async def test_a_transfer_needs_no_authentication(service: RunningService) -> None:
-    how = {"method_type": "customer_balance", "next_action": "display_bank_transfer_instructions"}
-    recovery = await assert_waits(await service.create_failure(requires_action=True, **how))
+    transfer = {"method_type": "customer_balance", "next_action": "display_bank_transfer_instructions"}
+    recovery = await assert_waits(await service.create_failure(requires_action=True, **transfer))
     causes = {row["data"]["cause"] for row in await recovery.fetch_events("failure.classified")}
     assert "AUTHENTICATION_REQUIRED" not in causes
 
@@ -87,24 +87,24 @@ async def test_a_transfer_needs_no_authentication(service: RunningService) -> No
 async def test_a_method_that_cannot_be_charged_leaves_the_schedule(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
-    gone = {"id": "pm_gone", "object": "payment_method", "type": "card", "customer": recovery.customer}
+    method = {"id": "pm_gone", "object": "payment_method", "type": "card", "customer": recovery.customer}
     body = {"id": f"evt_{recovery.invoice}", "object": "event", "type": "payment_method.attached", "livemode": False}
     created = await service.sandbox.advance_clock()
-    assert (await service.post_webhook(body | {"created": created, "data": {"object": gone}})).status_code == 202
+    assert (await service.post_webhook(body | {"created": created, "data": {"object": method}})).status_code == 202
     await recovery.wait_for_one_payment()
     named = [call.params.get("payment_method") for call in await recovery.fetch_pay_calls()]
     assert named == ["pm_gone", None]
 
 
 @together
-async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService) -> None:
-    recovery = await service.create_untold_failure()
+async def test_second_pending_payment_is_waited_for(service: RunningService) -> None:
+    recovery = await service.create_unreported_failure()
     events = (await service.sandbox.add_card(recovery.customer, type="us_bank_account", set_default=False)).events
     debit = (await service.sandbox.read_event(events[0]["id"]))["data"]["object"]["id"]
     await service.sandbox.add_partial_payment(recovery.invoice, 500, "processing", payment_method=debit)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
-    stood_back = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
-    assert (stood_back["action"], stood_back["reason"]) == ("stand_back", "payment_under_way")
+    skip = (await recovery.wait_for_event("retry.skipped"))[0]["data"]
+    assert (skip["action"], skip["reason"]) == ("stand_back", "payment_under_way")
     assert await recovery.fetch_pay_calls() == []
     await service.sandbox.finish_debit(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
     part = (await recovery.wait_for_event("invoice.paid_elsewhere"))[0]["data"]
@@ -113,7 +113,7 @@ async def test_a_second_payment_on_its_way_is_waited_for(service: RunningService
 
 
 @together
-async def test_a_part_leaves_the_rest_to_be_charged(service: RunningService) -> None:
+async def test_rest_is_charged_after_a_partial_payment(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE, amount=10_000)
     await recovery.wait_for_event("retry.planned")
     await service.sandbox.add_partial_payment(recovery.invoice, 3_000, delivery=WAIT_FOR_DELIVERY)
@@ -122,24 +122,24 @@ async def test_a_part_leaves_the_rest_to_be_charged(service: RunningService) -> 
 
 
 @together
-async def test_a_key_that_is_refused_is_a_matter_for_people(service: RunningService) -> None:
-    made = await service.sandbox.create_failed_invoice()
-    await service.sandbox.add_fault(f"/v1/invoices/{made.invoice}", "error:401", times=10_000)
-    recovery = Recovery(service, made)
+async def test_refused_api_key_goes_to_review(service: RunningService) -> None:
+    failed_invoice = await service.sandbox.create_failed_invoice()
+    await service.sandbox.add_fault(f"/v1/invoices/{failed_invoice.invoice}", "error:401", times=10_000)
+    recovery = Recovery(service, failed_invoice)
     await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
     await recovery.wait_for_state("in_review")
     assert await recovery.fetch_pay_calls() == []
 
 
 @together
-async def test_a_test_clock_ahead_is_no_reason_to_sleep(service: RunningService) -> None:
+async def test_test_clock_ahead_does_not_delay_the_recovery(service: RunningService) -> None:
     ahead = await service.sandbox.advance_clock() + 120 * DAY
     recovery = await service.create_failure(test_clock=await service.sandbox.create_test_clock(ahead))
     await recovery.wait_for_one_payment()
 
 
 @together
-async def test_money_that_goes_back_after_the_win(service: RunningService) -> None:
+async def test_money_returned_after_recovery(service: RunningService) -> None:
     recovery = await service.create_failure()
     await recovery.wait_for_one_payment()
     await service.sandbox.refund_payment(recovery.invoice, 700, delivery=WAIT_FOR_DELIVERY)
@@ -152,7 +152,7 @@ async def test_money_that_goes_back_after_the_win(service: RunningService) -> No
 
 
 @together
-async def test_a_customer_pays_what_was_written_off(service: RunningService) -> None:
+async def test_customer_pays_a_written_off_invoice(service: RunningService) -> None:
     recovery = await service.create_failure("lost_card")
     await recovery.wait_for_state("awaiting_customer")
     await service.sandbox.mark_uncollectible(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
@@ -162,7 +162,7 @@ async def test_a_customer_pays_what_was_written_off(service: RunningService) -> 
 
 
 @together
-async def test_a_customer_who_is_deleted_is_left_alone(service: RunningService) -> None:
+async def test_deleted_customer_is_not_charged(service: RunningService) -> None:
     recovery = await service.create_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.sandbox.delete_customer(recovery.customer, delivery=WAIT_FOR_DELIVERY)

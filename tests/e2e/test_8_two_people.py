@@ -21,35 +21,35 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 class LimitedService:
-    """A stack, and the people who act in it."""
+    """A stack and its operators."""
 
     def __init__(self, service: RunningService, limited: str) -> None:
         self.service, self.limited = service, limited
 
     async def create_key(self, name: str) -> dict[str, str]:
-        """A key of this name."""
+        """The headers of a new API key of this operator."""
         argv = ("keys", "create", "--scope", "recoveries:write", "--scope", "recoveries:read", "--name", name)
         pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "env": self.service.stack.environment}
         process = await asyncio.create_subprocess_exec(*CLI_COMMAND, *argv, **pipes)
-        said, _ = await process.communicate()
-        return {"Authorization": f"Bearer {next(w for w in said.decode().split() if w.startswith('pri_'))}"}
+        output, _ = await process.communicate()
+        return {"Authorization": f"Bearer {next(w for w in output.decode().split() if w.startswith('pri_'))}"}
 
     async def request_retry(self, recovery: Recovery, key: dict[str, str]) -> httpx.Response:
-        """What somebody hears who asks for a charge."""
+        """The API's response to a retry command."""
         body = {"reason": "the customer called"}
         return await self.service.api.post(f"{recovery.path}/retry", json=body, headers=key)
 
 
-def stack_commands(who: str, policy: Path) -> Commands:
-    """Those of a stack in which one process has this policy."""
+def stack_commands(operator: str, policy: Path) -> Commands:
+    """The commands of a stack in which one process has this policy."""
     plain = Commands()
-    argv = (*("env", f"POLICY_FILE={policy}"), *getattr(plain, who))
-    return replace(plain, **{who: argv})
+    argv = (*("env", f"POLICY_FILE={policy}"), *getattr(plain, operator))
+    return replace(plain, **{operator: argv})
 
 
 @pytest.fixture(scope="module", params=["api", "worker"])
 async def limited_service(request: pytest.FixtureRequest) -> AsyncIterator[LimitedService]:
-    """One where only the API has the policy, and one where only the worker has it."""
+    """A stack where only the API has the policy, and one where only the worker has it."""
     async with AsyncExitStack() as exits:
         data = exits.enter_context(short_folder())
         policy = data / "policies.toml"
@@ -59,7 +59,7 @@ async def limited_service(request: pytest.FixtureRequest) -> AsyncIterator[Limit
         yield LimitedService(await exits.enter_async_context(open_service(endpoints_of(stack), stack)), request.param)
 
 
-async def test_a_retry_takes_two(limited_service: LimitedService) -> None:
+async def test_retry_above_the_amount_needs_two_people(limited_service: LimitedService) -> None:
     ann, bob = await limited_service.create_key("ann"), await limited_service.create_key("bob")
     recovery = await limited_service.service.create_failure(SLOW_CODE, amount=2000)
     await recovery.wait_for_event("retry.planned")
@@ -70,18 +70,18 @@ async def test_a_retry_takes_two(limited_service: LimitedService) -> None:
     assert await recovery.fetch_pay_calls() == []
     assert (await limited_service.request_retry(recovery, bob)).status_code == 200
     await recovery.wait_for_one_payment()
-    told = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
-    assert (told["actor"], told["asked_by"]) == ("bob", "ann")
+    data = (await recovery.fetch_only_event("operator.retry_requested"))["data"]
+    assert (data["actor"], data["asked_by"]) == ("bob", "ann")
 
 
-async def test_up_to_the_amount_one_is_enough(limited_service: LimitedService) -> None:
+async def test_retry_up_to_the_amount_needs_one_person(limited_service: LimitedService) -> None:
     recovery = await limited_service.service.create_failure(SLOW_CODE, amount=1000)
     await recovery.wait_for_event("retry.planned")
     assert (await limited_service.request_retry(recovery, await limited_service.create_key("ann"))).status_code == 200
     await recovery.wait_for_one_payment()
 
 
-async def test_a_signal_that_says_so_is_nobodys_approval(limited_service: LimitedService) -> None:
+async def test_signal_cannot_claim_an_approval(limited_service: LimitedService) -> None:
     """Signals reach the worker only: where that has no limit, they pass, as docs/operations.md says."""
     recovery = await limited_service.service.create_failure(SLOW_CODE, amount=2000)
     await recovery.wait_for_event("retry.planned")

@@ -1,4 +1,4 @@
-"""Recoveries of Braintree's payments over the whole stack: nothing may be sent twice, so searching must tell."""
+"""Braintree over the whole stack: nothing may be sent twice, so charges are resolved by searching."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ SLOW_CODE = "2002"
 
 
 async def start_manual_charge(service: RunningService, *script: str, **spec: object) -> Recovery:
-    """A recovery whose first charge has been asked for; nothing is planned for a (compressed) day."""
+    """A recovery whose first charge has been requested; nothing is planned for a (compressed) day."""
     recovery = await service.create_braintree_failure(SLOW_CODE, script=script, **spec)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code in (200, 202)
@@ -40,7 +40,7 @@ async def test_a_past_due_subscription_is_charged_again_and_paid(service: Runnin
 
 
 @together
-async def test_a_single_order_is_sold_again_on_the_stored_method(service: RunningService) -> None:
+async def test_single_order_is_charged_on_the_stored_method(service: RunningService) -> None:
     recovery = await service.create_braintree_failure("2001", subscription=False)
     await recovery.wait_for_one_payment()
     (call,) = await recovery.fetch_pay_calls()
@@ -49,7 +49,7 @@ async def test_a_single_order_is_sold_again_on_the_stored_method(service: Runnin
 
 
 @together
-async def test_an_answer_that_was_lost_is_found_by_searching_and_never_asked_for_again(service: RunningService) -> None:
+async def test_lost_answer_is_found_by_searching_and_never_repeated(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "succeed_then_drop", echo=False)
     await recovery.wait_for_one_payment()
     assert (await recovery.fetch_event_types())[-3:] == ["charge.unknown", "charge.reconciled", "recovery.closed"]
@@ -57,7 +57,7 @@ async def test_an_answer_that_was_lost_is_found_by_searching_and_never_asked_for
 
 
 @a_day
-async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
+async def test_decline_continues_the_ladder_and_its_echo_changes_nothing(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "decline:2001;network=51")
     await recovery.wait_for_event("charge.declined")
     await service.braintree.wait_until_idle()
@@ -66,7 +66,7 @@ async def test_a_decline_goes_on_with_the_ladder_and_its_echo_changes_nothing(se
 
 
 @together
-async def test_a_dispute_ends_it(service: RunningService) -> None:
+async def test_dispute_ends_the_recovery(service: RunningService) -> None:
     recovery = await service.create_braintree_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.braintree.report_event(recovery.invoice, "dispute_opened", delivery=WAIT_FOR_DELIVERY)
@@ -75,7 +75,7 @@ async def test_a_dispute_ends_it(service: RunningService) -> None:
 
 
 @together
-async def test_money_that_braintree_gets_by_itself_ends_it(service: RunningService) -> None:
+async def test_payment_by_braintrees_own_retry_ends_the_recovery(service: RunningService) -> None:
     recovery = await service.create_braintree_failure(SLOW_CODE)
     await recovery.wait_for_event("retry.planned")
     await service.braintree.report_event(
@@ -86,14 +86,14 @@ async def test_money_that_braintree_gets_by_itself_ends_it(service: RunningServi
 
 
 @together
-async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_customer(service: RunningService) -> None:
+async def test_returned_debit_opens_a_recovery_that_waits_for_the_customer(service: RunningService) -> None:
     box, debit = service.braintree, Instrument.US_BANK_ACCOUNT
-    made = await box.create_failed_payment(instrument=debit, subscription=False, invoice_id="Order 1042 ")
-    await box.report_event(made.invoice, "transaction_settled", delivery=WAIT_FOR_DELIVERY)
+    failed_payment = await box.create_failed_payment(instrument=debit, subscription=False, invoice_id="Order 1042 ")
+    await box.report_event(failed_payment.invoice, "transaction_settled", delivery=WAIT_FOR_DELIVERY)
     await asyncio.sleep(1.1)  # Braintree's times are whole seconds, and what is paid later is old news
     back = "transaction_settlement_declined"
-    await box.report_event(made.invoice, back, decline_code="R01", delivery=WAIT_FOR_DELIVERY)
-    recovery = service.recovery_of(made.invoice, "braintree")
+    await box.report_event(failed_payment.invoice, back, decline_code="R01", delivery=WAIT_FOR_DELIVERY)
+    recovery = service.recovery_of(failed_payment.invoice, "braintree")
     await recovery.wait_for_state("awaiting_customer")
     classified = (await recovery.fetch_only_event("failure.classified"))["data"]
     assert (classified["cause"], classified["failure"]["code"]) == ("INSUFFICIENT_FUNDS", "R01")
@@ -101,7 +101,7 @@ async def test_a_debit_that_comes_back_opens_a_recovery_and_is_left_to_the_custo
 
 
 @together
-async def test_a_chargeback_behind_the_win_leaves_a_row_with_its_amount(service: RunningService) -> None:
+async def test_chargeback_after_recovery_is_a_row_with_its_amount(service: RunningService) -> None:
     recovery = await service.create_braintree_failure("2001", subscription=False)
     await recovery.wait_for_one_payment()
     await service.braintree.report_event(recovery.invoice, "dispute_opened", amount=700, delivery=WAIT_FOR_DELIVERY)

@@ -1,4 +1,4 @@
-"""The stack of the stories; every test here breaks something and leaves it whole again."""
+"""The stack of tests/e2e; every test here breaks a part of it and restores it."""
 
 from tests.support.stack_fixtures import service, stack
 

@@ -1,4 +1,4 @@
-"""The worker dies at the worst moment: between the provider's success and the row that would say so."""
+"""The worker dies between the provider's success and the row that would record it."""
 
 import asyncio
 import os
@@ -10,16 +10,16 @@ SLOW_CODE = "card_velocity_exceeded"
 
 
 async def start_charge(service: RunningService, script: str) -> Recovery:
-    """A recovery whose pay call is being answered by the provider right now."""
+    """A recovery whose pay call is in progress."""
     recovery = await service.create_failure(SLOW_CODE, script=(script,))
     await recovery.wait_for_event("retry.planned")
-    asked = asyncio.create_task(recovery.submit_command("retry"))
+    request = asyncio.create_task(recovery.submit_command("retry"))
     await recovery.wait_for_pay_calls()
-    assert (await asked).status_code in (200, 202)
+    assert (await request).status_code in (200, 202)
     return recovery
 
 
-async def test_kill_9_between_the_success_and_the_recorded_result(service: RunningService) -> None:
+async def test_worker_killed_between_success_and_recorded_result(service: RunningService) -> None:
     sleeping = await service.create_failure(SLOW_CODE)
     await sleeping.wait_for_event("retry.planned")
     scripts = ("succeed_then_hang:6", "hang:5", "hang:5:decline:insufficient_funds", "succeed_then_hang:6")
@@ -36,39 +36,39 @@ async def test_kill_9_between_the_success_and_the_recorded_result(service: Runni
     assert service.stack.pid("worker") != killed
 
     for recovery in (paid, pending, canceled):
-        await recovery.wait_for_one_payment(within=60)
+        await recovery.wait_for_one_payment(timeout_seconds=60)
         assert (await recovery.fetch_events("charge.succeeded", "charge.reconciled"))[0]["attempt"] == 1
         await assert_one_key(recovery)
-    await declined.wait_for_event("retry.planned", 2, within=60)
+    await declined.wait_for_event("retry.planned", 2, timeout_seconds=60)
     await assert_one_key(declined)
     assert (await declined.submit_command("cancel")).status_code == 200
     await declined.wait_for_unpaid_end("canceled")
-    await due.wait_for_one_payment(within=60)
+    await due.wait_for_one_payment(timeout_seconds=60)
     assert (await sleeping.submit_command("retry")).status_code == 200
     await sleeping.wait_for_one_payment()
 
 
 async def assert_one_key(recovery: Recovery) -> None:
-    """One attempt was asked for, however often it was sent."""
+    """Asserts one requested attempt, however often it was sent."""
     requested = await recovery.fetch_only_event("charge.requested")
     keys = {call.idempotency_key for call in await recovery.fetch_pay_calls()}
     assert keys == {requested["data"]["idempotency_key"]}
 
 
-async def test_a_worker_that_is_asked_to_end_finishes_its_charge(service: RunningService) -> None:
+async def test_stopping_worker_finishes_its_charge(service: RunningService) -> None:
     recovery = await start_charge(service, "hang:3")
     service.stack.restart("worker")
     service.stack.wait_ready()
-    await recovery.wait_for_one_payment(within=60)
+    await recovery.wait_for_one_payment(timeout_seconds=60)
     assert len(await recovery.fetch_pay_calls()) == 1
     assert "charge.unknown" not in await recovery.fetch_event_types()
 
 
-async def test_the_provider_dies_while_it_charges(service: RunningService) -> None:
+async def test_provider_crashes_during_a_charge(service: RunningService) -> None:
     recovery = await start_charge(service, "hang:2")
     due = await service.create_failure("insufficient_funds")
     service.stack.kill("sandbox")
     service.stack.wait_ready()
-    await recovery.wait_for_one_payment(within=60)
+    await recovery.wait_for_one_payment(timeout_seconds=60)
     await assert_one_key(recovery)
-    await due.wait_for_one_payment(within=60)
+    await due.wait_for_one_payment(timeout_seconds=60)

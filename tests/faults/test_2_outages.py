@@ -1,4 +1,4 @@
-"""Temporal or PostgreSQL is away: nothing that was answered with 202 is lost, nothing is half-written."""
+"""Outages of Temporal and PostgreSQL: nothing answered with 202 is lost, nothing is half-written."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ SLOW_CODE = "card_velocity_exceeded"
 
 @asynccontextmanager
 async def part_away(service: RunningService, part: str) -> AsyncIterator[None]:
-    """A part of the stack crashes and is gone for as long as the block runs; afterwards everything is ready again."""
+    """Crashes a part of the stack for as long as the block runs; afterwards everything is ready again."""
     service.stack.kill(part)
     program = service.stack.stop(part)
     try:
@@ -23,7 +23,7 @@ async def part_away(service: RunningService, part: str) -> AsyncIterator[None]:
         service.stack.wait_ready()
 
 
-async def test_temporal_is_away(service: RunningService) -> None:
+async def test_temporal_outage(service: RunningService) -> None:
     sleeping, due = await asyncio.gather(
         service.create_failure(SLOW_CODE), service.create_failure("insufficient_funds")
     )
@@ -32,9 +32,11 @@ async def test_temporal_is_away(service: RunningService) -> None:
         began = time.monotonic()
         recoveries = await asyncio.gather(*(service.create_failure("insufficient_funds") for _ in range(20)))
         assert time.monotonic() - began < 5
-        told = [recovery.made.deliveries[0] for recovery in recoveries]
-        assert {(one.status, one.tries, one.body["status"]) for one in told} == {(202, 1, "accepted")}
-        assert [one.body["recovery_id"] for one in told] == [recovery.id for recovery in recoveries]
+        deliveries = [recovery.ids.deliveries[0] for recovery in recoveries]
+        assert {(delivery.status, delivery.tries, delivery.body["status"]) for delivery in deliveries} == {
+            (202, 1, "accepted")
+        }
+        assert [delivery.body["recovery_id"] for delivery in deliveries] == [recovery.id for recovery in recoveries]
         again = await recoveries[0].send_event("invoice.payment_failed", delivery=Delivery(wait=True))
         assert again.deliveries[0].body["status"] == "duplicate"
         assert {(await recovery.fetch_view())["state"] for recovery in recoveries} == {"received"}
@@ -44,13 +46,15 @@ async def test_temporal_is_away(service: RunningService) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "temporal_unavailable")
         assert refused.headers["retry-after"]
         await service.sandbox.pay_hosted(sleeping.invoice, delivery=Delivery(wait=True))
-    await asyncio.gather(*(recovery.wait_for_one_payment(within=90) for recovery in (*recoveries, due, sleeping)))
+    await asyncio.gather(
+        *(recovery.wait_for_one_payment(timeout_seconds=90) for recovery in (*recoveries, due, sleeping))
+    )
     for recovery in recoveries:
         assert (await recovery.fetch_event_types())[:5] == OPENING_EVENTS
     assert (await sleeping.fetch_view())["close_reason"] == "paid_elsewhere"
 
 
-async def test_postgresql_is_away(service: RunningService) -> None:
+async def test_postgresql_outage(service: RunningService) -> None:
     sleeping, due = await asyncio.gather(
         service.create_failure(SLOW_CODE), service.create_failure("insufficient_funds")
     )
@@ -59,7 +63,7 @@ async def test_postgresql_is_away(service: RunningService) -> None:
         await recovery.wait_for_event("retry.planned")
     assert (await charging.submit_command("retry")).status_code == 200
     await charging.wait_for_pay_calls()
-    refused = await service.create_untold_failure("insufficient_funds")
+    refused = await service.create_unreported_failure("insufficient_funds")
     async with part_away(service, "postgres"):
         event = {"id": "evt_nowhere", "object": "event", "type": "x", "created": int(time.time()), "data": {}}
         for _ in range(3):
@@ -69,17 +73,17 @@ async def test_postgresql_is_away(service: RunningService) -> None:
             assert answer.headers["retry-after"]
             assert answer.headers["content-type"] == "application/problem+json"
             assert time.monotonic() - began < 3
-        told = await refused.send_event("invoice.payment_failed", delivery=Delivery(wait=True, retry=False))
-        assert told.deliveries[0].status == 503
+        delivery = await refused.send_event("invoice.payment_failed", delivery=Delivery(wait=True, retry=False))
+        assert delivery.deliveries[0].status == 503
         assert (await service.api.get("/readyz")).status_code == 503
-        listed = await service.api.get("/v1/recoveries")
-        assert (listed.status_code, listed.json()["code"]) == (503, "database_unavailable")
+        response = await service.api.get("/v1/recoveries")
+        assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
         await asyncio.sleep(4)  # a charge falls due, and another has its answer, which nobody can write down
     assert (await service.api.get(refused.path)).status_code == 404
-    told = await refused.send_event("invoice.payment_failed", delivery=Delivery(wait=True))
-    assert told.deliveries[0].body["status"] == "accepted"
+    delivery = await refused.send_event("invoice.payment_failed", delivery=Delivery(wait=True))
+    assert delivery.deliveries[0].body["status"] == "accepted"
     for recovery in (due, charging, refused):
-        await recovery.wait_for_one_payment(within=90)
+        await recovery.wait_for_one_payment(timeout_seconds=90)
     assert {call.idempotency_key for call in await charging.fetch_pay_calls()} == {
         (await charging.fetch_only_event("charge.requested"))["data"]["idempotency_key"]
     }
@@ -87,12 +91,12 @@ async def test_postgresql_is_away(service: RunningService) -> None:
     await sleeping.wait_for_one_payment()
 
 
-async def test_the_api_crashes(service: RunningService) -> None:
+async def test_api_crash(service: RunningService) -> None:
     sending = Delivery(wait=True, copies=40, concurrency=20)
     failing = asyncio.create_task(service.create_failure("insufficient_funds", delivery=sending))
     await asyncio.sleep(0.1)
     service.stack.kill("api")
     recovery = await failing
-    assert {one.status for one in recovery.made.deliveries} == {202}
+    assert {delivery.status for delivery in recovery.ids.deliveries} == {202}
     service.stack.wait_ready()
-    await recovery.wait_for_one_payment(within=90)
+    await recovery.wait_for_one_payment(timeout_seconds=90)

@@ -1,4 +1,4 @@
-"""A run of a recovery is lost: the log is the state, so another run goes on from there. A closed one stays closed."""
+"""A lost workflow run is replaced by one that continues from the log; a closed recovery stays closed."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ RELAY_SECONDS = 60.0
 
 
 async def create_terminated_recovery(service: RunningService) -> Recovery:
-    """A recovery whose first attempt was declined, and whose run was then terminated."""
+    """A recovery whose first attempt was declined and whose run was then terminated."""
     recovery = await service.create_failure(SLOW_CODE, script=("decline:card_velocity_exceeded",), echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code == 200
@@ -24,13 +24,13 @@ async def create_terminated_recovery(service: RunningService) -> Recovery:
 
 
 async def terminate_run(recovery: Recovery) -> None:
-    """Somebody terminates the run."""
+    """Terminates the run."""
     await recovery.service.run_temporal_cli("workflow", "terminate", "--workflow-id", recovery.id, "--reason", "a test")
 
 
 async def assert_went_on(recovery: Recovery) -> None:
-    """The second attempt is the second attempt, under a key of its own; the opening was not written again."""
-    await recovery.wait_for_one_payment(within=RELAY_SECONDS)
+    """Asserts that the second attempt has its own number and key, without a second opening."""
+    await recovery.wait_for_one_payment(timeout_seconds=RELAY_SECONDS)
     first, second = await recovery.fetch_events("charge.requested")
     assert (first["attempt"], second["attempt"]) == (1, 2)
     keys = [row["data"]["idempotency_key"] for row in (first, second)]
@@ -38,7 +38,7 @@ async def assert_went_on(recovery: Recovery) -> None:
     assert len(await recovery.fetch_events("payment.failed")) == 1
 
 
-async def test_terminated_runs_go_on_and_closed_ones_do_not(service: RunningService) -> None:
+async def test_terminated_runs_are_restarted_and_closed_ones_are_not(service: RunningService) -> None:
     async def by_the_relay() -> None:
         recovery = await service.create_failure(
             "insufficient_funds", script=("decline:insufficient_funds",), echo=False
@@ -55,7 +55,7 @@ async def test_terminated_runs_go_on_and_closed_ones_do_not(service: RunningServ
     async def by_the_payment() -> None:
         recovery = await create_terminated_recovery(service)
         await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
-        await recovery.wait_for_one_payment(within=RELAY_SECONDS)
+        await recovery.wait_for_one_payment(timeout_seconds=RELAY_SECONDS)
 
     async def by_an_operator() -> None:
         recovery = await create_terminated_recovery(service)
@@ -77,17 +77,17 @@ async def test_terminated_runs_go_on_and_closed_ones_do_not(service: RunningServ
         asking = asyncio.create_task(recovery.submit_command("retry"))
         await recovery.wait_for_pay_calls()
         await terminate_run(recovery)
-        await recovery.wait_for_one_payment(within=RELAY_SECONDS)
+        await recovery.wait_for_one_payment(timeout_seconds=RELAY_SECONDS)
         assert len({call.idempotency_key for call in await recovery.fetch_pay_calls()}) == 1
         assert (await asking).status_code in (200, 202, 409)
 
-    stories = (by_the_relay, by_the_next_event, by_the_payment, by_an_operator, by_a_repeated_webhook,
+    scenarios = (by_the_relay, by_the_next_event, by_the_payment, by_an_operator, by_a_repeated_webhook,
                in_the_middle_of_a_charge)  # fmt: skip
-    await asyncio.gather(assert_not_reopened(service), *(story() for story in stories))
+    await asyncio.gather(assert_not_reopened(service), *(scenario() for scenario in scenarios))
 
 
 async def assert_not_reopened(service: RunningService) -> None:
-    """Neither by a repeated webhook nor by a new event, whether or not Temporal still knows it."""
+    """Asserts that neither a repeated webhook nor a new event starts a run again."""
     paid, canceled = await asyncio.gather(service.create_failure(SLOW_CODE), service.create_failure(SLOW_CODE))
     for recovery in (paid, canceled):
         await recovery.wait_for_event("retry.planned")
@@ -97,13 +97,13 @@ async def assert_not_reopened(service: RunningService) -> None:
     await canceled.wait_for_unpaid_end("canceled")
     for _ in range(2):  # while Temporal knows them, and after it has forgotten them
         for recovery in (paid, canceled):
-            story = await recovery.fetch_event_types()
+            types = await recovery.fetch_event_types()
             again = await recovery.send_event("invoice.payment_failed", delivery=WAIT_FOR_DELIVERY)
             fresh = await recovery.send_event("invoice.payment_failed", fresh=True, delivery=WAIT_FOR_DELIVERY)
             assert again.deliveries[0].body["status"] == "duplicate"
             assert fresh.deliveries[0].body["status"] in ("ignored", "accepted")  # accepted: not decided at once
-            assert (await recovery.fetch_event_types())[: len(story)] == story
-            assert {row["type"] for row in (await recovery.fetch_events())[len(story) :]} <= {"event.late"}
+            assert (await recovery.fetch_event_types())[: len(types)] == types
+            assert {row["type"] for row in (await recovery.fetch_events())[len(types) :]} <= {"event.late"}
             await recovery.assert_refused("retry", "closed")
         await asyncio.gather(delete_run(paid), delete_run(canceled))
     assert len(await paid.fetch_charges()) == 1
@@ -112,7 +112,7 @@ async def assert_not_reopened(service: RunningService) -> None:
 
 
 async def delete_run(recovery: Recovery) -> None:
-    """Temporal knows nothing of it any more."""
+    """Deletes the run from Temporal."""
     if not await count_runs(recovery):
         return
     await recovery.service.run_temporal_cli("workflow", "delete", "--workflow-id", recovery.id)
@@ -123,7 +123,7 @@ async def delete_run(recovery: Recovery) -> None:
 
 
 async def count_runs(recovery: Recovery) -> int:
-    """How many runs of it Temporal knows."""
+    """The number of its runs in Temporal."""
     query = f"WorkflowId='{recovery.id}'"
     return len(
         json.loads(await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json"))

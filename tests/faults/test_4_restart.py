@@ -1,4 +1,4 @@
-"""`pri dev` ends or is killed with its whole tree: started again on the same data, recoveries go on.
+"""`pri dev` ends or is killed with its whole tree: started again on the same data, recoveries continue.
 
 The provider runs elsewhere, as a real one would.
 """
@@ -23,7 +23,7 @@ CLI = Path(__file__).parents[2] / "cli.py"
 
 
 class DevProcess:
-    """`pri dev` from a shell."""
+    """`pri dev` as a process."""
 
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
         self.data, self.settings = (
@@ -38,12 +38,12 @@ class DevProcess:
 
     @property
     def process(self) -> "subprocess.Popen[str]":
-        """The one that runs, or ran last."""
+        """The process that runs, or ran last."""
         assert self._process, "not started"
         return self._process
 
     def start_stack(self) -> ServiceEndpoints:
-        """Returns when it says that it is ready."""
+        """Starts `pri dev` and waits until it is ready."""
         env = stacks.clean_environment() | self.settings
         with (self._folder / "dev.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -53,35 +53,35 @@ class DevProcess:
         with self._process.stdout as out:
             line = out.readline()
         assert line.startswith("ready http://127.0.0.1:"), (self._folder / "dev.log").read_text()
-        self.place = ServiceEndpoints(
+        self.endpoints = ServiceEndpoints(
             api=line.split()[1],
             sandbox=self.settings["STRIPE_API_BASE"],
             temporal=f"127.0.0.1:{self._temporal_port}",
             key=self.settings["BOOTSTRAP_API_KEY"],
             secret=self.settings["STRIPE_WEBHOOK_SECRETS"].split(",")[0],
         )
-        return self.place
+        return self.endpoints
 
     def child_pids(self) -> dict[str, int]:
-        """The parts by name."""
+        """The process ids of the parts by name."""
         return {note.stem: json.loads(note.read_text())["pid"] for note in (self.data / "run").glob("*.json")}
 
     def terminate(self) -> int:
-        """SIGTERM, as a service manager would; answers with the exit code."""
-        left = self.child_pids()
+        """Sends SIGTERM, as a service manager would. Returns the exit code."""
+        children = self.child_pids()
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(60)
-        assert [name for name, pid in left.items() if start_mark(pid)] == []
+        assert [name for name, pid in children.items() if start_mark(pid)] == []
         return code
 
     def kill_tree(self) -> None:
-        """SIGKILL to it and to all that it started."""
+        """Sends SIGKILL to the process and all its children."""
         for pid in [self.process.pid, *self.child_pids().values()]:
             os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
 
     def close(self) -> None:
-        """Whatever happened, nothing is left."""
+        """Kills everything that is left."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -94,7 +94,7 @@ class DevProcess:
 
 @contextmanager
 def run_provider(port: int) -> Iterator[str]:
-    """A Stripe-compatible server somewhere else; its address."""
+    """The address of a Stripe-compatible server outside of the stack."""
     argv = (sys.executable, "-m", "sandbox", "--port", str(port))
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=CLI.parent)
     try:
@@ -106,48 +106,48 @@ def run_provider(port: int) -> Iterator[str]:
 
 @pytest.fixture
 def dev() -> Iterator[DevProcess]:
-    """`pri dev --no-sandbox` against a provider that runs elsewhere, not started yet."""
-    with stacks.short_folder() as folder, run_provider(free_port()) as elsewhere:
+    """`pri dev --no-sandbox` with a provider elsewhere, not started yet."""
+    with stacks.short_folder() as folder, run_provider(free_port()) as provider_address:
         account = {"STRIPE_API_KEY": "sk_test_elsewhere", "STRIPE_WEBHOOK_SECRETS": "whsec_newer,whsec_older"}
-        made = DevProcess(folder, "--no-sandbox", STRIPE_API_BASE=elsewhere, **account)
+        dev_process = DevProcess(folder, "--no-sandbox", STRIPE_API_BASE=provider_address, **account)
         try:
-            yield made
+            yield dev_process
         finally:
-            made.close()
+            dev_process.close()
 
 
-async def test_recoveries_outlive_every_end_of_pri_dev(dev: DevProcess) -> None:
+async def test_recoveries_survive_every_stop_of_pri_dev(dev: DevProcess) -> None:
     sleeping, ended = await prepare_invoices(dev)
     assert dev.terminate() == 0
     killed = await check_goes_on(dev, ended)
     dev.kill_tree()
     await check_goes_on(dev, killed)
-    async with open_service(dev.place) as service:
+    async with open_service(dev.endpoints) as service:
         asleep = service.recovery_of(sleeping)
         if (await asleep.fetch_view())["state"] == "waiting":
             await asleep.submit_command("retry")
-        await asleep.wait_for_one_payment(within=60)
+        await asleep.wait_for_one_payment(timeout_seconds=60)
         assert (await asleep.fetch_event_types())[:5] == OPENING_EVENTS
         await laws.check_all_recoveries(service)
     assert dev.terminate() == 0
 
 
 async def prepare_invoices(dev: DevProcess) -> tuple[str, str]:
-    """An invoice that sleeps for long, and one that falls due while nobody is there."""
-    place = dev.start_stack()
+    """An invoice that sleeps for long, and one that is due while the stack is down."""
+    stack = dev.start_stack()
     assert "sandbox" not in dev.child_pids()
-    async with open_service(place) as service:
-        await service.sandbox.set_webhook_endpoint(f"{place.api}/webhooks/stripe", "whsec_older")
+    async with open_service(stack) as service:
+        await service.sandbox.set_webhook_endpoint(f"{stack.api}/webhooks/stripe", "whsec_older")
         sleeping = await service.create_failure("card_velocity_exceeded")
         await sleeping.wait_for_event("retry.planned")
         return sleeping.invoice, await create_due_invoice(service)
 
 
 async def check_goes_on(dev: DevProcess, invoice: str) -> str:
-    """Started again it charges what fell due meanwhile; answers with the next invoice to fall due."""
+    """Asserts that the restarted stack charges what was due. Returns the next invoice to be due."""
     async with open_service(dev.start_stack()) as service:
         recovery = service.recovery_of(invoice)
-        await recovery.wait_for_one_payment(within=60)
+        await recovery.wait_for_one_payment(timeout_seconds=60)
         (call,) = await recovery.fetch_pay_calls()
         assert call.path == f"/v1/invoices/{invoice}/pay"
         return await create_due_invoice(service)

@@ -1,4 +1,4 @@
-"""A worker is asked to stop while three providers take their time."""
+"""A worker is asked to stop while three providers answer slowly."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from tests.support.service import Recovery, RunningService
 
 
 async def start_charge(recovery: Recovery) -> None:
-    """Somebody asks for the charge; the provider has the request and does not answer yet."""
+    """Submits a retry and waits until the provider has the request, which it doesn't answer yet."""
     assert (await recovery.submit_command("retry")).status_code in {200, 202}
 
 
 @pytest.mark.quiet
-async def test_slow_calls_on_three_queues_are_all_written_down(service: RunningService) -> None:
+async def test_slow_calls_on_three_queues_are_all_recorded(service: RunningService) -> None:
     """Longer together than a worker used to wait: a read of 15 seconds and a charge of 18."""
     stripe = await service.create_failure("card_velocity_exceeded", script=("hang:18",))
     adyen = await service.create_adyen_failure("Not enough balance", script=("hang:18",))
@@ -24,7 +24,7 @@ async def test_slow_calls_on_three_queues_are_all_written_down(service: RunningS
     for recovery in recoveries:
         await recovery.wait_for_event("retry.planned")
     await service.sandbox.add_fault(f"/v1/invoices/{stripe.invoice}", "hang:15")
-    asked = [asyncio.create_task(start_charge(recovery)) for recovery in recoveries]
+    requests = [asyncio.create_task(start_charge(recovery)) for recovery in recoveries]
     await asyncio.gather(adyen.wait_for_pay_calls(), braintree.wait_for_pay_calls())
     assert await stripe.fetch_pay_calls() == [], "its invoice is still being read"
 
@@ -41,7 +41,7 @@ async def test_slow_calls_on_three_queues_are_all_written_down(service: RunningS
 
     service.stack.start_program(program)
     service.stack.wait_ready()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*requests)
     for recovery in recoveries:
-        await recovery.wait_for_one_payment(within=60)
+        await recovery.wait_for_one_payment(timeout_seconds=60)
         assert len(await recovery.fetch_pay_calls()) == 1

@@ -16,13 +16,13 @@ __all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "m
 
 @pytest.fixture
 def recoveries() -> FakeRecoveries:
-    """Nothing runs yet."""
+    """Recoveries in memory, none of which runs yet."""
     return FakeRecoveries()
 
 
 @pytest.fixture(autouse=True)
 def log_lines() -> Iterator[io.StringIO]:
-    """What is logged, as it is in production; the default would draw every exception with its locals."""
+    """The log lines in the production format."""
     root = stdlib.getLogger()
     handlers, level = root.handlers, root.level
     lines = io.StringIO()

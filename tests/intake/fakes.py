@@ -1,4 +1,4 @@
-"""Running recoveries as a list, and small worlds of stored ones."""
+"""Running recoveries in memory, and helpers that store recoveries and webhooks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,31 +23,31 @@ _numbers = count(1)
 
 
 def unique_id(prefix: str) -> str:
-    """An id that no other test uses: they share one database."""
+    """An id that no other test uses: all of them share one database."""
     return f"{prefix}_{next(_numbers)}"
 
 
-def provider_event(kind: EventKind, **known: Any) -> ProviderEvent:
-    """A provider's event with an id of its own."""
+def provider_event(kind: EventKind, **fields: Any) -> ProviderEvent:
+    """A provider event with an id of its own; `fields` replace the defaults."""
     names = {"provider": "stripe", "event_id": unique_id("evt"), "event_type": f"test.{kind.value}", "occurred_at": NOW}
-    return ProviderEvent(**names | {"kind": kind} | known)
+    return ProviderEvent(**names | {"kind": kind} | fields)
 
 
-def failure_event(invoice: str, **known: Any) -> ProviderEvent:
-    """The failure that opens a recovery."""
+def failure_event(invoice: str, **fields: Any) -> ProviderEvent:
+    """The failure event that opens a recovery of 5.00 EUR."""
     basics = {"invoice_id": invoice, "provider_attempt": 1, "amount": 500, "currency": "EUR"}
-    return provider_event(EventKind.PAYMENT_FAILED, **basics | known)
+    return provider_event(EventKind.PAYMENT_FAILED, **basics | fields)
 
 
 @dataclass
 class FakeRecoveries:
-    """Does what `intake.recoveries.Recoveries` promises, by lists."""
+    """`intake.recoveries.Recoveries` in memory."""
 
     running: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)
     """Runs that Temporal remembers as completed."""
-    begun_events: list[ProviderEvent] = field(default_factory=list)
-    told_events: list[tuple[str, ProviderEvent]] = field(default_factory=list)
+    started_events: list[ProviderEvent] = field(default_factory=list)
+    signalled_events: list[tuple[str, ProviderEvent]] = field(default_factory=list)
     ensured_runs: list[str] = field(default_factory=list)
     submitted_commands: list[tuple[str, Command]] = field(default_factory=list)
     patience: timedelta | None = None
@@ -60,16 +60,16 @@ class FakeRecoveries:
     """What `ask` gives or raises."""
 
     async def start_recovery(self, event: ProviderEvent) -> None:
-        """Start or join."""
+        """Starts the recovery, or signals its run. Raises RunClosed for a completed one."""
         self._raise_error()
         name = recovery_id(event.provider, event.invoice_id or "")
         if name in self.completed:
             raise RunClosed(name)
         self.running.add(name)
-        self.begun_events.append(event)
+        self.started_events.append(event)
 
     async def ensure_running(self, provider: str, invoice_id: str) -> bool:
-        """A run, if there is none."""
+        """Starts a run where there is none. Returns whether it did. Raises RunClosed for a completed one."""
         self._raise_error()
         name = recovery_id(provider, invoice_id)
         if name in self.completed:
@@ -80,14 +80,14 @@ class FakeRecoveries:
         return new
 
     async def send_event(self, recovery_id: str, event: ProviderEvent) -> None:
-        """Only the running can be told."""
+        """Signals the recovery. Raises NotFound where it has no run."""
         self._raise_error()
         if recovery_id not in self.running:
             raise NotFound(recovery_id)
-        self.told_events.append((recovery_id, event))
+        self.signalled_events.append((recovery_id, event))
 
     async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
-        """The scripted answer of a running one."""
+        """The scripted answer. Raises it where it is an error, NotFound where there is no run."""
         self.patience = patience
         self._raise_error()
         if recovery_id not in self.running:
@@ -98,12 +98,12 @@ class FakeRecoveries:
         return self.answer
 
     async def is_polled(self, provider: str) -> bool:
-        """Unless it is idle."""
+        """Whether a worker polls the provider's queue."""
         self._raise_error()
         return provider not in self.idle
 
     async def trigger_relay(self) -> None:
-        """Counted."""
+        """Counts the call."""
         self._raise_error()
         self.relay_calls += 1
 
@@ -117,14 +117,14 @@ TEMPORAL_AWAY = EngineUnavailable("Temporal cannot be reached")
 
 @dataclass
 class FakeGateway:
-    """The one method that the relay uses."""
+    """A gateway with only the method that the relay calls."""
 
     owner: dict[str, str | None] = field(default_factory=dict)
     error: RecoveryError | None = None
     call_count: int = 0
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """The event with the scripted owner."""
+        """The event with the scripted owner, or the scripted error."""
         self.call_count += 1
         if self.error:
             raise self.error
@@ -132,7 +132,7 @@ class FakeGateway:
 
 
 def gateways_with(gateway: FakeGateway) -> dict[str, Gateway]:
-    """What the relay is given; it uses no other method."""
+    """The gateways as the relay gets them."""
     return {"stripe": cast(Gateway, gateway)}
 
 
@@ -140,27 +140,27 @@ PROVIDER_AWAY = ProviderUnavailable("Stripe cannot be reached")
 
 
 async def store_recovery(db: Database, opened_by: ProviderEvent, *more: Event, at: datetime = NOW) -> Recovery:
-    """A recovery with a log, recorded at that time: opened by this event, then these rows; a closing one ends it."""
+    """A stored recovery: opened by this event at that time, followed by these rows."""
     blank = Recovery(provider=opened_by.provider, invoice_id=opened_by.invoice_id or "")
     async with db.begin() as session:
         await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], at)
-        found = await event_log.load_recovery(session, blank.recovery_id)
-    assert found
-    return found
+        recovery = await event_log.load_recovery(session, blank.recovery_id)
+    assert recovery
+    return recovery
 
 
 def paid_event() -> Event:
-    """What ends a recovery `recovered`."""
+    """The event that ends a recovery as `recovered`."""
     return Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"event_id": unique_id("evt_paid")})
 
 
 def canceled_event() -> Event:
-    """What ends a recovery `canceled`."""
+    """The event that ends a recovery as `canceled`."""
     return Event(type=EventType.CANCEL_REQUESTED, occurred_at=NOW, data={"actor": "ann", "reason": "enough"})
 
 
 async def store_in_inbox(db: Database, *events: ProviderEvent, at: datetime = NOW) -> None:
-    """Rows of the inbox that nobody has delivered."""
+    """Stores undelivered webhooks in the inbox."""
     async with db.begin() as session:
         for event in events:
             names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
@@ -174,7 +174,7 @@ async def log_types(db: Database, name: str) -> list[str]:
 
 
 async def inbox_rows(db: Database, events: Iterable[ProviderEvent]) -> list[inbox.StoredWebhook]:
-    """What the inbox says of these events."""
+    """The inbox rows of these events."""
     async with db.begin() as session:
-        found = [await inbox.load_webhook(session, event.provider, event.event_id) for event in events]
-    return [row for row in found if row]
+        rows = [await inbox.load_webhook(session, event.provider, event.event_id) for event in events]
+    return [row for row in rows if row]

@@ -1,4 +1,4 @@
-"""Every order in which an event can meet its recovery, and what becomes of it."""
+"""Every order in which an event can meet its recovery, and the resulting delivery."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ nothing; it runs; its run was lost; it has ended; it has ended and Temporal has 
 
 
 async def build_situation(name: str, db: Database, recoveries: FakeRecoveries) -> ProviderEvent:
-    """Builds it; the failure of the invoice in it."""
+    """Builds the situation. Returns the failure event of its invoice."""
     event = failure_event(unique_id("in"), customer_id=unique_id("cus"), subscription_id=unique_id("sub"))
     rid = recovery_id("stripe", event.invoice_id or "")
     if name in {"arrived", "starting"}:
@@ -79,49 +79,51 @@ BY_CUSTOMER = (
     EventKind.DISPUTE_OPENED,
     EventKind.FRAUD_WARNING,
 )
-CASES = [(kind, place, answers[n]) for kind, answers in EXPECTED_STATUS.items() for n, place in enumerate(SITUATIONS)]
+CASES = [
+    (kind, situation, answers[n]) for kind, answers in EXPECTED_STATUS.items() for n, situation in enumerate(SITUATIONS)
+]
 
 
-@pytest.mark.parametrize(("kind", "place", "expected"), CASES)
+@pytest.mark.parametrize(("kind", "situation", "expected"), CASES)
 async def test_an_event_that_names_its_invoice(
-    kind: EventKind, place: str, expected: DeliveryStatus, database: Database, recoveries: FakeRecoveries
+    kind: EventKind, situation: str, expected: DeliveryStatus, database: Database, recoveries: FakeRecoveries
 ) -> None:
-    about = await build_situation(place, database, recoveries)
+    about = await build_situation(situation, database, recoveries)
     event = provider_event(kind, invoice_id=about.invoice_id, provider_attempt=2)
-    verdict = await deliver_event(event, database, recoveries, NOW)
-    assert verdict.status is expected, verdict
-    _assert_signalled(recoveries, about, event) if expected is ACCEPTED else _assert_reason_given(verdict)
+    delivery = await deliver_event(event, database, recoveries, NOW)
+    assert delivery.status is expected, delivery
+    _assert_signalled(recoveries, about, event) if expected is ACCEPTED else _assert_reason_given(delivery)
 
 
 @pytest.mark.parametrize("kind", BY_CUSTOMER)
 @pytest.mark.parametrize(
-    ("place", "expected"),
+    ("situation", "expected"),
     list(zip(SITUATIONS, (IGNORED, ACCEPTED, ACCEPTED, ACCEPTED, ACCEPTED, IGNORED, IGNORED), strict=True)),
 )
 async def test_an_event_that_names_its_customer(
-    kind: EventKind, place: str, expected: DeliveryStatus, database: Database, recoveries: FakeRecoveries
+    kind: EventKind, situation: str, expected: DeliveryStatus, database: Database, recoveries: FakeRecoveries
 ) -> None:
-    about = await build_situation(place, database, recoveries)
-    known = {"customer_id": about.customer_id, "subscription_id": about.subscription_id, "method_id": "pm_2"}
-    event = provider_event(kind, **known)
-    verdict = await deliver_event(event, database, recoveries, NOW)
-    assert verdict.status is expected, verdict
-    _assert_signalled(recoveries, about, event) if expected is ACCEPTED else _assert_reason_given(verdict)
+    about = await build_situation(situation, database, recoveries)
+    event_fields = {"customer_id": about.customer_id, "subscription_id": about.subscription_id, "method_id": "pm_2"}
+    event = provider_event(kind, **event_fields)
+    delivery = await deliver_event(event, database, recoveries, NOW)
+    assert delivery.status is expected, delivery
+    _assert_signalled(recoveries, about, event) if expected is ACCEPTED else _assert_reason_given(delivery)
 
 
 def _assert_signalled(recoveries: FakeRecoveries, about: ProviderEvent, event: ProviderEvent) -> None:
     rid = recovery_id("stripe", about.invoice_id or "")
-    heard = [e.event_id for name, e in recoveries.told_events if name == rid] + [
-        e.event_id for e in recoveries.begun_events
+    event_ids = [e.event_id for name, e in recoveries.signalled_events if name == rid] + [
+        e.event_id for e in recoveries.started_events
     ]
-    assert heard.count(event.event_id) == 1
+    assert event_ids.count(event.event_id) == 1
 
 
-def _assert_reason_given(verdict: Delivery) -> None:
-    assert verdict.reason
+def _assert_reason_given(delivery: Delivery) -> None:
+    assert delivery.reason
 
 
-def test_every_kind_has_a_place() -> None:
+def test_every_event_kind_has_an_expected_status() -> None:
     """A new kind must not be ignored because nobody thought of it."""
     idle = {EventKind.RETRY_SCHEDULED, EventKind.OTHER}
     assert INVOICE_KINDS | CUSTOMER_KINDS | INVOICE_AND_CUSTOMER_KINDS | idle == set(EventKind)
@@ -142,56 +144,56 @@ def test_every_kind_has_a_place() -> None:
         (provider_event(EventKind.SUBSCRIPTION_ENDED), "it names neither invoice nor payment nor customer"),
     ],
 )
-def test_an_event_without_effect_says_why(event: ProviderEvent, reason: str) -> None:
-    verdict = ignore_without_effect(event, SHIPPED_SCOPE_RULES, NOW)
-    assert verdict
-    assert verdict.status is DeliveryStatus.IGNORED
-    assert (verdict.reason or "").startswith(reason)
+def test_event_without_effect_is_ignored_with_a_reason(event: ProviderEvent, reason: str) -> None:
+    delivery = ignore_without_effect(event, SHIPPED_SCOPE_RULES, NOW)
+    assert delivery
+    assert delivery.status is DeliveryStatus.IGNORED
+    assert (delivery.reason or "").startswith(reason)
 
 
-async def test_a_run_that_was_lost_is_started_again_before_it_is_signalled(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_lost_run_is_restarted_before_it_is_signalled(database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation("lost", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
     assert recoveries.ensured_runs == [recovery_id("stripe", about.invoice_id or "")]
-    assert not recoveries.begun_events
+    assert not recoveries.started_events
 
 
-async def test_a_failure_that_still_waits_starts_first(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_waiting_failure_event_is_delivered_first(database: Database, recoveries: FakeRecoveries) -> None:
     """The order of two events that were kept while Temporal was away is the order in which they came."""
     about = await build_situation("arrived", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
-    assert [event.event_id for event in recoveries.begun_events] == [about.event_id]
-    assert [event.kind for _, event in recoveries.told_events] == [EventKind.INVOICE_PAID]
+    assert [event.event_id for event in recoveries.started_events] == [about.event_id]
+    assert [event.kind for _, event in recoveries.signalled_events] == [EventKind.INVOICE_PAID]
 
 
-@pytest.mark.parametrize("place", ["ended", "ended and forgotten"])
-async def test_late_news_is_kept_once(place: str, database: Database, recoveries: FakeRecoveries) -> None:
-    about = await build_situation(place, database, recoveries)
+@pytest.mark.parametrize("situation", ["ended", "ended and forgotten"])
+async def test_late_event_is_recorded_once(situation: str, database: Database, recoveries: FakeRecoveries) -> None:
+    about = await build_situation(situation, database, recoveries)
     rid = recovery_id("stripe", about.invoice_id or "")
     event = provider_event(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
-    verdicts = await asyncio.gather(*(deliver_event(event, database, recoveries, NOW) for _ in range(4)))
-    assert {(v.status, v.recovery_id) for v in verdicts} == {(DeliveryStatus.IGNORED, rid)}
+    deliveries = await asyncio.gather(*(deliver_event(event, database, recoveries, NOW) for _ in range(4)))
+    assert {(v.status, v.recovery_id) for v in deliveries} == {(DeliveryStatus.IGNORED, rid)}
     # Whoever comes after the row was written finds nothing new in it; which of the four is first is nobody's choice.
-    reasons = {verdict.reason for verdict in verdicts}
+    reasons = {delivery.reason for delivery in deliveries}
     assert "late: this recovery has ended canceled" in reasons
-    assert reasons <= {f"{told}: this recovery has ended canceled" for told in ("late", "nothing new")}
+    assert reasons <= {f"{prefix}: this recovery has ended canceled" for prefix in ("late", "nothing new")}
     assert (await log_types(database, rid)).count("event.late") == 1
     assert not recoveries.running
 
 
-async def test_late_confirmation_is_no_news(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_late_confirmation_is_not_recorded(database: Database, recoveries: FakeRecoveries) -> None:
     about = failure_event(unique_id("in"))
     rid = (await store_recovery(database, about, paid_event())).recovery_id
-    verdict = await deliver_event(
+    delivery = await deliver_event(
         provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW
     )
-    assert verdict.reason == "nothing new: this recovery has ended recovered"
+    assert delivery.reason == "nothing new: this recovery has ended recovered"
     assert "event.late" not in await log_types(database, rid)
 
 
-async def test_a_run_that_completes_while_it_is_begun(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_run_that_completes_during_its_start_gets_a_late_event(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
     """Between our look at the log and Temporal's answer the recovery may end."""
     about = await build_situation("open", database, recoveries)
     rid = recovery_id("stripe", about.invoice_id or "")
@@ -202,8 +204,8 @@ async def test_a_run_that_completes_while_it_is_begun(database: Database, recove
             raise RunClosed(event.event_id)
 
     event = provider_event(EventKind.PAYMENT_FAILED, invoice_id=about.invoice_id, provider_attempt=2)
-    verdict = await deliver_event(event, database, EndingRecoveries(), NOW)
-    assert verdict.reason == "late: this recovery has ended canceled"
+    delivery = await deliver_event(event, database, EndingRecoveries(), NOW)
+    assert delivery.reason == "late: this recovery has ended canceled"
 
 
 async def _end_recovery(db: Database, rid: str) -> None:
@@ -213,38 +215,34 @@ async def _end_recovery(db: Database, rid: str) -> None:
         await event_log.append_to_log(session, recovery, [canceled_event()], NOW)
 
 
-async def test_a_completed_run_without_an_end_in_its_log_is_not_swallowed(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_completed_run_with_an_open_log_defers_the_event(database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation("lost", database, recoveries)
     recoveries.completed.add(recovery_id("stripe", about.invoice_id or ""))
-    verdict = await deliver_event(
+    delivery = await deliver_event(
         provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW
     )
-    assert verdict.status is DeliveryStatus.DEFERRED
-    assert verdict.reason == "its run has completed in Temporal, but its log has no end"
+    assert delivery.status is DeliveryStatus.DEFERRED
+    assert delivery.reason == "its run has completed in Temporal, but its log has no end"
 
 
-async def test_another_subscription_of_the_customer_is_left_alone(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_end_of_another_subscription_is_ignored(database: Database, recoveries: FakeRecoveries) -> None:
     about = await build_situation("open", database, recoveries)
     event = provider_event(EventKind.SUBSCRIPTION_ENDED, customer_id=about.customer_id, subscription_id="sub_other")
-    verdict = await deliver_event(event, database, recoveries, NOW)
-    assert verdict.status is DeliveryStatus.IGNORED
-    assert not recoveries.told_events
+    delivery = await deliver_event(event, database, recoveries, NOW)
+    assert delivery.status is DeliveryStatus.IGNORED
+    assert not recoveries.signalled_events
 
 
-@pytest.mark.parametrize(("subscription", "told"), [("sub_mine", 1), ("sub_other", 0)])
-async def test_a_subscription_whose_collection_goes_on_wakes_its_own(
-    database: Database, recoveries: FakeRecoveries, subscription: str, told: int
+@pytest.mark.parametrize(("subscription", "event_count"), [("sub_mine", 1), ("sub_other", 0)])
+async def test_resumed_collection_wakes_recoveries_of_its_subscription(
+    database: Database, recoveries: FakeRecoveries, subscription: str, event_count: int
 ) -> None:
     """It names no invoice; without it a recovery that waits for that would look hours later."""
     about = failure_event(unique_id("in"), customer_id=unique_id("cus"), subscription_id="sub_mine")
     recoveries.running.add((await store_recovery(database, about)).recovery_id)
     event = provider_event(EventKind.WAKE, customer_id=about.customer_id, subscription_id=subscription)
     await deliver_event(event, database, recoveries, NOW)
-    assert len(recoveries.told_events) == told
+    assert len(recoveries.signalled_events) == event_count
 
 
 async def test_a_dispute_halts_everything_of_the_customer(database: Database, recoveries: FakeRecoveries) -> None:
@@ -256,36 +254,38 @@ async def test_a_dispute_halts_everything_of_the_customer(database: Database, re
             (await store_recovery(database, failure_event(invoice, customer_id=customer))).recovery_id
         )
     event = provider_event(EventKind.DISPUTE_OPENED, invoice_id=invoices[1], customer_id=customer)
-    verdict = await deliver_event(event, database, recoveries, NOW)
-    assert verdict == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoices[1]))
-    assert sorted(name for name, _ in recoveries.told_events) == sorted(recovery_id("stripe", i) for i in invoices)
+    delivery = await deliver_event(event, database, recoveries, NOW)
+    assert delivery == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoices[1]))
+    assert sorted(name for name, _ in recoveries.signalled_events) == sorted(recovery_id("stripe", i) for i in invoices)
 
 
 async def test_a_dispute_about_a_closed_recovery_is_kept_and_halts_the_others(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    customer, won, other = unique_id("cus"), unique_id("in"), unique_id("in")
-    closed = await store_recovery(database, failure_event(won, customer_id=customer), paid_event())
+    customer, paid, other = unique_id("cus"), unique_id("in"), unique_id("in")
+    closed = await store_recovery(database, failure_event(paid, customer_id=customer), paid_event())
     recoveries.running.add((await store_recovery(database, failure_event(other, customer_id=customer))).recovery_id)
-    event = provider_event(EventKind.DISPUTE_OPENED, invoice_id=won, customer_id=customer)
-    verdict = await deliver_event(event, database, recoveries, NOW)
-    assert verdict.recovery_id == recovery_id("stripe", other)
+    event = provider_event(EventKind.DISPUTE_OPENED, invoice_id=paid, customer_id=customer)
+    delivery = await deliver_event(event, database, recoveries, NOW)
+    assert delivery.recovery_id == recovery_id("stripe", other)
     assert "event.late" in await log_types(database, closed.recovery_id)
 
 
 class TestPaymentsOnly:
     """Events that name neither invoice nor customer."""
 
-    async def test_our_own_tables_know_our_own_charges(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_our_own_charge_id_identifies_the_invoice(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         charge, invoice = unique_id("ch"), unique_id("in")
         about = failure_event(invoice, failure={"charge_id": charge}, customer_id=unique_id("cus"))
         recoveries.running.add((await store_recovery(database, about)).recovery_id)
-        verdict = await deliver_event(
+        delivery = await deliver_event(
             provider_event(EventKind.DISPUTE_OPENED, payment_id=charge), database, recoveries, NOW
         )
-        assert verdict == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
+        assert delivery == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
 
-    async def test_the_charge_is_known_where_the_intent_is_not(
+    async def test_charge_id_identifies_the_invoice_where_the_intent_does_not(
         self, database: Database, recoveries: FakeRecoveries
     ) -> None:
         """An event names both, and our log has what the invoice showed when it was charged."""
@@ -293,19 +293,23 @@ class TestPaymentsOnly:
         about = failure_event(invoice, failure={"charge_id": charge}, customer_id=unique_id("cus"))
         recoveries.running.add((await store_recovery(database, about)).recovery_id)
         event = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"), charge_id=charge)
-        verdict = await deliver_event(event, database, recoveries, NOW)
-        assert verdict == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
+        delivery = await deliver_event(event, database, recoveries, NOW)
+        assert delivery == Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", invoice))
 
-    async def test_the_relay_must_ask_the_provider(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_unknown_payment_is_deferred_until_the_relay_asks_the_provider(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         event = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
         assert (await deliver_event(event, database, recoveries, NOW)).status is DeliveryStatus.DEFERRED
         about = await build_situation("open", database, recoveries)
         gateway = FakeGateway(owner={"invoice_id": about.invoice_id, "customer_id": about.customer_id})
-        verdict = await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
-        assert verdict.status is DeliveryStatus.ACCEPTED
-        assert len(recoveries.told_events) == 1
+        delivery = await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
+        assert delivery.status is DeliveryStatus.ACCEPTED
+        assert len(recoveries.signalled_events) == 1
 
-    async def test_a_customer_alone_is_enough(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_customer_id_alone_identifies_recoveries(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         about = await build_situation("open", database, recoveries)
         gateway = FakeGateway(owner={"customer_id": about.customer_id})
         event = provider_event(EventKind.FRAUD_WARNING, payment_id=unique_id("pi"))
@@ -313,13 +317,15 @@ class TestPaymentsOnly:
             await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
         ).status is DeliveryStatus.ACCEPTED
 
-    async def test_a_payment_nobody_knows(self, database: Database, recoveries: FakeRecoveries) -> None:
+    async def test_unknown_payment_is_ignored_with_a_reason(
+        self, database: Database, recoveries: FakeRecoveries
+    ) -> None:
         event = provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi"))
-        verdict = await deliver_event(event, database, recoveries, NOW, FakeGateway().resolve_event)
-        assert verdict.status is DeliveryStatus.IGNORED
-        assert verdict.reason == "the provider knows no invoice or customer for this payment"
+        delivery = await deliver_event(event, database, recoveries, NOW, FakeGateway().resolve_event)
+        assert delivery.status is DeliveryStatus.IGNORED
+        assert delivery.reason == "the provider knows no invoice or customer for this payment"
 
-    async def test_the_end_of_a_subscription_without_a_customer_is_asked_for(
+    async def test_subscription_end_without_a_customer_is_resolved_by_the_provider(
         self, database: Database, recoveries: FakeRecoveries
     ) -> None:
         """As in the official sample of Braintree's client: its id, and nothing else."""
@@ -327,8 +333,8 @@ class TestPaymentsOnly:
         event = provider_event(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
         assert (await deliver_event(event, database, recoveries, NOW)).status is DeliveryStatus.DEFERRED
         gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
-        verdict = await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
-        assert verdict == Delivery(
+        delivery = await deliver_event(event, database, recoveries, NOW, gateway.resolve_event)
+        assert delivery == Delivery(
             status=DeliveryStatus.ACCEPTED, recovery_id=recovery_id("stripe", about.invoice_id or "")
         )
 

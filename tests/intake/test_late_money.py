@@ -1,4 +1,4 @@
-"""Money that moves behind the end: how much, counted once, and told to operators and to the merchant's systems."""
+"""Money that moves after the end: its amount, counted once, reported to operators and the merchant's systems."""
 
 import asyncio
 from typing import Any
@@ -38,23 +38,23 @@ async def ended_invoice(db: Database, *rows: Event) -> str:
 
 
 async def receive_events(db: Database, runs: FakeRecoveries, invoice: str, *events: ProviderEvent) -> Recovery:
-    """The recovery after these events; the read model and the log say the same of its money."""
+    """The recovery after these events; asserts that the read model and the log agree on its money."""
     for event in events:
         await deliver_event(event.model_copy(update={"invoice_id": invoice}), db, runs, NOW)
     async with db.begin() as session:
-        found = await event_log.load_recovery(session, recovery_id("stripe", invoice))
+        recovery = await event_log.load_recovery(session, recovery_id("stripe", invoice))
         row = await recoveries.load_recovery_row(session, recovery_id("stripe", invoice))
-    assert found
+    assert recovery
     assert row
-    assert (row["paid"], row["paid_late"], row["returned"]) == (found.paid, found.paid_late, found.returned)
-    return found
+    assert (row["paid"], row["paid_late"], row["returned"]) == (recovery.paid, recovery.paid_late, recovery.returned)
+    return recovery
 
 
 async def waiting_notices(db: Database, invoice: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """What waits to be told of it: audience, topic, data."""
-    mine = select(notice).where(notice.c.recovery_id == recovery_id("stripe", invoice)).order_by(notice.c.topic)
+    """The notices that wait to be delivered: audience, topic, data."""
+    query = select(notice).where(notice.c.recovery_id == recovery_id("stripe", invoice)).order_by(notice.c.topic)
     async with db.begin() as session:
-        return [(row.audience, row.topic, row.data) for row in await session.execute(mine)]
+        return [(row.audience, row.topic, row.data) for row in await session.execute(query)]
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ async def waiting_notices(db: Database, invoice: str) -> list[tuple[str, str, di
         ),
     ],
 )
-async def test_money_that_goes_back_is_told_to_both(
+async def test_returned_money_is_notified_to_operators_and_systems(
     event: ProviderEvent, name: str, kind: str, amount: int, database: Database, recoveries: FakeRecoveries
 ) -> None:
     invoice = await ended_invoice(database, paid_event())
-    found = await receive_events(database, recoveries, invoice, event, event)
-    assert (found.returned, found.state) == (amount, "recovered")
+    recovery = await receive_events(database, recoveries, invoice, event, event)
+    assert (recovery.returned, recovery.state) == (amount, "recovered")
     operators, systems = await waiting_notices(database, invoice)
     assert operators[:2] == (Audience.OPERATORS, NoticeTopic.MONEY_BACK)
     assert (operators[2]["amount"], operators[2]["currency"], operators[2]["why"]) == (amount, "EUR", kind)
@@ -93,31 +93,29 @@ async def test_each_notice_holds_the_sums_of_its_own_row(database: Database, rec
     invoice = await ended_invoice(database, paid_event())
     refunds = [provider_event(EventKind.PAYMENT_REFUNDED, **REFUND) for _ in range(3)]
     await receive_events(database, recoveries, invoice, *refunds)
-    told = [
+    sums = [
         data["data"]["returned"]
         for audience, _, data in await waiting_notices(database, invoice)
         if audience == "webhook"
     ]
-    assert sorted(told) == [120, 240, 360]
+    assert sorted(sums) == [120, 240, 360]
 
 
-async def test_one_payment_after_the_end_counts_once_however_often_it_is_told(
+async def test_late_payment_counts_once_however_often_it_is_reported(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     """Stripe sends invoice.paid and invoice.payment_succeeded for the same money; the invoice's amount is no sum."""
     invoice = await ended_invoice(database, canceled_event())
     twice = [provider_event(EventKind.INVOICE_PAID, amount=900, currency="EUR") for _ in range(2)]
-    found = await receive_events(database, recoveries, invoice, *twice)
-    assert (found.paid_late, found.state) == (500, "canceled")
+    recovery = await receive_events(database, recoveries, invoice, *twice)
+    assert (recovery.paid_late, recovery.state) == (500, "canceled")
     assert sorted(topic for _, topic, _ in await waiting_notices(database, invoice)) == [
         "money_back",
         "recovery.paid_late",
     ]
 
 
-async def test_one_payment_that_is_told_twice_at_once_counts_once(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_late_payment_reported_concurrently_counts_once(database: Database, recoveries: FakeRecoveries) -> None:
     """Stripe sends both in the same second, and each is delivered by itself."""
     for _ in range(5):
         invoice = await ended_invoice(database, canceled_event())
@@ -126,12 +124,14 @@ async def test_one_payment_that_is_told_twice_at_once_counts_once(
         assert (await receive_events(database, recoveries, invoice)).paid_late == 500
 
 
-async def test_a_part_before_the_end_is_not_paid_again_after_it(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_partial_payment_before_the_end_is_not_counted_again(
+    database: Database, recoveries: FakeRecoveries
+) -> None:
     part = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"amount": 200, "remaining": 300})
     invoice = await ended_invoice(database, part, canceled_event())
     later = [
         provider_event(EventKind.INVOICE_PAID, paid_amount=100, amount=500),
         provider_event(EventKind.INVOICE_PAID, amount=500),
     ]
-    found = await receive_events(database, recoveries, invoice, *later)
-    assert (found.amount, found.paid, found.paid_late) == (300, 200, 300)
+    recovery = await receive_events(database, recoveries, invoice, *later)
+    assert (recovery.amount, recovery.paid, recovery.paid_late) == (300, 200, 300)

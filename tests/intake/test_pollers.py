@@ -13,10 +13,10 @@ from tests.intake.fakes import NOW, FakeRecoveries
 
 
 async def waiting_topics(database: Database, provider: str) -> list[str]:
-    """The topics that operators hear of about this provider."""
+    """The topics of the notices that wait about this provider."""
     async with database.begin() as session:
-        found = await session.execute(select(notice.c.topic).where(notice.c.data["provider"].astext == provider))
-        return list(found.scalars())
+        rows = await session.execute(select(notice.c.topic).where(notice.c.data["provider"].astext == provider))
+        return list(rows.scalars())
 
 
 async def test_an_idle_queue_is_reported_once(database: Database, recoveries: FakeRecoveries) -> None:
@@ -28,7 +28,7 @@ async def test_an_idle_queue_is_reported_once(database: Database, recoveries: Fa
     assert await waiting_topics(database, "busy_one") == []
 
 
-async def test_of_a_temporal_that_is_away_nothing_is_concluded(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_unreachable_temporal_reports_no_idle_queue(database: Database, recoveries: FakeRecoveries) -> None:
     recoveries.error = EngineUnavailable("away")
     await report_idle_queues(database, recoveries, ["unasked_one"], NOW)
     assert await waiting_topics(database, "unasked_one") == []

@@ -1,4 +1,4 @@
-"""What the relay does with rows that could not be delivered at once, and with recoveries whose run was lost."""
+"""The relay: rows that could not be delivered at once, and recoveries whose run was lost."""
 
 import asyncio
 from datetime import timedelta
@@ -34,7 +34,7 @@ LATER = NOW + timedelta(minutes=1)
 
 @pytest.fixture
 async def empty_inbox(database: Database) -> Database:
-    """The inbox without what other tests left in it."""
+    """A database with an empty inbox and no recoveries."""
     async with database.begin() as session:
         await session.execute(text("DELETE FROM webhook_inbox"))
         await session.execute(text("DELETE FROM recovery"))
@@ -52,15 +52,17 @@ async def test_rows_are_delivered_in_their_order(empty_inbox: Database, recoveri
         await store_in_inbox(empty_inbox, event, at=NOW + timedelta(seconds=second))
     report = await run_relay(empty_inbox, recoveries, {}, LATER, 200)
     assert (report.delivered, report.waiting) == (3, 0)
-    assert [event.event_id for event in recoveries.begun_events] == [events[0].event_id]
-    assert [event.event_id for _, event in recoveries.told_events] == [events[1].event_id]
+    assert [event.event_id for event in recoveries.started_events] == [events[0].event_id]
+    assert [event.event_id for _, event in recoveries.signalled_events] == [events[1].event_id]
     rows = await inbox_rows(empty_inbox, events)
     assert [row.outcome for row in rows] == ["accepted", "accepted", "ignored"]
     assert rows[0].recovery_id == recovery_id("stripe", invoice)
     assert rows[2].reason == "no use"
 
 
-async def test_a_new_row_is_left_to_whoever_took_it_in(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_relay_leaves_new_rows_to_their_ingesting_process(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     await store_in_inbox(empty_inbox, failure_event(unique_id("in")))
     report = await run_relay(empty_inbox, recoveries, {}, NOW, 200)
     assert (report.delivered, report.waiting) == (0, 1)
@@ -70,16 +72,18 @@ async def test_two_passes_at_once_deliver_each_row_once(empty_inbox: Database, r
     await store_in_inbox(empty_inbox, *(failure_event(unique_id("in")) for _ in range(12)))
     reports = await asyncio.gather(*(run_relay(empty_inbox, recoveries, {}, LATER, 200) for _ in range(3)))
     assert sum(report.delivered for report in reports) == 12
-    assert len({event.event_id for event in recoveries.begun_events}) == len(recoveries.begun_events) == 12
+    assert len({event.event_id for event in recoveries.started_events}) == len(recoveries.started_events) == 12
 
 
-async def test_the_limit_holds(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_relay_delivers_up_to_its_limit(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
     await store_in_inbox(empty_inbox, *(failure_event(unique_id("in")) for _ in range(4)))
     report = await run_relay(empty_inbox, recoveries, {}, LATER, 3)
     assert (report.delivered, report.waiting) == (3, 1)
 
 
-async def test_temporal_away_ends_the_pass_and_loses_nothing(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_unreachable_temporal_ends_the_pass_and_loses_nothing(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     events = [failure_event(unique_id("in")) for _ in range(3)]
     await store_in_inbox(empty_inbox, *events)
     recoveries.error = TEMPORAL_AWAY
@@ -91,17 +95,19 @@ async def test_temporal_away_ends_the_pass_and_loses_nothing(empty_inbox: Databa
     assert (report.delivered, report.waiting) == (3, 0)
 
 
-async def test_a_provider_that_is_away_is_not_the_rows_fault(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+async def test_unavailable_provider_does_not_use_up_a_rows_tries(
+    empty_inbox: Database, recoveries: FakeRecoveries
+) -> None:
     dispute, other = (
         provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
         failure_event(unique_id("in")),
     )
     await store_in_inbox(empty_inbox, dispute, other)
     gateways = gateways_with(FakeGateway(error=PROVIDER_AWAY))
-    moment = LATER
+    retry_at = LATER
     for _ in range(MOST_TRIES + 2):
-        await run_relay(empty_inbox, recoveries, gateways, moment, 200)
-        moment += timedelta(minutes=10)
+        await run_relay(empty_inbox, recoveries, gateways, retry_at, 200)
+        retry_at += timedelta(minutes=10)
     rows = await inbox_rows(empty_inbox, [dispute, other])
     assert rows[0].outcome is None
     assert rows[0].tries == MOST_TRIES + 2 < MOST_TRIES_OF_AN_OUTAGE
@@ -125,17 +131,17 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(
     ("broken", "reason"),
     [(ValueError("4242424242424242"), "ValueError"), (RecoveryError("a sentence of ours"), "a sentence of ours")],
 )
-async def test_a_poison_row_ends_in_plain_sight(
+async def test_failing_row_is_given_up_with_its_reason(
     broken: Exception, reason: str, empty_inbox: Database, recoveries: FakeRecoveries
 ) -> None:
-    poison, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
-    await store_in_inbox(empty_inbox, poison, other)
+    failing, other = failure_event(unique_id("in")), provider_event(EventKind.OTHER, detail="fine")
+    await store_in_inbox(empty_inbox, failing, other)
     recoveries.error = broken
-    moment = LATER
+    retry_at = LATER
     for _ in range(MOST_TRIES):
-        await run_relay(empty_inbox, recoveries, {}, moment, 200)
-        moment += timedelta(minutes=10)
-    rows = await inbox_rows(empty_inbox, [poison, other])
+        await run_relay(empty_inbox, recoveries, {}, retry_at, 200)
+        retry_at += timedelta(minutes=10)
+    rows = await inbox_rows(empty_inbox, [failing, other])
     assert (rows[0].outcome, rows[0].reason) == ("ignored", f"given up after {MOST_TRIES} tries: {reason}")
     assert rows[1].outcome == "ignored"
 
@@ -175,22 +181,24 @@ class TestRevive:
     """Open recoveries always have a run."""
 
     async def test_a_lost_run_is_started_again(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
-        lost, well = failure_event(unique_id("in")), failure_event(unique_id("in"))
+        lost, running = failure_event(unique_id("in")), failure_event(unique_id("in"))
         await store_recovery(empty_inbox, lost)
-        recoveries.running.add((await store_recovery(empty_inbox, well)).recovery_id)
+        recoveries.running.add((await store_recovery(empty_inbox, running)).recovery_id)
         await store_recovery(empty_inbox, failure_event(unique_id("in")), canceled_event())
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
         assert len(recoveries.ensured_runs) == 2
         assert recovery_id("stripe", lost.invoice_id or "") in recoveries.running
 
-    async def test_everybody_gets_a_turn(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    async def test_every_open_recovery_is_checked_in_turn(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
         for _ in range(6):
             await store_recovery(empty_inbox, failure_event(unique_id("in")), _planned_event())
         for minute in range(3):
             await ensure_runs(empty_inbox, recoveries, NOW + timedelta(minutes=minute), 2)
         assert len(recoveries.ensured_runs) == len(set(recoveries.ensured_runs)) == 6
 
-    async def test_a_run_that_has_completed_is_no_reason_to_stop(
+    async def test_completed_run_does_not_stop_the_pass(
         self, empty_inbox: Database, recoveries: FakeRecoveries
     ) -> None:
         for _ in range(3):
@@ -198,13 +206,13 @@ class TestRevive:
         await store_recovery(empty_inbox, failure_event(unique_id("in")))
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 1
 
-    async def test_temporal_away_is_quiet(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
+    async def test_unreachable_temporal_starts_no_run(self, empty_inbox: Database, recoveries: FakeRecoveries) -> None:
         await store_recovery(empty_inbox, failure_event(unique_id("in")))
         recoveries.error = TEMPORAL_AWAY
         assert await ensure_runs(empty_inbox, recoveries, LATER, 20) == 0
 
 
 def _planned_event() -> Event:
-    """Waits for tomorrow, so that it isn't behind its time."""
+    """A planned retry of tomorrow, so that the recovery is not overdue."""
     data = {"at": "2026-09-02T12:00:00Z", "strategy": "s", "policy_version": "v"}
     return Event(type=EventType.RETRY_PLANNED, occurred_at=NOW, data=data)

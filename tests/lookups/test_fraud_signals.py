@@ -1,4 +1,4 @@
-"""Nothing that is looked up for the fraud assessment can hold up a recovery."""
+"""No lookup for the fraud assessment can delay a recovery."""
 
 import asyncio
 import time
@@ -77,7 +77,7 @@ async def signals_with_scorer(scorer: type | None) -> FraudSignals:
 
 
 @pytest.mark.parametrize(("scorer", "score"), [(AsyncScorer, 7), (SyncScorer, 8)])
-async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
+async def test_score_of_a_plugin_is_used(scorer: type, score: int) -> None:
     signals = await signals_with_scorer(scorer)
     assert signals.answer
     assert (signals.scorer, signals.answer.score, signals.missing) == ("acme", score, ())
@@ -85,7 +85,7 @@ async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scorer", "why"),
+    ("scorer", "reason"),
     [
         (None, "scorer acme: not installed"),
         (SlowScorer, "scorer acme: no answer within 50 ms"),
@@ -96,14 +96,14 @@ async def test_a_scorer_is_heard(scorer: type, score: int) -> None:
     ],
 )
 @pytest.mark.quiet
-async def test_one_that_is_missing_slow_or_broken_is_left_out_and_named(scorer: type | None, why: str) -> None:
+async def test_missing_slow_or_broken_scorer_is_left_out_and_named(scorer: type | None, reason: str) -> None:
     began = time.monotonic()
     signals = await signals_with_scorer(scorer)
     assert time.monotonic() - began < 2
-    assert (signals.answer, signals.missing) == (None, (why,))
+    assert (signals.answer, signals.missing) == (None, (reason,))
 
 
-async def test_without_a_scorer_in_the_policy_nobody_is_asked() -> None:
+async def test_no_scorer_runs_without_one_in_the_policy() -> None:
     assert (
         await FraudSignalLookup(scorers={"acme": FailingScorer}).look_up_signals(PLAN_INPUT, FraudRules())
         == FraudSignals()

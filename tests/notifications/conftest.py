@@ -1,4 +1,4 @@
-"""Real servers on this machine: mail that is really handed in, and webhooks that are really posted."""
+"""Real SMTP and webhook servers on this machine."""
 
 import asyncio
 import email
@@ -26,7 +26,7 @@ JENNY = Contact(
 
 @dataclass
 class MailServer:
-    """Keeps what is handed in. Its answers can be scripted by the command that they are given to."""
+    """Keeps received mails. Its answers can be scripted per SMTP command."""
 
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
@@ -47,14 +47,14 @@ class MailServer:
     """The recipients as RCPT spelt them: aiosmtpd takes quotes away."""
 
     def start_conversation(self) -> SMTP:
-        """One connection, by the settings of the moment."""
+        """One connection with the current settings."""
         return SpellingSMTP(
             self, hostname="localhost", enable_SMTPUTF8=self.international, data_size_limit=self.size_limit
         )
 
     async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         """aiosmtpd's hook."""
-        self.options = sorted(one.partition("=")[0] if one.startswith("SIZE") else one for one in options)
+        self.options = sorted(option.partition("=")[0] if option.startswith("SIZE") else option for option in options)
         envelope.mail_from = address
         return "250 OK"
 
@@ -83,10 +83,10 @@ class MailServer:
 
 
 class SpellingSMTP(SMTP):
-    """One connection to a `MailServer`."""
+    """One connection to a `MailServer`, which keeps the spelling of addresses."""
 
     async def smtp_RCPT(self, arg: str | None) -> None:
-        """Keeps how the address was spelt."""
+        """Keeps the spelling of the address."""
         assert isinstance(self.event_handler, MailServer)
         self.event_handler.recipient_spellings.append((arg or "").removeprefix("TO:<").removesuffix(">"))
         await super().smtp_RCPT(arg)
@@ -94,32 +94,32 @@ class SpellingSMTP(SMTP):
 
 @asynccontextmanager
 async def mail_server() -> AsyncIterator[MailServer]:
-    """A server for as long as the block runs."""
-    found = MailServer()
+    """A mail server for as long as the block runs."""
+    mailbox = MailServer()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(found.start_conversation, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
+    server = await loop.create_server(mailbox.start_conversation, "127.0.0.1", 0)
+    mailbox.port = server.sockets[0].getsockname()[1]
     try:
-        yield found
+        yield mailbox
     finally:
         server.close()
 
 
 @pytest.fixture
 async def mail() -> AsyncIterator[MailServer]:
-    """A mail server of its own."""
+    """A mail server."""
     async with mail_server() as server:
         yield server
 
 
 def a_message(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> CustomerMessage:
-    """A letter to Jenny."""
+    """A message to Jenny."""
     return MessageComposer("Acme").compose_message(a_subject(kind, **changes))
 
 
 def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) -> MessageSubject:
-    """What it is about: 49 euros that were not there."""
-    known: dict[str, Any] = {
+    """The subject of a message: 49 euros, insufficient funds."""
+    defaults: dict[str, Any] = {
         "name": "abc123",
         "kind": kind,
         "provider": "stripe",
@@ -131,4 +131,4 @@ def a_subject(kind: MessageKind = MessageKind.PAYMENT_FAILED, **changes: Any) ->
         "deadline": THEN + 7 * DAY,
         "contact": JENNY,
     }
-    return MessageSubject(**known | changes)
+    return MessageSubject(**defaults | changes)

@@ -1,4 +1,4 @@
-"""What customers read, kind by kind, as files that a person can proof-read: `python -m tests.notifications.golden`."""
+"""Messages kind by kind as golden files for proof-reading: `python -m tests.notifications.golden`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,17 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def composed_messages(language: str) -> str:
-    """Every kind in this language: subject and text, one after the other."""
+    """All kinds in this language, subject and text, one after another."""
     composer = MessageComposer("Acme")
     examples = [MessageExample(kind=kind, language=language) for kind in MessageKind]
-    found = [(example.kind, preview_message(composer, example, NOW)) for example in examples]
-    return "\n".join(f"===== {kind.value} =====\n{one.subject}\n\n{one.text.strip()}\n" for kind, one in found)
+    messages = [(example.kind, preview_message(composer, example, NOW)) for example in examples]
+    return "\n".join(
+        f"===== {kind.value} =====\n{message.subject}\n\n{message.text.strip()}\n" for kind, message in messages
+    )
 
 
 def golden_file(language: str) -> Path:
-    """The file that is compared."""
+    """The golden file of this language."""
     return FOLDER / f"{language}.txt"
 
 

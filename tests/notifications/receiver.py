@@ -1,4 +1,4 @@
-"""An HTTP server on this machine that keeps what is posted to it."""
+"""An HTTP server on this machine that keeps the requests posted to it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Receiver:
-    """Where it listens, what it answers, and what it got: headers in lower case, and the body."""
+    """Its address, its next answers, and received requests: lower-case headers, and the body."""
 
     url: str = ""
     status: int = 200
@@ -17,9 +17,11 @@ class Receiver:
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     async def answer_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        """Answers one request per connection."""
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)
+        }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.posts.append((headers, body))
         status = self.first_statuses.pop(0) if self.first_statuses else self.status
@@ -31,10 +33,10 @@ class Receiver:
 @asynccontextmanager
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver for as long as the block runs."""
-    found = Receiver()
-    server = await asyncio.start_server(found.answer_request, "127.0.0.1", 0)
-    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    running = Receiver()
+    server = await asyncio.start_server(running.answer_request, "127.0.0.1", 0)
+    running.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
     try:
-        yield found
+        yield running
     finally:
         server.close()

@@ -1,4 +1,4 @@
-"""The right words, in every language, for every kind and every edge."""
+"""Message texts in every language, for every kind and edge case."""
 
 import re
 import tomllib
@@ -33,21 +33,21 @@ EDGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("language", "edge"), list(product(LANGUAGES, EDGES)))
 def test_every_kind_renders_in_every_language_at_every_edge(language: str, edge: str) -> None:
-    letters = MessageComposer("Acme")
+    composer = MessageComposer("Acme")
     for kind, cause in KINDS:
-        letter = letters.compose_message(a_subject(kind, **{"cause": cause, **EDGES[edge]}), language)
-        assert letter.language == language
-        for text in (letter.subject, letter.text, letter.html, letter.short):
+        message = composer.compose_message(a_subject(kind, **{"cause": cause, **EDGES[edge]}), language)
+        assert message.language == language
+        for text in (message.subject, message.text, message.html, message.short):
             assert text.strip()
             assert not {"{{", "{%", "None", "Undefined"} & {
                 part for part in ("{{", "{%", "None", "Undefined") if part in text
             }
-        assert letter.html.startswith("<!doctype html>")
-        assert "\n" not in letter.subject
+        assert message.html.startswith("<!doctype html>")
+        assert "\n" not in message.subject
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nobody_without_money_is_told_to_change_the_card(language: str) -> None:
+def test_insufficient_funds_messages_do_not_ask_for_another_card(language: str) -> None:
     words = {"en": "card", "de": "karte", "fr": "carte", "es": "tarjeta", "pt": "cartão"}
     for kind in (MessageKind.PAYMENT_FAILED, MessageKind.LAST_WARNING, MessageKind.ENDED):
         text = MessageComposer().compose_message(a_subject(kind), language).text.partition("\n-- \n")[0]
@@ -55,22 +55,22 @@ def test_nobody_without_money_is_told_to_change_the_card(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_language_says_the_same_things(language: str) -> None:
+def test_every_language_has_the_same_placeholders(language: str) -> None:
     """Same kinds, same number of paragraphs, same variables as the English words."""
     folder = Path(__file__).parents[2] / "notifications" / "templates"
-    english, other = (tomllib.loads((folder / f"{one}.toml").read_text()) for one in ("en", language))
+    english, other = (tomllib.loads((folder / f"{name}.toml").read_text()) for name in ("en", language))
     assert english.keys() == other.keys()
     for name, words in english.items():
         for key in words if isinstance(words, dict) else ():
-            found = [re.findall(r"{[{%].*?[%}]}", str(one[name][key])) for one in (english, other)]
-            assert sorted(found[0]) == sorted(found[1]), (name, key)
+            placeholders = [re.findall(r"{[{%].*?[%}]}", str(text[name][key])) for text in (english, other)]
+            assert sorted(placeholders[0]) == sorted(placeholders[1]), (name, key)
 
 
-def test_names_are_text_and_never_markup() -> None:
-    letter = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
-    assert "<script>" not in letter.html
-    assert "49</script>" not in letter.text
-    assert "{{ 7*7 }}" in letter.text
+def test_names_are_escaped_in_html() -> None:
+    message = a_message(contact=JENNY.model_copy(update={"name": "<script>{{ 7*7 }}</script>"}))
+    assert "<script>" not in message.html
+    assert "49</script>" not in message.text
+    assert "{{ 7*7 }}" in message.text
 
 
 def test_the_merchants_number_of_the_invoice_is_named_where_there_is_one() -> None:
@@ -82,8 +82,8 @@ def test_the_merchants_number_of_the_invoice_is_named_where_there_is_one() -> No
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "http://example.com", "data:text/html,x"])
 def test_only_safe_links_are_passed_on(link: str) -> None:
-    letter = a_message(contact=JENNY.model_copy(update={"link": link}))
-    assert link not in letter.html + letter.text
+    message = a_message(contact=JENNY.model_copy(update={"link": link}))
+    assert link not in message.html + message.text
 
 
 PAGE = "https://acme.example/pay?invoice={invoice}&by={provider}"
@@ -92,22 +92,22 @@ PAGE = "https://acme.example/pay?invoice={invoice}&by={provider}"
 @pytest.mark.parametrize("link", [None, "", "javascript:alert(1)"])
 def test_without_a_page_of_the_provider_the_merchants_own_is_linked_to(link: str | None) -> None:
     about = a_subject(provider="adyen", invoice_id="2026/11 &x=1", contact=JENNY.model_copy(update={"link": link}))
-    letter = MessageComposer("Acme", page=PAGE).compose_message(about)
+    message = MessageComposer("Acme", page=PAGE).compose_message(about)
     own = "https://acme.example/pay?invoice=2026%2F11%20%26x%3D1&by=adyen"
-    assert own in letter.text
-    assert own.replace("&", "&amp;") in letter.html
-    assert letter.short.endswith(own)
-    assert letter.to.link == own
+    assert own in message.text
+    assert own.replace("&", "&amp;") in message.html
+    assert message.short.endswith(own)
+    assert message.to.link == own
 
 
-def test_a_page_of_the_provider_goes_first() -> None:
-    letter = MessageComposer("Acme", page=PAGE).compose_message(a_subject())
-    assert "https://pay.example.com/in_1" in letter.text
-    assert "acme.example" not in letter.text + letter.html
+def test_providers_payment_page_takes_precedence() -> None:
+    message = MessageComposer("Acme", page=PAGE).compose_message(a_subject())
+    assert "https://pay.example.com/in_1" in message.text
+    assert "acme.example" not in message.text + message.html
 
 
 @pytest.mark.parametrize("page", ["http://acme.example", "acme.example/pay", "javascript:alert(1)"])
-def test_a_page_that_is_not_safe_is_told_at_start(page: str) -> None:
+def test_unsafe_page_address_is_refused_at_start(page: str) -> None:
     with pytest.raises(InvalidInput, match="CUSTOMER_PAGE_URL"):
         create_composer("Acme <billing@acme.example>", page=page)
 
@@ -130,7 +130,7 @@ def test_the_language_is_the_customers_or_else_english(contact: Contact, expecte
     assert str(locale_for(contact)) == expected
 
 
-def test_money_as_people_write_it() -> None:
+def test_amounts_are_formatted_per_language() -> None:
     english, german = locale_for(Contact(language="en")), locale_for(Contact(language="de"))
     assert format_customer_amount(4900, "EUR", english) == "€49.00"
     assert format_customer_amount(4900, "JPY", english) == "¥4,900"
@@ -142,22 +142,22 @@ def test_money_as_people_write_it() -> None:
     assert (currency_decimals("eur"), str(to_major_units(1, "EUR"))) == (2, "0.01")
 
 
-def test_a_merchants_own_words_take_the_place_of_ours(tmp_path: Path) -> None:
+def test_merchants_templates_replace_ours(tmp_path: Path) -> None:
     shipped = (Path(__file__).parents[2] / "notifications" / "templates" / "en.toml").read_text()
     (tmp_path / "en.toml").write_text(shipped.replace("Hello", "Ahoy"))
-    letters = MessageComposer("Acme", tmp_path)
-    letters.check_words()
-    assert letters.compose_message(a_subject(), "en").text.startswith("Ahoy Jenny Rosen,")
-    assert letters.compose_message(a_subject(), "de").text.startswith("Guten Tag")
+    composer = MessageComposer("Acme", tmp_path)
+    composer.check_words()
+    assert composer.compose_message(a_subject(), "en").text.startswith("Ahoy Jenny Rosen,")
+    assert composer.compose_message(a_subject(), "de").text.startswith("Guten Tag")
 
 
 def greeting_words(greeting: str) -> str:
-    """A file of words with this greeting, as TOML."""
+    """A template file with this greeting, as TOML."""
     rest = "regards = ''\nfooter = ''\n[payment_failed]\nsubject = 'x'\nbody = []\nbutton = ''\n"
     return f"greeting = {greeting}\n{rest}"
 
 
-def test_broken_words_are_told_at_start_and_never_sent(tmp_path: Path) -> None:
+def test_broken_templates_are_refused_at_start(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text("greeting = ")
     with pytest.raises(InvalidInput, match=r"en\.toml"):
         MessageComposer("", tmp_path).check_words()
@@ -167,34 +167,34 @@ def test_broken_words_are_told_at_start_and_never_sent(tmp_path: Path) -> None:
     assert refused.value.permanent
 
 
-def test_a_template_cannot_reach_out_of_its_box(tmp_path: Path) -> None:
+def test_templates_are_sandboxed(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text(greeting_words('"{{ amount.__class__.__mro__ }}"'))
     with pytest.raises(NotDelivered):
         MessageComposer("", tmp_path).compose_message(a_subject(), "en")
 
 
-def test_a_message_shows_nothing_personal_when_it_is_printed() -> None:
+def test_repr_of_a_message_shows_no_personal_data() -> None:
     assert "jenny" not in f"{a_message()!r} {a_message()} {JENNY!r} {JENNY}".lower()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_foot_says_where_messages_end(language: str) -> None:
+def test_footer_links_to_the_unsubscribe_page(language: str) -> None:
     page = "https://pri.example/unsubscribe/TOKEN"
-    letter = MessageComposer("Acme").compose_message(a_subject(unsubscribe=page), language)
-    assert letter.text.rstrip().splitlines()[-1].endswith(f": {page}")
-    assert f'<a href="{page}"' in letter.html
-    assert letter.unsubscribe == page
+    message = MessageComposer("Acme").compose_message(a_subject(unsubscribe=page), language)
+    assert message.text.rstrip().splitlines()[-1].endswith(f": {page}")
+    assert f'<a href="{page}"' in message.html
+    assert message.unsubscribe == page
 
 
 @pytest.mark.parametrize("where", ["", "mailto:stop@acme.example", "javascript:alert(1)"])
-def test_without_a_page_the_foot_says_nothing_of_it(where: str) -> None:
-    letter = a_message(unsubscribe=where)
-    assert "No more messages" not in letter.text + letter.html
+def test_footer_without_an_unsubscribe_page(where: str) -> None:
+    message = a_message(unsubscribe=where)
+    assert "No more messages" not in message.text + message.html
 
 
-def test_words_of_an_older_release_go_on_working(tmp_path: Path) -> None:
+def test_templates_of_an_older_release_still_work(tmp_path: Path) -> None:
     (tmp_path / "en.toml").write_text(greeting_words('"Hello"'))
-    letter = MessageComposer("", tmp_path).compose_message(
+    message = MessageComposer("", tmp_path).compose_message(
         a_subject(unsubscribe="https://pri.example/unsubscribe/TOKEN"), "en"
     )
-    assert "unsubscribe" not in letter.text
+    assert "unsubscribe" not in message.text

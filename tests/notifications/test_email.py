@@ -1,4 +1,4 @@
-"""Mail that is really handed in, and what a server's answers mean."""
+"""E-mail over real SMTP, and the meaning of a server's answers."""
 
 import socket
 
@@ -25,7 +25,7 @@ def channel_to(mail: MailServer, seconds: float = 5) -> EmailChannel:
     return EmailChannel(SmtpServer("127.0.0.1", mail.port, tls=False), SENDER, seconds)
 
 
-async def test_what_arrives_is_a_decent_mail(mail: MailServer) -> None:
+async def test_received_mail_is_well_formed(mail: MailServer) -> None:
     await channel_to(mail).send(a_message(unsubscribe=UNSUBSCRIBE))
     (arrived,) = mail.mails
     assert mail.recipients == ["jenny@example.com"]
@@ -44,7 +44,7 @@ async def test_what_arrives_is_a_decent_mail(mail: MailServer) -> None:
     assert "not enough money" in plain.get_content()
 
 
-async def test_without_a_page_to_unsubscribe_a_mail_does_it(mail: MailServer) -> None:
+async def test_unsubscribe_by_mail_without_a_page(mail: MailServer) -> None:
     await channel_to(mail).send(a_message())
     assert mail.mails[0]["List-Unsubscribe"] == "<mailto:billing@acme.example?subject=unsubscribe>"
     assert mail.mails[0]["List-Unsubscribe-Post"] is None
@@ -59,7 +59,7 @@ async def test_without_a_page_to_unsubscribe_a_mail_does_it(mail: MailServer) ->
         ("DATA", "451 try later", "smtp_451", False),
     ],
 )
-async def test_a_refusal_surely_did_not_go_out(
+async def test_refused_mail_counts_as_not_sent(
     mail: MailServer, command: str, answer: str, reason: str, permanent: bool
 ) -> None:
     mail.refusals[command] = answer
@@ -69,19 +69,19 @@ async def test_a_refusal_surely_did_not_go_out(
     assert mail.mails == []
 
 
-async def test_a_silence_after_the_last_byte_is_no_refusal(mail: MailServer) -> None:
+async def test_timeout_after_the_last_byte_counts_as_maybe_sent(mail: MailServer) -> None:
     """The server took it and died: it must count as maybe sent, so this is any error but NotDelivered."""
     mail.drops_connection = True
-    with pytest.raises(Exception) as lost:  # noqa: PT011
+    with pytest.raises(Exception) as excinfo:  # noqa: PT011
         await channel_to(mail).send(a_message())
-    assert not isinstance(lost.value, NotDelivered)
+    assert not isinstance(excinfo.value, NotDelivered)
     assert len(mail.mails) == 1
 
 
-async def test_nobody_there_is_surely_not_sent() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        closed = EmailChannel(SmtpServer("127.0.0.1", taken.getsockname()[1], tls=False), SENDER)
+async def test_unreachable_server_counts_as_not_sent() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        closed = EmailChannel(SmtpServer("127.0.0.1", listener.getsockname()[1], tls=False), SENDER)
         with pytest.raises(NotDelivered) as refused:
             await closed.send(a_message())
     assert not refused.value.permanent
@@ -95,23 +95,23 @@ async def test_without_a_usable_address_nothing_is_tried(mail: MailServer, addre
     assert address is None or address not in str(refused.value) or not address
 
 
-async def test_a_name_adds_no_header(mail: MailServer) -> None:
+async def test_name_cannot_inject_a_header(mail: MailServer) -> None:
     mean = Contact(email="jenny@example.com", name='Jenny"\r\nBcc: victim@example.com')
     await channel_to(mail).send(a_message(contact=mean))
     assert mail.recipients == ["jenny@example.com"]
     assert mail.mails[0]["Bcc"] is None
 
 
-def test_addresses_of_servers() -> None:
+def test_smtp_addresses_are_parsed() -> None:
     assert parse_smtp_url("smtp://127.0.0.1:2525") == SmtpServer("127.0.0.1", 2525, tls=False)
     assert parse_smtp_url("smtps://mail.example.com") == SmtpServer("mail.example.com", 465, tls=True)
     assert parse_smtp_url("smtp://ann:p%40ss@mail.example.com") == SmtpServer(
         "mail.example.com", 587, False, "ann", "p@ss"
     )
     assert "p@ss" not in repr(parse_smtp_url("smtp://ann:p%40ss@mail.example.com"))
-    for wrong in ("mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x"):
+    for address in ("mail.example.com", "http://mail.example.com", "smtp://", "smtp://h:x"):
         with pytest.raises(InvalidInput):
-            parse_smtp_url(wrong)
+            parse_smtp_url(address)
 
 
 def test_without_a_server_the_channel_is_off() -> None:

@@ -1,4 +1,4 @@
-"""The messages as customers read them, word for word, and in the order that a reader needs."""
+"""The messages as customers read them, word for word and in the order that readers need."""
 
 import pytest
 
@@ -12,7 +12,7 @@ REQUESTS = (MessageKind.CARD_DATA, MessageKind.AUTHENTICATION, MessageKind.NO_ME
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_message_reads_as_it_was_proof_read(language: str) -> None:
+def test_every_message_equals_its_golden_file(language: str) -> None:
     assert composed_messages(language) == golden_file(language).read_text(encoding="utf-8"), (
         "read the change, then write it with python -m tests.notifications.golden"
     )
@@ -20,11 +20,11 @@ def test_every_message_reads_as_it_was_proof_read(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_what_happened_what_to_do_until_when_and_the_link(kind: MessageKind, language: str) -> None:
+def test_message_order_is_event_request_deadline_link(kind: MessageKind, language: str) -> None:
     message = MessageComposer("Acme").compose_message(a_subject(kind), language)
     paragraphs = message.text.partition("\n-- \n")[0].split("\n\n")
-    happened, request, deadline, lead, link = paragraphs[1:6]
-    assert "Acme" in happened
+    event, request, deadline, lead, link = paragraphs[1:6]
+    assert "Acme" in event
     assert request.endswith(".")
     assert any(digit in deadline for digit in "123456789")
     assert lead.endswith(":")

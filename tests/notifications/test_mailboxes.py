@@ -1,4 +1,4 @@
-"""Addresses as people really have them, and what a mail server is told of them."""
+"""Mail addresses in every valid form, and how they are sent."""
 
 import asyncio
 import email
@@ -28,7 +28,7 @@ def message_to(**changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("known", "sent"),
+    ("address", "header"),
     [
         ("abc..def.@docomo.example", '"abc..def."@docomo.example'),
         (".abc@ezweb.example", '".abc"@ezweb.example'),
@@ -44,14 +44,14 @@ def message_to(**changes: Any) -> Any:
         ("jenny@xn--mnchen-3ya.example", "jenny@xn--mnchen-3ya.example"),
     ],
 )
-async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServer, known: str, sent: str) -> None:
-    await channel_to(mail).send(message_to(email=known))
-    assert mail.recipient_spellings == [sent]
-    assert f"<{sent}>\r\n".encode() in mail.raw.partition(b"\r\nSubject")[0] + b"\r\n"
+async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServer, address: str, header: str) -> None:
+    await channel_to(mail).send(message_to(email=address))
+    assert mail.recipient_spellings == [header]
+    assert f"<{header}>\r\n".encode() in mail.raw.partition(b"\r\nSubject")[0] + b"\r\n"
 
 
 @pytest.mark.parametrize(
-    "known",
+    "address",
     [
         "a@example.com, b@example.com", "a@example.com;b@example.com", "a@b@example.com", "a b@example.com",
         "jenny@", "@example.com", "...@example.com", '""@example.com', "jenny@example..com", "jenny@.example.com",
@@ -60,40 +60,40 @@ async def test_real_addresses_are_sent_as_the_standards_want_them(mail: MailServ
         "a(b)@example.com", "Jenny <a@example.com> <b@example.com>", "\ud800@example.com",
     ],
 )  # fmt: skip
-async def test_what_is_no_single_address_is_refused_before_anything_is_sent(mail: MailServer, known: str) -> None:
+async def test_invalid_address_is_refused_before_sending(mail: MailServer, address: str) -> None:
     with pytest.raises(NotDelivered) as refused:
-        await channel_to(mail).send(message_to(email=known))
+        await channel_to(mail).send(message_to(email=address))
     assert (refused.value.reason, refused.value.permanent) == ("address_unfit", True)
     assert mail.mails == []
 
 
 @given(st.text(max_size=80), st.sampled_from(["example.com", "münchen.example", "@", ""]))
-def test_an_address_never_ends_the_line_it_stands_in(local: str, domain: str) -> None:
-    found = parse_recipient(f"{local}@{domain}")
-    if found:
-        assert found.address.isprintable()
-        assert quote_address(found.address) == f"<{found.address}>"
-        assert parse_mailbox(found.address) == found.model_copy(update={"name": ""})
+def test_address_cannot_inject_a_line(local: str, domain: str) -> None:
+    recipient = parse_recipient(f"{local}@{domain}")
+    if recipient:
+        assert recipient.address.isprintable()
+        assert quote_address(recipient.address) == f"<{recipient.address}>"
+        assert parse_mailbox(recipient.address) == recipient.model_copy(update={"name": ""})
 
 
 @given(st.text(max_size=300))
-def test_a_name_stays_a_name(name: str) -> None:
+def test_display_name_round_trips(name: str) -> None:
     mail = EmailChannel(SmtpServer("h", 1, tls=False), SENDER)
     raw = mail._encode_mail(
         message_to(email="abc..d@example.com", name=name), _contact("abc..d@example.com", name), False
     )
-    read = email.message_from_bytes(raw, policy=email.policy.default)["To"]
+    header = email.message_from_bytes(raw, policy=email.policy.default)["To"]
     assert raw.isascii()
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
-    assert [(one.username, one.domain) for one in read.addresses] == [("abc..d", "example.com")]
-    assert " ".join(read.addresses[0].display_name.split()) == to_single_line(name)
+    assert [(address.username, address.domain) for address in header.addresses] == [("abc..d", "example.com")]
+    assert " ".join(header.addresses[0].display_name.split()) == to_single_line(name)
     assert len(to_single_line(name)) <= LONGEST_NAME
 
 
 def _contact(address: str, name: str) -> Any:
-    found = parse_mailbox(address, name)
-    assert found
-    return found
+    mailbox = parse_mailbox(address, name)
+    assert mailbox
+    return mailbox
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ async def test_the_sender_is_quoted_as_it_must_be(mail: MailServer, setting: str
         "Acme\r\nBcc: v@example.com <billing@acme.example>", "Acme <billing@acme.example> trailing",
     ],
 )  # fmt: skip
-def test_a_sender_that_can_be_none_is_refused_at_start_in_one_line(setting: str) -> None:
-    for refuse in (sender_name, parse_sender, lambda one: create({"SMTP_URL": "smtp://h", "MAIL_FROM": one})):
+def test_invalid_sender_is_refused_at_start_in_one_line(setting: str) -> None:
+    for refuse in (sender_name, parse_sender, lambda address: create({"SMTP_URL": "smtp://h", "MAIL_FROM": address})):
         with pytest.raises(InvalidInput, match=r"^MAIL_FROM is not one address like [^\n]+$"):
             refuse(setting)
 
 
-async def test_letters_beyond_ascii_before_the_at_need_a_server_that_offers_them(mail: MailServer) -> None:
+async def test_non_ascii_local_parts_need_smtputf8(mail: MailServer) -> None:
     with pytest.raises(NotDelivered) as refused:
         await channel_to(mail).send(message_to(email="jörg@münchen.example"))
     assert (refused.value.reason, refused.value.permanent) == ("smtputf8_not_offered", True)
@@ -141,7 +141,7 @@ async def test_letters_beyond_ascii_before_the_at_need_a_server_that_offers_them
     assert mail.options == ["BODY=8BITMIME", "SIZE", "SMTPUTF8"]
 
 
-async def test_a_mail_is_seven_bits_and_says_how_long_it_is(mail: MailServer) -> None:
+async def test_mail_is_seven_bit_and_announces_its_size(mail: MailServer) -> None:
     await channel_to(mail).send(a_message())
     assert mail.options == ["SIZE"]
     assert mail.raw.isascii()
@@ -155,23 +155,23 @@ async def test_a_mail_that_is_too_long_for_the_server_is_refused_before_it_is_se
 
 
 @pytest.mark.parametrize("silent_at", ["", "EHLO", "MAIL", "RCPT", "DATA"])
-async def test_a_connection_lost_before_the_message_is_surely_not_sent(silent_at: str) -> None:
+async def test_connection_lost_before_the_message_counts_as_not_sent(silent_at: str) -> None:
     async with _DroppingServer(silent_at) as port:
-        lost = EmailChannel(SmtpServer("127.0.0.1", port, tls=False), SENDER, seconds=2)
+        channel = EmailChannel(SmtpServer("127.0.0.1", port, tls=False), SENDER, seconds=2)
         with pytest.raises(NotDelivered) as refused:
-            await lost.send(a_message())
+            await channel.send(a_message())
     assert not refused.value.permanent
 
 
-async def test_a_server_that_says_nothing_is_surely_not_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        waiting = EmailChannel(SmtpServer("127.0.0.1", mute.getsockname()[1], tls=False), SENDER, seconds=0.2)
+async def test_silent_server_counts_as_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_server:
+        waiting = EmailChannel(SmtpServer("127.0.0.1", silent_server.getsockname()[1], tls=False), SENDER, seconds=0.2)
         with pytest.raises(NotDelivered):
             await waiting.send(a_message())
 
 
 class _DroppingServer:
-    """A server that closes the connection at a command ("": at once); DATA before it asks for the message."""
+    """A server that closes the connection at a command ("" is at once); DATA before it asks for the message."""
 
     def __init__(self, command: str) -> None:
         self._command = command

@@ -1,4 +1,4 @@
-"""Channels by entry point; the example of the documents is one that works."""
+"""Channels by entry point; the documented example works."""
 
 import re
 from pathlib import Path
@@ -17,18 +17,18 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 
 
 def load_example() -> ModuleType:
-    """The channel that the document shows, imported."""
-    found = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert found
-    made = ModuleType("acme_push")
-    exec(found[1], made.__dict__)
-    return made
+    """The documented channel, imported."""
+    match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert match
+    module = ModuleType("acme_push")
+    exec(match[1], module.__dict__)
+    return module
 
 
 def test_the_example_is_about_thirty_lines() -> None:
-    found = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert found
-    assert len([line for line in found[1].splitlines() if line.strip()]) <= 35
+    match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert match
+    assert len([line for line in match[1].splitlines() if line.strip()]) <= 35
 
 
 async def test_the_example_of_the_document_works() -> None:
@@ -48,13 +48,13 @@ async def test_the_example_of_the_document_works() -> None:
 
 
 class FakeEntryPoint:
-    """An entry point as importlib.metadata gives it."""
+    """An entry point as importlib.metadata returns it."""
 
     def __init__(self, name: str, plugin: Any) -> None:
         self.name, self._plugin = name, plugin
 
     def load(self) -> Any:
-        """The plug-in."""
+        """The plugin."""
         return self._plugin
 
 
@@ -64,7 +64,7 @@ def test_a_plug_in_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) 
     assert list(channels.installed_channels({"ACME_PUSH_URL": "http://127.0.0.1:1"})) == ["push"]
 
 
-def test_ours_are_installed_and_off_without_their_settings() -> None:
+def test_built_in_channels_are_off_without_their_settings() -> None:
     assert channels.installed_channels({}) == {}
     both = {"SMTP_URL": "smtp://127.0.0.1", "CUSTOMER_NOTIFY_URLS": "json://127.0.0.1/{phone}"}
     assert sorted(channels.installed_channels(both)) == ["email", "sms"]
@@ -90,7 +90,7 @@ async def test_without_a_number_nothing_is_sent() -> None:
     assert refused.value.permanent
 
 
-async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
+async def test_operators_are_notified_through_apprise() -> None:
     async with receiver() as listening:
         operators = AppriseOperators([listening.url.replace("http://", "json://")])
         assert await operators.send_notice("a recovery waits for review", "in_1")
@@ -100,11 +100,11 @@ async def test_operators_are_told_over_whatever_apprise_reaches() -> None:
 
 
 @pytest.mark.parametrize("url", ["json://127.0.0.1/", "json://127.0.0.1/{iban}", "json://127.0.0.1/{phone"])
-def test_an_address_needs_a_place_for_the_customers_own(url: str) -> None:
+def test_apprise_address_needs_a_placeholder_for_the_customers(url: str) -> None:
     with pytest.raises(InvalidInput):
         AppriseChannel([url])
 
 
-def test_an_address_that_nobody_knows_is_told_by_its_number() -> None:
+def test_unknown_apprise_address_is_reported_by_its_position() -> None:
     with pytest.raises(InvalidInput, match="Address 2 "):
         AppriseOperators(["json://127.0.0.1/", "nonsense-secret"])

@@ -1,4 +1,4 @@
-"""One function shows every message: kind, language, edge."""
+"""Previews of every message: kind, language, edge case."""
 
 from itertools import product
 
@@ -18,12 +18,12 @@ COMPOSER = MessageComposer("Acme")
 @pytest.mark.parametrize(("kind", "language"), list(product(MessageKind, LANGUAGES)))
 def test_each_kind_in_each_language_with_each_edge_and_all_of_them(kind: MessageKind, language: str) -> None:
     for edges in (frozenset[EdgeCase](), *(frozenset({edge}) for edge in EdgeCase), frozenset(EdgeCase)):
-        letter = preview_message(COMPOSER, MessageExample(kind=kind, language=language, edges=edges), THEN)
-        assert (letter.kind, letter.language) == (kind, language)
-        assert ("Jenny" in letter.text) is (EdgeCase.NO_NAME not in edges)
-        assert ("https://pay.example.com/" in letter.html) is (EdgeCase.NO_LINK not in edges)
-        assert ("49,00" in letter.subject or "49.00" in letter.subject) is (EdgeCase.ZERO_DECIMALS not in edges)
-        assert "2026" not in letter.text or EdgeCase.NO_DATES not in edges
+        message = preview_message(COMPOSER, MessageExample(kind=kind, language=language, edges=edges), THEN)
+        assert (message.kind, message.language) == (kind, language)
+        assert ("Jenny" in message.text) is (EdgeCase.NO_NAME not in edges)
+        assert ("https://pay.example.com/" in message.html) is (EdgeCase.NO_LINK not in edges)
+        assert ("49,00" in message.subject or "49.00" in message.subject) is (EdgeCase.ZERO_DECIMALS not in edges)
+        assert "2026" not in message.text or EdgeCase.NO_DATES not in edges
 
 
 @pytest.mark.parametrize("kind", list(MessageKind))
@@ -42,7 +42,7 @@ def test_the_usual_cause_comes_first() -> None:
     assert "not enough money" in preview_message(COMPOSER, MessageExample(kind=MessageKind.PAYMENT_FAILED), THEN).text
 
 
-def test_it_shows_the_merchants_own_page_where_the_provider_has_none() -> None:
+def test_preview_shows_the_merchants_page_where_the_provider_has_none() -> None:
     example = MessageExample(kind=MessageKind.CARD_DATA, edges=frozenset({EdgeCase.NO_LINK}))
-    letter = preview_message(MessageComposer(page="https://acme.example/pay/{provider}/{invoice}"), example, THEN)
-    assert "https://acme.example/pay/stripe/in_1234567890" in letter.text
+    message = preview_message(MessageComposer(page="https://acme.example/pay/{provider}/{invoice}"), example, THEN)
+    assert "https://acme.example/pay/stripe/in_1234567890" in message.text

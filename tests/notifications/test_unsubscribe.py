@@ -1,4 +1,4 @@
-"""Where a customer's link leads, and what can be no such address."""
+"""The unsubscribe link of a customer, and addresses that can't be one."""
 
 import pytest
 
@@ -24,12 +24,12 @@ def test_the_link_of_one_customer(own: str, public: str, link: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "address",
     [
         "acme.example/stop", "javascript:alert(1)", "https://", "https://a.example>,<https://b.example",
         "https://a\r\nBcc: x", "https://ä.example",
     ],
 )  # fmt: skip
-def test_what_can_not_stand_in_a_header_is_refused_at_start(wrong: str) -> None:
+def test_unusable_unsubscribe_address_is_refused_at_start(address: str) -> None:
     with pytest.raises(InvalidInput, match="UNSUBSCRIBE_URL"):
-        UnsubscribeLinks(wrong)
+        UnsubscribeLinks(address)

@@ -18,11 +18,11 @@ BODY: dict[str, Any] = {"type": "recovery.opened", "timestamp": "2026-03-02T09:3
 
 @pytest.fixture
 async def listening() -> AsyncIterator[Receiver]:
-    async with receiver() as found:
-        yield found
+    async with receiver() as running_receiver:
+        yield running_receiver
 
 
-async def test_what_arrives_is_signed_by_the_standard(listening: Receiver) -> None:
+async def test_webhooks_are_signed_by_the_standard(listening: Receiver) -> None:
     await WebhookSender([listening.url], SECRET).send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     ((headers, body),) = listening.posts
     assert headers["webhook-id"] == "msg_1"
@@ -33,27 +33,27 @@ async def test_what_arrives_is_signed_by_the_standard(listening: Receiver) -> No
 
 
 @pytest.mark.parametrize(("status", "permanent"), [(500, False), (404, False), (302, False), (410, True)])
-async def test_anything_but_a_2xx_is_no_delivery(listening: Receiver, status: int, permanent: bool) -> None:
+async def test_anything_but_a_2xx_is_a_failed_delivery(listening: Receiver, status: int, permanent: bool) -> None:
     listening.status = status
     with pytest.raises(NotDelivered) as refused:
         await WebhookSender([listening.url], SECRET).send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     assert (refused.value.reason, refused.value.permanent) == (f"http_{status}", permanent)
 
 
-async def test_nobody_there_is_tried_again() -> None:
+async def test_unreachable_receiver_is_retried() -> None:
     with pytest.raises(NotDelivered) as refused:
         await WebhookSender(["http://127.0.0.1:1/hook"], SECRET).send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     assert not refused.value.permanent
 
 
-async def test_an_address_that_is_gone_from_the_settings_is_given_up() -> None:
+async def test_address_removed_from_the_settings_is_given_up() -> None:
     with pytest.raises(NotDelivered) as refused:
         await WebhookSender([], "").send_webhook(0, "msg_1", BODY, datetime.now(UTC))
     assert refused.value.permanent
 
 
-def test_wrong_settings_are_told_without_showing_them() -> None:
+def test_wrong_settings_are_reported_without_their_values() -> None:
     for addresses, secret in ((["ftp://x"], SECRET), (["https://x.example"], "whsec_not base64!")):
-        with pytest.raises(InvalidInput) as wrong:
+        with pytest.raises(InvalidInput) as excinfo:
             WebhookSender(addresses, secret)
-        assert secret not in str(wrong.value)
+        assert secret not in str(excinfo.value)

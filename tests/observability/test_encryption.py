@@ -1,4 +1,4 @@
-"""Encrypted payloads, and the ways in which keys can be wrong."""
+"""Encrypted payloads and key errors."""
 
 import base64
 import dataclasses
@@ -18,17 +18,17 @@ NEW = f"new:{base64.b64encode(b'n' * 32).decode()}"
 
 def codec_of(*keys: str) -> EncryptionCodec:
     """The codec of these keys."""
-    found = encryption_codec(map(SecretStr, keys))
-    assert found
-    return found
+    codec = encryption_codec(map(SecretStr, keys))
+    assert codec
+    return codec
 
 
 def converter_of(*keys: str) -> DataConverter:
-    """A Temporal converter with that codec."""
+    """A Temporal data converter with the codec of these keys."""
     return dataclasses.replace(DataConverter.default, payload_codec=codec_of(*keys))
 
 
-async def test_a_value_comes_back_and_is_nowhere_in_between() -> None:
+async def test_value_is_encrypted_and_decrypted() -> None:
     value: dict[str, Any] = {"customer": "cus_1", "amount": 4900}
     (payload,) = await converter_of(NEW).encode([value])
     assert payload.metadata["encoding"] == b"binary/encrypted"
@@ -37,7 +37,7 @@ async def test_a_value_comes_back_and_is_nowhere_in_between() -> None:
     assert await converter_of(NEW).decode([payload]) == [value]
 
 
-async def test_the_same_value_never_looks_the_same() -> None:
+async def test_equal_values_encrypt_differently() -> None:
     first, second = await converter_of(NEW).encode(["x", "x"])
     assert first.data != second.data
 
@@ -52,13 +52,13 @@ async def test_keys_rotate() -> None:
         await converter_of(NEW).decode(written_before)
 
 
-async def test_what_was_never_encrypted_is_still_read() -> None:
+async def test_unencrypted_payloads_are_still_read() -> None:
     plain = await DataConverter.default.encode(["x"])
     assert await converter_of(NEW).decode(plain) == ["x"]
 
 
 @pytest.mark.parametrize("change", ["data", "key id", "short", "empty"])
-async def test_an_altered_payload_is_noticed(change: str) -> None:
+async def test_altered_payload_is_detected(change: str) -> None:
     (payload,) = await codec_of(NEW, OLD).encode([Payload(data=b"x")])
     altered = {
         "data": payload.data[:-1] + bytes([payload.data[-1] ^ 1]),
@@ -72,7 +72,7 @@ async def test_an_altered_payload_is_noticed(change: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "problem"),
     [
         (("nonsense",), "entry 1 must be id:base64"),
         ((NEW, ":abc"), "entry 2 must be id:base64"),
@@ -81,11 +81,11 @@ async def test_an_altered_payload_is_noticed(change: str) -> None:
         ((NEW, NEW), "'new' is given twice"),
     ],
 )
-def test_a_wrong_key_is_named_and_not_shown(keys: tuple[str, ...], told: str) -> None:
-    with pytest.raises(InvalidInput, match=told) as raised:
+def test_a_wrong_key_is_named_and_not_shown(keys: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem) as excinfo:
         encryption_codec(map(SecretStr, keys))
-    assert "c2hvcnQ" not in str(raised.value)
-    assert NEW.partition(":")[2] not in str(raised.value)
+    assert "c2hvcnQ" not in str(excinfo.value)
+    assert NEW.partition(":")[2] not in str(excinfo.value)
 
 
 def test_without_keys_there_is_no_codec() -> None:

@@ -1,4 +1,4 @@
-"""One JSON object a line, whoever logs it."""
+"""One JSON object per log line, whoever logs it."""
 
 import io
 import json
@@ -14,18 +14,18 @@ from observability import logging
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is written; everything is put back afterwards."""
+    """The written log; logging is restored afterwards."""
     root = stdlib.getLogger()
     handlers, level = root.handlers, root.level
-    written = io.StringIO()
-    logging.configure_logging("INFO", written)
-    yield written
+    stream = io.StringIO()
+    logging.configure_logging("INFO", stream)
+    yield stream
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level
 
 
 def read_lines(lines: io.StringIO) -> list[dict[str, Any]]:
-    """The objects, one of each line."""
+    """The JSON objects of the lines."""
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
@@ -49,7 +49,7 @@ def test_a_line_names_its_recovery(lines: io.StringIO) -> None:
     assert "recovery_id" not in outside
 
 
-def test_libraries_write_the_same_way_and_are_scrubbed(lines: io.StringIO) -> None:
+def test_library_logs_have_the_same_format_and_are_scrubbed(lines: io.StringIO) -> None:
     stdlib.getLogger("some.library").warning("sent to %s with %s", "jenny@example.com", "sk_live_51HabcDEF")
     (line,) = read_lines(lines)
     assert line["event"] == "sent to [redacted] with [redacted]"
@@ -62,20 +62,20 @@ def test_tracebacks_are_scrubbed_and_on_one_line(lines: io.StringIO) -> None:
     except ValueError:
         structlog.get_logger().exception("failed", headers={"Authorization": "Bearer abcdef"})
         stdlib.getLogger("lib").exception("failed too")
-    ours, theirs = read_lines(lines)
-    assert "ValueError" in ours["exception"]
-    assert "ValueError" in theirs["exception"]
+    our_line, library_line = read_lines(lines)
+    assert "ValueError" in our_line["exception"]
+    assert "ValueError" in library_line["exception"]
     for secret in ("4242", "jenny", "abcdef"):
         assert secret not in lines.getvalue()
 
 
-def test_the_level_holds_and_chatter_is_quiet(lines: io.StringIO) -> None:
+def test_log_level_applies_and_noisy_libraries_are_quiet(lines: io.StringIO) -> None:
     structlog.get_logger("api").debug("unseen")
     stdlib.getLogger("httpx").info("unseen")
     assert not read_lines(lines)
 
 
-@pytest.mark.parametrize("odd", [b"\xff", "\ud800", {"a": {1, 2}}, object(), float("nan"), "a\nb"])
-def test_anything_can_be_logged(odd: Any, lines: io.StringIO) -> None:
-    structlog.get_logger("api").info("odd", value=odd)
+@pytest.mark.parametrize("value", [b"\xff", "\ud800", {"a": {1, 2}}, object(), float("nan"), "a\nb"])
+def test_anything_can_be_logged(value: Any, lines: io.StringIO) -> None:
+    structlog.get_logger("api").info("odd", value=value)
     assert read_lines(lines)[0]["event"] == "odd"

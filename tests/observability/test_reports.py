@@ -1,4 +1,4 @@
-"""Sentry, traces and metrics: off without an address, clean with one."""
+"""Sentry, traces and metrics: off without an address, scrubbed with one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,20 +19,20 @@ DSN = SecretStr("https://key@errors.test/1")
 
 
 class RecordingTransport(Transport):
-    """Sends nothing and keeps it."""
+    """A Sentry transport that keeps reports instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.events: list[Any] = []
 
     def capture_envelope(self, envelope: Envelope) -> None:
-        """Keep its error reports."""
+        """Keeps the envelope's reports."""
         self.events += [event for item in envelope.items if (event := item.get_event())]
 
 
 @pytest.fixture
 def sentry_transport() -> Iterator[RecordingTransport]:
-    """Sentry with a transport of ours; switched off afterwards."""
+    """Sentry with a recording transport, switched off afterwards."""
     transport = RecordingTransport()
     assert error_reports.init_error_reports(DSN, "test", transport=transport, auto_enabling_integrations=False)
     yield transport
@@ -60,7 +60,7 @@ def test_a_report_holds_no_secret_and_no_input(sentry_transport: RecordingTransp
     assert "user" not in report
 
 
-def test_a_request_keeps_only_where_it_went() -> None:
+def test_report_of_a_request_keeps_only_its_route() -> None:
     event = {
         "request": {
             "url": "https://api.test/webhooks/stripe",
@@ -77,11 +77,11 @@ def test_a_request_keeps_only_where_it_went() -> None:
     }
 
 
-def test_without_a_dsn_nothing_happens() -> None:
+def test_no_reports_without_a_dsn() -> None:
     assert not error_reports.init_error_reports(SecretStr(""), "test")
 
 
-def test_traces_go_where_the_setting_says() -> None:
+def test_traces_are_sent_to_the_configured_endpoint() -> None:
     assert tracing.tracer_provider("", "pri-test") is None
     assert tracing.temporal_interceptors(None) == []
     provider = tracing.tracer_provider("http://collector.test:4318/", "pri-test")
@@ -91,7 +91,7 @@ def test_traces_go_where_the_setting_says() -> None:
     provider.shutdown()
 
 
-def test_every_state_has_a_line() -> None:
+def test_every_state_has_a_metric() -> None:
     metrics = create_metrics()
     metrics.set_recoveries({"waiting": 3})
     text = metrics.render_text().decode()
@@ -99,7 +99,7 @@ def test_every_state_has_a_line() -> None:
     assert all(f'state="{state.value}"' in text for state in State)
 
 
-def test_two_registries_do_not_meet() -> None:
+def test_registries_are_independent() -> None:
     first, second = create_metrics(), create_metrics()
     first.webhooks.labels("stripe", "accepted").inc()
     assert b'status="accepted"' not in second.render_text()

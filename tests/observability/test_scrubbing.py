@@ -1,4 +1,4 @@
-"""What never leaves in a log line or an error report."""
+"""Secrets and personal data never leave in a log line or an error report."""
 
 import time
 
@@ -28,7 +28,7 @@ SECRETS = [
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
-def test_a_secret_is_taken_out_of_any_text(text: str, secret: str) -> None:
+def test_secrets_are_removed_from_any_text(text: str, secret: str) -> None:
     for value in (text, {"a": [text]}, (text,), ValueError(text)):
         assert secret not in str(scrub_value(value))
         assert REDACTED in str(scrub_value(value))
@@ -44,15 +44,15 @@ def test_a_secret_is_taken_out_of_any_text(text: str, secret: str) -> None:
         "a disk_usage of 93 and a task_id",
     ],
 )
-def test_what_is_harmless_stays(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert scrub_text(text) == text
 
 
-def test_names_that_tell_a_secret_lose_their_value() -> None:
-    found = scrub_value(
+def test_values_of_secret_names_are_removed() -> None:
+    scrubbed = scrub_value(
         {"api_key": "x", "Stripe-Signature": "t=1", "password": b"x", "keys": 3, "token_count": 7, "ok": "y"}
     )
-    assert found == {
+    assert scrubbed == {
         "api_key": REDACTED,
         "Stripe-Signature": REDACTED,
         "password": REDACTED,
@@ -62,7 +62,7 @@ def test_names_that_tell_a_secret_lose_their_value() -> None:
     }
 
 
-def test_numbers_that_are_cards_go_and_others_stay() -> None:
+def test_card_numbers_are_removed_and_other_numbers_kept() -> None:
     assert scrub_value([4242424242424242, 4242424242424241, 17, True, None, 1.5]) == [
         REDACTED,
         4242424242424241,
@@ -86,19 +86,19 @@ def test_an_object_is_cleaned_as_it_would_be_written() -> None:
         st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
-def test_nothing_breaks_it_and_twice_is_once(value: object) -> None:
+def test_scrubbing_never_fails_and_is_idempotent(value: object) -> None:
     assert scrub_value(scrub_value(value)) == scrub_value(value)
 
 
 @pytest.mark.parametrize("text", ["a" * 500_000, "1 " * 250_000, "a." * 250_000, "a@" * 250_000, "sk_" * 170_000])
 @pytest.mark.quiet
 def test_long_lines_cost_little(text: str) -> None:
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     assert len(scrub_text(text)) <= LONGEST + 1
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started_at < 2
 
 
-def test_endless_depth_ends() -> None:
+def test_recursive_values_are_cut() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]

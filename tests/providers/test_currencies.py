@@ -1,4 +1,4 @@
-"""How each provider counts, against what it documents, and what becomes of it at its border.
+"""Minor units of each provider against its documentation, and their conversion to ISO 4217.
 
 Stripe: docs.stripe.com/currencies (zero-decimal, special cases, three-decimal). Adyen:
 docs.adyen.com/development-resources/currency-codes (the four that differ from the standard, and samples of the rest).
@@ -44,47 +44,47 @@ def currency_exponents(table: dict[int, str]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(ISO))
-def test_our_own_are_those_of_iso(currency: str, count: int) -> None:
+def test_decimals_are_those_of_iso_4217(currency: str, count: int) -> None:
     assert currency_decimals(currency) == currency_decimals(currency.lower()) == count
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(STRIPE))
-def test_stripes(currency: str, count: int) -> None:
+def test_stripes_minor_units(currency: str, count: int) -> None:
     assert stripe.stripe_decimals(currency) == count
-    shown = Decimal(20000).scaleb(-count)
+    amount = Decimal(20000).scaleb(-count)
     assert (
         to_major_units(stripe.to_iso_amounts({"currency": currency.lower(), "amount": 20000})["amount"], currency)
-        == shown
+        == amount
     )
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(ADYEN))
-def test_adyens(currency: str, count: int) -> None:
+def test_adyens_minor_units(currency: str, count: int) -> None:
     assert adyen.adyen_decimals(currency) == count
-    ours = adyen.to_iso(20000, currency)
-    assert ours is not None
-    assert to_major_units(ours, currency) == Decimal(20000).scaleb(-count)
-    assert adyen.from_iso(ours, currency) == 20000
+    amount = adyen.to_iso(20000, currency)
+    assert amount is not None
+    assert to_major_units(amount, currency) == Decimal(20000).scaleb(-count)
+    assert adyen.from_iso(amount, currency) == 20000
 
 
 @pytest.mark.parametrize(("currency", "count"), currency_exponents(ISO))
-def test_braintrees(currency: str, count: int) -> None:
+def test_braintrees_decimals(currency: str, count: int) -> None:
     assert braintree.to_amount_text(20000, currency) == f"{Decimal(20000).scaleb(-count):.{count}f}"
     assert braintree.to_minor(Decimal(braintree.to_amount_text(20000, currency)), currency) == 20000
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "said"),
+    ("amount", "currency", "expected"),
     [
         (5000, "ugx", "5,000 UGX"), (123456, "EUR", "1,234.56 EUR"), (4900, "KWD", "4.900 KWD"),
         (-5, "USD", "-0.05 USD"), (0, "JPY", "0 JPY"), (4900, "", "4,900"), (10**9, "JPY", "1,000,000,000 JPY"),
     ],
 )  # fmt: skip
-def test_amounts_as_plain_text(amount: int, currency: str, said: str) -> None:
-    assert format_amount(amount, currency) == said
+def test_amounts_as_plain_text(amount: int, currency: str, expected: str) -> None:
+    assert format_amount(amount, currency) == expected
 
 
-def test_what_is_open_never_becomes_nothing() -> None:
+def test_open_amount_never_rounds_to_zero() -> None:
     assert [rescale_amount(amount, 2, 0) for amount in (0, 1, 99, 100, 101)] == [0, 1, 1, 1, 2]
 
 
@@ -92,16 +92,16 @@ UGX: dict[str, Any] = {"currency": "ugx", "amount_due": 500000, "amount_remainin
 
 
 def test_an_event_of_stripe_counts_in_iso_whatever_field_it_is() -> None:
-    found = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**UGX)))
-    assert (found.amount, found.currency) == (5000, "UGX")
+    event = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**UGX)))
+    assert (event.amount, event.currency) == (5000, "UGX")
     lines = {"data": [{"amount": 500000, "quantity": 100, "period": {"start": 1700000000}}], "total_count": 100}
     inner = {"currency": "eur", "amount": 700}
-    seen = stripe.to_iso_amounts(UGX | {"lines": lines, "charge": inner, "attempt_count": 100, "total": -500000})
-    assert seen["lines"] == {"data": [{**lines["data"][0], "amount": 5000}], "total_count": 100}  # type: ignore[index]
-    assert (seen["charge"], seen["attempt_count"], seen["total"]) == (inner, 100, -5000)
+    converted = stripe.to_iso_amounts(UGX | {"lines": lines, "charge": inner, "attempt_count": 100, "total": -500000})
+    assert converted["lines"] == {"data": [{**lines["data"][0], "amount": 5000}], "total_count": 100}  # type: ignore[index]
+    assert (converted["charge"], converted["attempt_count"], converted["total"]) == (inner, 100, -5000)
 
 
-def test_what_has_nothing_special_stays_the_same_object() -> None:
+def test_unaffected_objects_stay_identical() -> None:
     body = open_invoice(currency="eur")
     assert stripe.to_iso_amounts(body) is body
     deep: Any = {}
@@ -115,15 +115,15 @@ async def test_an_order_and_its_charge_are_compared_in_the_same_unit(amount: int
     """A part of 3,000 shillings is no payment of 5,000."""
     now = datetime.now(UTC).replace(microsecond=0)
     charge = {"id": "ch_1", "status": "succeeded", "created": int(now.timestamp()), "amount": amount, "currency": "ugx"}
-    asked: dict[str, Any] = {"provider": "stripe", "invoice_id": "in_1", "attempt": 1, "idempotency_key": "k"}
-    order = ChargeOrder(**asked, amount=5000, currency="UGX", requested_at=now)
+    order_fields: dict[str, Any] = {"provider": "stripe", "invoice_id": "in_1", "attempt": 1, "idempotency_key": "k"}
+    order = ChargeOrder(**order_fields, amount=5000, currency="UGX", requested_at=now)
     with canned_server() as server:
         gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))
         server.set_answer("GET /v1/invoices/in_1", open_invoice(**UGX, payment_intent="pi_1"))
         server.set_answer(
             "GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded", "latest_charge": charge}
         )
-        read, found = await gateway.read_invoice("in_1"), await gateway.reconcile(order)
+        invoice, result = await gateway.read_invoice("in_1"), await gateway.reconcile(order)
         await gateway.close()
-    assert (read.amount_due, read.currency) == (5000, "UGX")
-    assert found.outcome is outcome
+    assert (invoice.amount_due, invoice.currency) == (5000, "UGX")
+    assert result.outcome is outcome

@@ -1,4 +1,4 @@
-"""The paths through a recovery whose histories are kept: one function each, played once by `tests.replay.record`."""
+"""The paths through a recovery whose histories are stored: one function each, run by `tests.replay.record`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -14,21 +14,21 @@ ANN = {"actor": "ann", "reason": "test"}
 
 
 async def soft_decline_recovered(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """The reference story."""
+    """The reference case."""
     recovery_run = await recovery_runs("generic_decline")
     await recovery_run.begin_with_failure()
     return recovery_run
 
 
 async def ladder_exhausted(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """Every scheduled attempt declined."""
+    """Every scheduled attempt is declined."""
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 9)
     await recovery_run.begin_with_failure()
     return recovery_run
 
 
 async def hard_decline_new_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """A dead card, then another one."""
+    """A hard decline, then a successful charge of another card."""
     recovery_run = await recovery_runs("lost_card")
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(DAY)
@@ -37,7 +37,7 @@ async def hard_decline_new_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def retry_now(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """An operator charges out of turn, by update."""
+    """An operator's retry, by update."""
     recovery_run = await recovery_runs(script=[decline_result("generic_decline")])
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -46,7 +46,7 @@ async def retry_now(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def pause_resume_cancel(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """The other operator words, by signal and update."""
+    """Pause, resume and cancel, by signal and update."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -68,7 +68,7 @@ async def temporal_cancel(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def fraud_reviewed(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """Held, approved, and charged with another method."""
+    """Held for fraud, approved, and charged with another method."""
     recovery_run = await recovery_runs("fraudulent")
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(HOUR)
@@ -78,7 +78,7 @@ async def fraud_reviewed(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def unknown_reconciled(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """A charge without an answer, settled by reading."""
+    """A charge without an answer, reconciled by reading."""
     recovery_run = await recovery_runs(script=[UNKNOWN])
     recovery_run.gateway.reconciliations = [UNKNOWN, UNKNOWN, ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_1")]
     await recovery_run.begin_with_failure()
@@ -86,7 +86,7 @@ async def unknown_reconciled(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def paid_elsewhere(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """Paid while asleep, then a late failure."""
+    """Paid while waiting, then a late failure event."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(HOUR)
@@ -103,7 +103,7 @@ async def paid_before_it_began(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def provider_retries(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """The provider tries by itself; several events about it."""
+    """The provider retries by itself and sends several events about it."""
     recovery_run = await recovery_runs("generic_decline")
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(HOUR)
@@ -113,7 +113,7 @@ async def provider_retries(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def provider_away(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """Nobody answers for a while when the charge is due."""
+    """The provider is unreachable for a while when the charge is due."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -122,7 +122,7 @@ async def provider_away(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def database_away(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """The log can't be reached for a while: local activities fall back to normal ones."""
+    """The database is unreachable for a while: local activities fall back to normal ones."""
     recovery_run = await recovery_runs("generic_decline")
     recovery_run.log.failures = 5
     await recovery_run.begin_with_failure()
@@ -138,7 +138,7 @@ async def database_slow(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def disputed(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """A dispute ends the sleep."""
+    """A dispute ends the wait."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(HOUR)
@@ -147,7 +147,7 @@ async def disputed(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def woken(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """Something changed at the provider: the invoice is read, and goes on."""
+    """A wake event: the invoice is read, and the recovery continues."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(HOUR)
@@ -156,7 +156,7 @@ async def woken(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def late_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """All retries are used; a card given while the window is open is charged at once."""
+    """All retries are used; a card added while the window is open is charged at once."""
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 4)
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(15 * DAY)
@@ -165,7 +165,7 @@ async def late_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def last_look(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """At the end of the window a payment is found that no event told of."""
+    """At the end of the window a payment is found that no event reported."""
     recovery_run = await recovery_runs("lost_card")
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(20 * DAY)
@@ -174,7 +174,7 @@ async def last_look(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def money_on_its_way(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """A payment of the customer's own takes days, and arrives."""
+    """A customer's payment is pending for days, and succeeds."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -185,7 +185,7 @@ async def money_on_its_way(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def money_that_failed(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """A payment of the customer's own takes days, and fails: it is decided anew."""
+    """A customer's payment is pending for days, and fails: the recovery decides again."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
@@ -195,7 +195,7 @@ async def money_that_failed(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def key_revoked_and_mended(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """The provider refuses to be read, at the beginning and right before a charge."""
+    """The API key is refused at the opening and right before a charge."""
     recovery_run = await recovery_runs("generic_decline")
     recovery_run.gateway.refuses = 2
     await recovery_run.begin_with_failure()
@@ -205,7 +205,7 @@ async def key_revoked_and_mended(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def out_of_scope(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """The subscription is switched to invoices that are sent, and nobody tells."""
+    """The subscription is switched to sent invoices without an event."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -215,7 +215,7 @@ async def out_of_scope(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def unfit_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """A new method can't be charged; the schedule goes on."""
+    """A new method can't be charged; the schedule continues."""
     recovery_run = await recovery_runs(script=[ChargeResult(outcome=Outcome.NOT_CHARGED, reason=UNFIT_METHOD)])
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(HOUR)

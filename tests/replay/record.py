@@ -22,7 +22,7 @@ HISTORIES = Path(__file__).parent / "histories"
 
 
 async def record(release: str) -> None:
-    """Play every path that has no history of this release yet, and store it."""
+    """Runs every path that has no history of this release yet, and stores its history."""
     program = str(time_skipping_server.find_test_server(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program,

@@ -1,4 +1,4 @@
-"""Decisions are in the history: a replay asks no table, no policy and no strategy, whatever became of them."""
+"""Decisions are in the history: a replay reads no table, policy or strategy."""
 
 from typing import Any, NoReturn
 

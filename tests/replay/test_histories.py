@@ -1,4 +1,4 @@
-"""Recoveries that sleep for weeks meet newer code: every stored history must replay on it."""
+"""Every stored history must replay on the current code, since recoveries sleep for weeks."""
 
 from pathlib import Path
 

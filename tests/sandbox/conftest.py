@@ -1,4 +1,4 @@
-"""A sandbox on a real port, the official library pointed at it, and a receiver of its webhooks."""
+"""A sandbox on a real port with the official library, and a receiver of its webhooks."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -21,15 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def receiver() -> Iterator[Receiver]:
-    with run_receiver() as found:
-        yield found
+    with run_receiver() as running_receiver:
+        yield running_receiver
 
 
 @pytest.fixture(scope="session")
 def address(receiver: Receiver) -> Iterator[str]:
     config = SandboxConfig(webhook_url=receiver.url, webhook_secret=SECRET, retry_delays=(0.01, 0.02))
-    with run_sandbox(config) as found:
-        yield found
+    with run_sandbox(config) as sandbox_url:
+        yield sandbox_url
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ SECRET = "whsec_tests"
 
 
 class Receiver:
-    """Collects signed webhooks; answers with `status`, or with the codes queued in `answers` first."""
+    """Keeps signed webhooks; answers with `status`, or first with the codes queued in `answers`."""
 
     def __init__(self) -> None:
         self.got: list[tuple[bytes, str]] = []
@@ -58,7 +58,7 @@ def run_receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def run_sandbox(config: SandboxConfig) -> Iterator[str]:
-    """The sandbox in a thread of its own, as a separate process would be: on a free port, over HTTP."""
+    """The address of a sandbox in its own thread, on a free port over HTTP."""
     server = uvicorn.Server(uvicorn.Config(create_sandbox_app(config), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -71,10 +71,10 @@ def run_sandbox(config: SandboxConfig) -> Iterator[str]:
 
 @asynccontextmanager
 async def stripe_client(
-    address: str, version: str | None = None, patience: float = 10, key: str = "sk_test_sandbox"
+    address: str, version: str | None = None, timeout_seconds: float = 10, key: str = "sk_test_sandbox"
 ) -> AsyncIterator[stripe.StripeClient]:
-    """The unmodified library, without retries of its own."""
-    http = stripe.HTTPXClient(timeout=patience, allow_sync_methods=False)
+    """The unmodified official library, without its own retries."""
+    http = stripe.HTTPXClient(timeout=timeout_seconds, allow_sync_methods=False)
     yield stripe.StripeClient(
         key, base_addresses={"api": address}, stripe_version=version, max_network_retries=0, http_client=http
     )

@@ -1,4 +1,4 @@
-"""The official client of Braintree, pointed at a fake."""
+"""Braintree's official client, pointed at the sandbox."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ import braintree
 
 
 def braintree_client(address: str) -> Any:
-    """The official client with its own transport; nothing of it is changed but where Braintree is."""
-    place = urlsplit(address)
-    there = braintree.Environment("sandbox", place.hostname, f"{place.port}/braintree", "", False, None)
-    return braintree.BraintreeGateway(braintree.Configuration(there, "sandbox_merchant", "public", "private"))
+    """The official client, unchanged except for the address."""
+    url = urlsplit(address)
+    environment = braintree.Environment("sandbox", url.hostname, f"{url.port}/braintree", "", False, None)
+    return braintree.BraintreeGateway(braintree.Configuration(environment, "sandbox_merchant", "public", "private"))

@@ -1,4 +1,4 @@
-"""The fake Adyen against the unmodified official library: what it answers, keeps and sends."""
+"""The Adyen sandbox against the official library: answers, stored payments and webhooks."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ WAIT = Delivery(wait=True)
 
 
 class Receiver:
-    """Collects webhooks."""
+    """Keeps webhooks."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -30,8 +30,8 @@ class Receiver:
 
     @property
     def received_items(self) -> list[dict[str, Any]]:
-        wrapped = [one for body in self.bodies for one in json.loads(body)["notificationItems"]]
-        return [one["NotificationRequestItem"] for one in wrapped]
+        wrapped_items = [item for body in self.bodies for item in json.loads(body)["notificationItems"]]
+        return [item["NotificationRequestItem"] for item in wrapped_items]
 
 
 @contextmanager
@@ -57,15 +57,15 @@ def run_receiver() -> Iterator[tuple[Receiver, str]]:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, str]]:
-    with run_receiver() as found:
-        yield found
+    with run_receiver() as running_receiver:
+        yield running_receiver
 
 
 @pytest.fixture
 def address(receiver: tuple[Receiver, str]) -> Iterator[str]:
     config = SandboxConfig(adyen_webhook_url=receiver[1], adyen_hmac_key=KEY, retry_delays=(0.05, 0.05))
-    with run_sandbox(config) as found:
-        yield found
+    with run_sandbox(config) as sandbox_url:
+        yield sandbox_url
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def box(address: str) -> AsyncIterator[AdyenSandboxClient]:
 
 
 def make_payment(address: str, invoice: str, key: str | None = "k1", **changes: Any) -> Any:
-    """A payment by the official library, as it comes out of the box."""
+    """A payment by the unmodified official library."""
     client = Adyen.Adyen(xapikey="AQE", platform="test")
     api = client.checkout.payments_api
     api.baseUrl = f"{address}/adyen/v72"
@@ -93,45 +93,45 @@ def make_payment(address: str, invoice: str, key: str | None = "k1", **changes: 
 
 
 async def test_a_payment_is_made_once_under_a_key(address: str, box: AdyenSandboxClient) -> None:
-    made = await box.create_failed_payment()
-    first, again = make_payment(address, made.invoice), make_payment(address, made.invoice)
+    failed_payment = await box.create_failed_payment()
+    first, again = make_payment(address, failed_payment.invoice), make_payment(address, failed_payment.invoice)
     assert first == again
     assert first["resultCode"] == "Authorised"
-    other = make_payment(address, made.invoice, key="k2")
+    other = make_payment(address, failed_payment.invoice, key="k2")
     assert other["pspReference"] != first["pspReference"], "Adyen knows no invoices: another key is another payment"
-    assert [line.charge for line in await box.read_ledger(made.invoice)] == [
+    assert [line.charge for line in await box.read_ledger(failed_payment.invoice)] == [
         first["pspReference"],
         other["pspReference"],
     ]
-    assert [call.replayed for call in await box.pay_calls(made.invoice)] == [False, True, False]
+    assert [call.replayed for call in await box.pay_calls(failed_payment.invoice)] == [False, True, False]
 
 
 async def test_keys_are_kept_for_seven_days(address: str, box: AdyenSandboxClient) -> None:
-    made = await box.create_failed_payment()
-    first = make_payment(address, made.invoice)
+    failed_payment = await box.create_failed_payment()
+    first = make_payment(address, failed_payment.invoice)
     await box._http.post("/_control/clock", json={"advance": 7 * 86_400 - 60})
-    assert make_payment(address, made.invoice) == first
+    assert make_payment(address, failed_payment.invoice) == first
     await box._http.post("/_control/clock", json={"advance": 120})
-    assert make_payment(address, made.invoice) != first
+    assert make_payment(address, failed_payment.invoice) != first
 
 
-async def test_what_failed_may_be_tried_again_under_the_same_key(address: str, box: AdyenSandboxClient) -> None:
-    made = await box.create_failed_payment(script=("error:500", "succeed_then_error:500"))
+async def test_failed_request_may_be_repeated_with_its_key(address: str, box: AdyenSandboxClient) -> None:
+    failed_payment = await box.create_failed_payment(script=("error:500", "succeed_then_error:500"))
     for _ in range(2):
         with pytest.raises(Adyen.AdyenAPICommunicationError):
-            make_payment(address, made.invoice)
-    assert make_payment(address, made.invoice)["resultCode"] == "Authorised"
-    assert len(await box.read_ledger(made.invoice)) == 1
+            make_payment(address, failed_payment.invoice)
+    assert make_payment(address, failed_payment.invoice)["resultCode"] == "Authorised"
+    assert len(await box.read_ledger(failed_payment.invoice)) == 1
 
 
 async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandboxClient) -> None:
     for number, text in enumerate(("decline:12;network=51;mac=24", "decline:Not enough balance;network=51;mac=24")):
-        made = await box.create_failed_payment(script=(text,))
-        told = make_payment(address, made.invoice, key=f"r{number}")
-        assert (told["resultCode"], told["refusalReason"]) == ("Refused", "Not enough balance")
-        assert told["refusalReasonCode"] == "12"
-        assert told["additionalData"]["refusalReasonRaw"] == "51 : Insufficient funds"
-        assert told["additionalData"]["merchantAdviceCode"].startswith("24 : ")
+        failed_payment = await box.create_failed_payment(script=(text,))
+        payment = make_payment(address, failed_payment.invoice, key=f"r{number}")
+        assert (payment["resultCode"], payment["refusalReason"]) == ("Refused", "Not enough balance")
+        assert payment["refusalReasonCode"] == "12"
+        assert payment["additionalData"]["refusalReasonRaw"] == "51 : Insufficient funds"
+        assert payment["additionalData"]["merchantAdviceCode"].startswith("24 : ")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandboxClie
         ({"shopperInteraction": "Ecommerce"}, "702"),
     ],
 )
-def test_what_adyen_would_refuse_is_refused(address: str, changes: dict[str, Any], code: str) -> None:
+def test_invalid_adyen_requests_are_refused(address: str, changes: dict[str, Any], code: str) -> None:
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
         make_payment(address, "inv", **changes)
     assert refused.value.error_code == code
@@ -156,25 +156,25 @@ def test_a_key_may_have_64_characters(address: str) -> None:
         make_payment(address, "inv", key="k" * 65)
 
 
-async def test_a_payment_is_told_with_its_metadata_and_signed(
+async def test_webhook_of_a_payment_has_its_metadata_and_signature(
     address: str, box: AdyenSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
-    made = await box.create_failed_payment(script=("decline:6", "succeed"))
+    failed_payment = await box.create_failed_payment(script=("decline:6", "succeed"))
     for key in ("k1", "k2"):
-        make_payment(address, made.invoice, key=key)
+        make_payment(address, failed_payment.invoice, key=key)
     await box.wait_until_idle()
     refused, paid = sorted(receiver[0].received_items, key=lambda item: item["success"])
     assert (refused["success"], refused["reason"], paid["success"]) == ("false", "Expired Card", "true")
     for item in (refused, paid):
-        assert (item["eventCode"], item["merchantReference"]) == ("AUTHORISATION", made.invoice)
+        assert (item["eventCode"], item["merchantReference"]) == ("AUTHORISATION", failed_payment.invoice)
         assert item["additionalData"]["metadata.mine"] == "yes"
         assert util.is_valid_hmac_notification(item, KEY)
 
 
 async def test_batches_copies_order_and_delay(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
-    made = await box.create_failed_payment()
-    await box.report_event(made.invoice, "CANCEL_AUTORESCUE", delivery=WAIT)
-    first, second = await box.list_events(made.invoice)
+    failed_payment = await box.create_failed_payment()
+    await box.report_event(failed_payment.invoice, "CANCEL_AUTORESCUE", delivery=WAIT)
+    first, second = await box.list_events(failed_payment.invoice)
     receiver[0].bodies.clear()
     await box.send_batch(first, second, delivery=Delivery(wait=True, copies=2))
     assert [len(json.loads(body)["notificationItems"]) for body in receiver[0].bodies] == [2, 2]
@@ -183,15 +183,15 @@ async def test_batches_copies_order_and_delay(box: AdyenSandboxClient, receiver:
     assert [item["eventCode"] for item in receiver[0].received_items] == ["CANCEL_AUTORESCUE", "AUTHORISATION"]
 
 
-async def test_what_is_not_taken_is_sent_again(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
+async def test_refused_webhooks_are_sent_again(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     receiver[0].answers = [503, 500]
-    made = await box.create_failed_payment(delivery=WAIT)
-    assert [(one.status, one.tries) for one in made.deliveries] == [(202, 3)]
+    failed_payment = await box.create_failed_payment(delivery=WAIT)
+    assert [(delivery.status, delivery.tries) for delivery in failed_payment.deliveries] == [(202, 3)]
 
 
-async def test_money_that_adyen_tells_of_is_booked(box: AdyenSandboxClient) -> None:
-    made = await box.create_failed_payment()
-    await box.report_event(made.invoice, "AUTORESCUE", success=False, delivery=WAIT)
-    assert await box.read_ledger(made.invoice) == []
-    await box.report_event(made.invoice, "AUTORESCUE", delivery=WAIT)
-    assert [line.origin for line in await box.read_ledger(made.invoice)] == ["elsewhere"]
+async def test_money_reported_by_webhook_is_booked(box: AdyenSandboxClient) -> None:
+    failed_payment = await box.create_failed_payment()
+    await box.report_event(failed_payment.invoice, "AUTORESCUE", success=False, delivery=WAIT)
+    assert await box.read_ledger(failed_payment.invoice) == []
+    await box.report_event(failed_payment.invoice, "AUTORESCUE", delivery=WAIT)
+    assert [line.origin for line in await box.read_ledger(failed_payment.invoice)] == ["elsewhere"]

@@ -1,4 +1,4 @@
-"""Test clocks and billing cycles, through the official library: what three months of a subscription look like."""
+"""Test clocks and billing cycles, through the official library."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,27 +18,27 @@ def price_item(amount: int) -> dict[str, Any]:
 
 
 class BilledSubscription:
-    """A customer on a clock of their own, with a card and a monthly subscription."""
+    """A customer on a test clock, with a card and a monthly subscription."""
 
     def __init__(self, api: stripe.StripeClient, clock: str, customer: str, card: str | None) -> None:
         self.api, self.clock, self.customer, self.card = api, clock, customer, card
         self.id = ""
 
     async def start_subscription(self, amount: int = 3000, **more: Any) -> stripe.Subscription:
-        wanted: Any = {"customer": self.customer, "items": [price_item(amount)], **more}
-        made = await self.api.v1.subscriptions.create_async(wanted)
-        self.id = made.id
-        return made
+        parameters: Any = {"customer": self.customer, "items": [price_item(amount)], **more}
+        subscription = await self.api.v1.subscriptions.create_async(parameters)
+        self.id = subscription.id
+        return subscription
 
     async def advance_clock(self, *when: int) -> None:
-        moment = int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[arg-type,misc]
-        answer = await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": moment})
+        timestamp = int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[arg-type,misc]
+        answer = await self.api.v1.test_helpers.test_clocks.advance_async(self.clock, {"frozen_time": timestamp})
         assert answer.status == "advancing"
         assert (await self.api.v1.test_helpers.test_clocks.retrieve_async(self.clock)).status == "ready"
 
     async def change_subscription(self, **fields: Any) -> stripe.Subscription:
-        wanted: Any = fields
-        return await self.api.v1.subscriptions.update_async(self.id, wanted)
+        parameters: Any = fields
+        return await self.api.v1.subscriptions.update_async(self.id, parameters)
 
     async def fetch_subscription(self) -> stripe.Subscription:
         return await self.api.v1.subscriptions.retrieve_async(self.id)
@@ -47,10 +47,10 @@ class BilledSubscription:
         return await self.api.v1.invoices.retrieve_async(str((await self.fetch_subscription()).latest_invoice))
 
     async def fetch_event_types(self) -> list[str]:
-        """The events of this customer's objects, in order."""
-        listed = (await self.api.v1.events.list_async({"limit": 100})).data
-        ours = [one for one in listed if self.customer in str(one.data.object)]
-        return [one.type for one in reversed(ours)]
+        """The types of the events of this customer's objects, in order."""
+        events = (await self.api.v1.events.list_async({"limit": 100})).data
+        own_events = [event for event in events if self.customer in str(event.data.object)]
+        return [event.type for event in reversed(own_events)]
 
 
 async def create_subscription(api: stripe.StripeClient, *, card: bool = True) -> BilledSubscription:
@@ -119,8 +119,8 @@ async def test_an_upgrade_can_be_invoiced_at_once(api: stripe.StripeClient) -> N
     await plan.start_subscription(3000)
     await plan.advance_clock(2026, 2, 14, 12)
     await plan.change_subscription(items=[price_item(6000)], proration_behavior="always_invoice")
-    made = await plan.fetch_latest_invoice()
-    assert (made.billing_reason, made.amount_paid, made.status) == ("subscription_update", 1500, "paid")
+    invoice = await plan.fetch_latest_invoice()
+    assert (invoice.billing_reason, invoice.amount_paid, invoice.status) == ("subscription_update", 1500, "paid")
 
 
 async def test_a_subscription_ends_with_its_period(api: stripe.StripeClient) -> None:
@@ -149,8 +149,12 @@ async def test_a_paused_collection_charges_nothing(api: stripe.StripeClient, beh
 async def test_an_invoice_that_is_sent_is_not_charged(box: SandboxClient, api: stripe.StripeClient) -> None:
     plan = await create_subscription(api)
     await plan.start_subscription(collection_method="send_invoice", days_until_due=30)
-    made = await plan.fetch_latest_invoice()
-    assert (made.status, made.collection_method, await box.read_ledger(made.id)) == ("open", "send_invoice", [])
+    invoice = await plan.fetch_latest_invoice()
+    assert (invoice.status, invoice.collection_method, await box.read_ledger(invoice.id)) == (
+        "open",
+        "send_invoice",
+        [],
+    )
 
 
 async def test_a_clock_only_goes_forward(api: stripe.StripeClient) -> None:

@@ -1,4 +1,4 @@
-"""The fake Braintree as the official library sees it out of the box, and the webhooks that it sends."""
+"""The Braintree sandbox against the official library, and its webhooks."""
 
 import base64
 import threading
@@ -27,10 +27,10 @@ WAIT = Delivery(wait=True)
 
 
 class Receiver:
-    """What the library makes of each webhook that came."""
+    """Keeps webhooks, parsed by the official library."""
 
     def __init__(self) -> None:
-        self.got: list[Any] = []
+        self.received: list[Any] = []
         self.answers: list[int] = []
 
 
@@ -42,7 +42,7 @@ def run_receiver() -> Iterator[tuple[Receiver, str]]:
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             parse = braintree_client("http://127.0.0.1:9").webhook_notification.parse
-            receiver.got.append(parse(form["bt_signature"][0], form["bt_payload"][0]))
+            receiver.received.append(parse(form["bt_signature"][0], form["bt_payload"][0]))
             self.send_response(receiver.answers.pop(0) if receiver.answers else 202)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -59,141 +59,154 @@ def run_receiver() -> Iterator[tuple[Receiver, str]]:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, str]]:
-    with run_receiver() as found:
-        yield found
+    with run_receiver() as running_receiver:
+        yield running_receiver
 
 
 @pytest.fixture
 def address(receiver: tuple[Receiver, str]) -> Iterator[str]:
     config = SandboxConfig(braintree_webhook_url=receiver[1], braintree_keys=KEYS, retry_delays=(0.05, 0.05))
-    with run_sandbox(config) as found:
-        yield found
+    with run_sandbox(config) as sandbox_url:
+        yield sandbox_url
 
 
 @pytest.fixture
 async def box(address: str) -> AsyncIterator[BraintreeSandboxClient]:
-    async with BraintreeSandboxClient(address) as found:
-        yield found
+    async with BraintreeSandboxClient(address) as client:
+        yield client
 
 
 async def test_the_official_client_reads_retries_and_searches(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = await box.create_failed_payment(), braintree_client(address)
-    before = theirs.subscription.find(made.subscription)
-    assert (before.status, str(before.balance), before.transactions[0].id) == ("Past Due", "20.00", made.transaction)
-    answer = theirs.subscription.retry_charge(made.subscription, "20.00", True)
+    failed_payment, client = await box.create_failed_payment(), braintree_client(address)
+    before = client.subscription.find(failed_payment.subscription)
+    assert (before.status, str(before.balance), before.transactions[0].id) == (
+        "Past Due",
+        "20.00",
+        failed_payment.transaction,
+    )
+    answer = client.subscription.retry_charge(failed_payment.subscription, "20.00", True)
     assert (answer.is_success, answer.transaction.status) == (True, "submitted_for_settlement")
-    after = theirs.subscription.find(made.subscription)
+    after = client.subscription.find(failed_payment.subscription)
     assert (after.status, str(after.balance), len(after.transactions)) == ("Active", "0.00", 2)
-    assert theirs.transaction.find(answer.transaction.id).subscription_id == made.subscription
-    assert theirs.payment_method.find(made.payment_method).last_4 == "1111"
+    assert client.transaction.find(answer.transaction.id).subscription_id == failed_payment.subscription
+    assert client.payment_method.find(failed_payment.payment_method).last_4 == "1111"
 
 
-def resale_of(made: FailedTransactionIds, **more: Any) -> dict[str, Any]:
-    """The order once more, submitted for settlement."""
-    params = {"amount": "20.00", "order_id": made.invoice, "payment_method_token": made.payment_method}
+def resale_of(transaction_ids: FailedTransactionIds, **more: Any) -> dict[str, Any]:
+    """The parameters of a second sale of the order, submitted for settlement."""
+    params = {
+        "amount": "20.00",
+        "order_id": transaction_ids.invoice,
+        "payment_method_token": transaction_ids.payment_method,
+    }
     return {**params, "options": {"submit_for_settlement": True}, **more}
 
 
 async def test_an_authorisation_is_captured_in_parts(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
-    parent = theirs.transaction.sale(resale_of(made, options={})).transaction
-    assert (parent.status, await box.read_ledger(made.invoice)) == ("authorized", [])
-    part = theirs.transaction.submit_for_partial_settlement(parent.id, "7.00", {"order_id": made.invoice}).transaction
+    failed_payment, client = await box.create_failed_payment(subscription=False), braintree_client(address)
+    parent = client.transaction.sale(resale_of(failed_payment, options={})).transaction
+    assert (parent.status, await box.read_ledger(failed_payment.invoice)) == ("authorized", [])
+    part = client.transaction.submit_for_partial_settlement(
+        parent.id, "7.00", {"order_id": failed_payment.invoice}
+    ).transaction
     assert (part.status, part.authorized_transaction_id) == ("submitted_for_settlement", parent.id)
-    assert theirs.transaction.find(parent.id).partial_settlement_transaction_ids == [part.id]
-    assert [line.amount for line in await box.read_ledger(made.invoice)] == [700]
-    (error,) = theirs.transaction.submit_for_partial_settlement(part.id, "1.00").errors.deep_errors
+    assert client.transaction.find(parent.id).partial_settlement_transaction_ids == [part.id]
+    assert [line.amount for line in await box.read_ledger(failed_payment.invoice)] == [700]
+    (error,) = client.transaction.submit_for_partial_settlement(part.id, "1.00").errors.deep_errors
     assert error.code == "915103"
 
 
 async def test_orders_are_found_by_their_id(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
+    failed_payment, client = await box.create_failed_payment(subscription=False), braintree_client(address)
     await box.create_failed_payment(subscription=False)
-    params = resale_of(made)
-    assert theirs.transaction.sale(params).is_success
-    found = list(theirs.transaction.search(braintree.TransactionSearch.order_id == made.invoice).items)
-    assert [one.status for one in found] == ["submitted_for_settlement", "processor_declined"]
-    assert list(theirs.transaction.search(braintree.TransactionSearch.order_id == "nothing").items) == []
+    params = resale_of(failed_payment)
+    assert client.transaction.sale(params).is_success
+    sales = list(client.transaction.search(braintree.TransactionSearch.order_id == failed_payment.invoice).items)
+    assert [sale.status for sale in sales] == ["submitted_for_settlement", "processor_declined"]
+    assert list(client.transaction.search(braintree.TransactionSearch.order_id == "nothing").items) == []
 
 
 async def test_a_decline_is_an_error_result_with_its_transaction(box: BraintreeSandboxClient, address: str) -> None:
-    made = await box.create_failed_payment(script=("decline:2051;network=14;mac=03", "decline:cvv"))
-    theirs = braintree_client(address)
-    declined = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
+    failed_payment = await box.create_failed_payment(script=("decline:2051;network=14;mac=03", "decline:cvv"))
+    client = braintree_client(address)
+    declined = client.subscription.retry_charge(failed_payment.subscription, "20.00", True).transaction
     assert (declined.processor_response_code, declined.merchant_advice_code) == ("2051", "03")
-    rejected = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
+    rejected = client.subscription.retry_charge(failed_payment.subscription, "20.00", True).transaction
     assert (rejected.status, rejected.gateway_rejection_reason) == ("gateway_rejected", "cvv")
 
 
-async def test_what_braintree_would_refuse_is_refused(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = await box.create_failed_payment(), braintree_client(address)
+async def test_invalid_braintree_requests_are_refused(box: BraintreeSandboxClient, address: str) -> None:
+    failed_payment, client = await box.create_failed_payment(), braintree_client(address)
     codes = [
         error.code
         for answer in (
-            theirs.subscription.retry_charge("nowhere", "1.00", True),
-            theirs.transaction.sale({"amount": "1.00", "payment_method_token": "gone"}),
-            theirs.subscription.update(made.subscription, {"payment_method_token": "gone"}),
+            client.subscription.retry_charge("nowhere", "1.00", True),
+            client.transaction.sale({"amount": "1.00", "payment_method_token": "gone"}),
+            client.subscription.update(failed_payment.subscription, {"payment_method_token": "gone"}),
         )
         for error in answer.errors.deep_errors
     ]
     assert codes == ["91528", "91518", "91903"]
-    assert theirs.subscription.retry_charge(made.subscription, "20.00", True).is_success
-    (again,) = theirs.subscription.retry_charge(made.subscription, "20.00", True).errors.deep_errors
+    assert client.subscription.retry_charge(failed_payment.subscription, "20.00", True).is_success
+    (again,) = client.subscription.retry_charge(failed_payment.subscription, "20.00", True).errors.deep_errors
     assert again.code == "91531"
     with pytest.raises(NotFoundError):
-        theirs.subscription.find("nowhere")
+        client.subscription.find("nowhere")
 
 
 async def test_the_same_request_twice_takes_the_money_twice(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = await box.create_failed_payment(subscription=False), braintree_client(address)
-    params = resale_of(made)
-    assert [theirs.transaction.sale(dict(params)).is_success for _ in range(2)] == [True, True]
-    assert len(await box.read_ledger(made.invoice)) == 2, "or our tests could not see a repeat"
+    failed_payment, client = await box.create_failed_payment(subscription=False), braintree_client(address)
+    params = resale_of(failed_payment)
+    assert [client.transaction.sale(dict(params)).is_success for _ in range(2)] == [True, True]
+    assert len(await box.read_ledger(failed_payment.invoice)) == 2, "or our tests could not see a repeat"
 
 
 async def test_faults_and_scripts_are_those_of_every_fake(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = (
+    failed_payment, client = (
         await box.create_failed_payment(script=("error:500", "succeed_then_error:500")),
         braintree_client(address),
     )
     for _ in range(2):
         with pytest.raises(ServerError):
-            theirs.subscription.retry_charge(made.subscription, "20.00", True)
-    assert [line.origin for line in await box.read_ledger(made.invoice)] == ["pay_call"]
-    assert await box.read_script(made.invoice) == []
-    assert [call.status for call in await box.pay_calls(made.invoice)] == [500, 500]
+            client.subscription.retry_charge(failed_payment.subscription, "20.00", True)
+    assert [line.origin for line in await box.read_ledger(failed_payment.invoice)] == ["pay_call"]
+    assert await box.read_script(failed_payment.invoice) == []
+    assert [call.status for call in await box.pay_calls(failed_payment.invoice)] == [500, 500]
 
 
-async def test_a_failure_is_told_signed(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
-    made = await box.create_failed_payment(delivery=WAIT)
-    (told,) = receiver[0].got
-    assert (told.kind, told.subscription.id) == ("subscription_charged_unsuccessfully", made.subscription)
-    assert told.subscription.transactions[0].processor_response_code == "2001"
-    assert [delivered.status for delivered in made.deliveries] == [202]
+async def test_failure_webhook_is_signed(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
+    failed_payment = await box.create_failed_payment(delivery=WAIT)
+    (notification,) = receiver[0].received
+    assert (notification.kind, notification.subscription.id) == (
+        "subscription_charged_unsuccessfully",
+        failed_payment.subscription,
+    )
+    assert notification.subscription.transactions[0].processor_response_code == "2001"
+    assert [delivered.status for delivered in failed_payment.deliveries] == [202]
 
 
 async def test_our_own_charges_are_echoed(
     box: BraintreeSandboxClient, address: str, receiver: tuple[Receiver, str]
 ) -> None:
-    made = await box.create_failed_payment(script=("decline:2000", "succeed"))
+    failed_payment = await box.create_failed_payment(script=("decline:2000", "succeed"))
     for _ in range(2):
-        braintree_client(address).subscription.retry_charge(made.subscription, "20.00", True)
+        braintree_client(address).subscription.retry_charge(failed_payment.subscription, "20.00", True)
     await box.wait_until_idle()
-    kinds = [told.kind for told in receiver[0].got]
+    kinds = [notification.kind for notification in receiver[0].received]
     assert kinds == ["subscription_charged_unsuccessfully", "subscription_charged_successfully"]
 
 
 async def test_webhooks_come_twice_late_out_of_order_and_again(
     box: BraintreeSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
-    made = await box.create_failed_payment()
-    await box.report_event(made.invoice, "dispute_opened", delivery=Delivery(wait=True, copies=2))
-    assert [told.kind for told in receiver[0].got] == ["dispute_opened"] * 2
-    receiver[0].got.clear()
+    failed_payment = await box.create_failed_payment()
+    await box.report_event(failed_payment.invoice, "dispute_opened", delivery=Delivery(wait=True, copies=2))
+    assert [notification.kind for notification in receiver[0].received] == ["dispute_opened"] * 2
+    receiver[0].received.clear()
     receiver[0].answers.append(503)
     backwards = Delivery(wait=True, reverse=True)
-    await box.send_events(*await box.list_events(made.invoice), delivery=backwards)
-    kinds = [told.kind for told in receiver[0].got]
+    await box.send_events(*await box.list_events(failed_payment.invoice), delivery=backwards)
+    kinds = [notification.kind for notification in receiver[0].received]
     assert sorted(kinds) == ["dispute_opened", "dispute_opened", "subscription_charged_unsuccessfully"]
     assert kinds[0] == "dispute_opened"
 
@@ -223,21 +236,24 @@ KINDS = {
 async def test_the_official_client_reads_each_kind_of_method(
     box: BraintreeSandboxClient, address: str, instrument: Instrument
 ) -> None:
-    made, theirs = await box.create_failed_payment(instrument=instrument), braintree_client(address)
-    assert type(theirs.payment_method.find(made.payment_method)) is KINDS[instrument]
-    (method,) = theirs.customer.find(made.customer).payment_methods
-    assert (type(method), method.token) == (KINDS[instrument], made.payment_method)
-    assert theirs.transaction.find(made.transaction).payment_instrument_type == instrument.value
+    failed_payment, client = await box.create_failed_payment(instrument=instrument), braintree_client(address)
+    assert type(client.payment_method.find(failed_payment.payment_method)) is KINDS[instrument]
+    (method,) = client.customer.find(failed_payment.customer).payment_methods
+    assert (type(method), method.token) == (KINDS[instrument], failed_payment.payment_method)
+    assert client.transaction.find(failed_payment.transaction).payment_instrument_type == instrument.value
 
 
 async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandboxClient, address: str) -> None:
-    made, theirs = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT), braintree_client(address)
-    taken = theirs.subscription.retry_charge(made.subscription, "20.00", True).transaction
-    assert (taken.status, taken.processor_settlement_response_code) == ("settlement_pending", "4002")
-    await box.report_event(made.invoice, "transaction_settled")
-    assert theirs.transaction.find(taken.id).status == "settled"
-    await box.report_event(made.invoice, "transaction_settlement_declined", decline_code="R02")
-    back = theirs.transaction.find(taken.id)
+    failed_payment, client = (
+        await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT),
+        braintree_client(address),
+    )
+    sale = client.subscription.retry_charge(failed_payment.subscription, "20.00", True).transaction
+    assert (sale.status, sale.processor_settlement_response_code) == ("settlement_pending", "4002")
+    await box.report_event(failed_payment.invoice, "transaction_settled")
+    assert client.transaction.find(sale.id).status == "settled"
+    await box.report_event(failed_payment.invoice, "transaction_settlement_declined", decline_code="R02")
+    back = client.transaction.find(sale.id)
     assert (back.status, back.ach_return_responses[0]["reason_code"]) == ("settlement_declined", "R02")
     assert [event.status for event in back.status_history] == ["settlement_pending", "settled"]
 
@@ -245,46 +261,56 @@ async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandbo
 async def test_what_is_deleted_is_not_found_and_what_it_paid_for_is_canceled(
     box: BraintreeSandboxClient, address: str
 ) -> None:
-    made, theirs = await box.create_failed_payment(), braintree_client(address)
-    assert theirs.payment_method.delete(made.payment_method).is_success
+    failed_payment, client = await box.create_failed_payment(), braintree_client(address)
+    assert client.payment_method.delete(failed_payment.payment_method).is_success
     with pytest.raises(NotFoundError):
-        theirs.payment_method.find(made.payment_method)
-    assert theirs.subscription.find(made.subscription).status == "Canceled"
-    assert theirs.customer.delete(made.customer).is_success
+        client.payment_method.find(failed_payment.payment_method)
+    assert client.subscription.find(failed_payment.subscription).status == "Canceled"
+    assert client.customer.delete(failed_payment.customer).is_success
     with pytest.raises(NotFoundError):
-        theirs.customer.find(made.customer)
+        client.customer.find(failed_payment.customer)
     with pytest.raises(NotFoundError):
-        theirs.customer.delete(made.customer)
+        client.customer.delete(failed_payment.customer)
 
 
 async def test_a_debits_webhook_says_why_it_came_back(
     box: BraintreeSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
-    made = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
+    failed_payment = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
     back = "transaction_settlement_declined"
-    await box.report_event(made.invoice, back, decline_code="R10", reads_settled=True, delivery=WAIT)
-    (told,) = receiver[0].got
-    assert (told.kind, told.transaction.status, told.transaction.ach_return_code) == (back, "settled", "R10")
+    await box.report_event(failed_payment.invoice, back, decline_code="R10", reads_settled=True, delivery=WAIT)
+    (notification,) = receiver[0].received
+    assert (notification.kind, notification.transaction.status, notification.transaction.ach_return_code) == (
+        back,
+        "settled",
+        "R10",
+    )
 
 
 async def test_a_refund_names_its_sale(box: BraintreeSandboxClient, receiver: tuple[Receiver, str]) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    await box.report_event(made.invoice, "transaction_settled")
+    failed_payment = await box.create_failed_payment(subscription=False)
+    await box.report_event(failed_payment.invoice, "transaction_settled")
     await box.wait_until_idle()
-    receiver[0].got.clear()
-    await box.report_event(made.invoice, "transaction_disbursed", amount=500, delivery=WAIT)
-    (told,) = receiver[0].got
-    (sale,) = await box.read_ledger(made.invoice)
-    credit = told.transaction
+    receiver[0].received.clear()
+    await box.report_event(failed_payment.invoice, "transaction_disbursed", amount=500, delivery=WAIT)
+    (notification,) = receiver[0].received
+    (sale,) = await box.read_ledger(failed_payment.invoice)
+    credit = notification.transaction
     assert (credit.type, credit.refunded_transaction_id, str(credit.amount)) == ("credit", sale.charge, "5.00")
 
 
 async def test_a_dispute_is_told_with_its_kind_and_amount(
     box: BraintreeSandboxClient, address: str, receiver: tuple[Receiver, str]
 ) -> None:
-    made = await box.create_failed_payment()
-    await box.report_event(made.invoice, "dispute_opened", dispute_kind="retrieval", amount=700, delivery=WAIT)
-    (told,) = receiver[0].got
-    assert (told.dispute.kind, str(told.dispute.amount), told.dispute.status) == ("retrieval", "7.00", "open")
-    (held,) = braintree_client(address).transaction.find(made.transaction).disputes
-    assert (held.kind, held.status) == ("retrieval", "open")
+    failed_payment = await box.create_failed_payment()
+    await box.report_event(
+        failed_payment.invoice, "dispute_opened", dispute_kind="retrieval", amount=700, delivery=WAIT
+    )
+    (notification,) = receiver[0].received
+    assert (notification.dispute.kind, str(notification.dispute.amount), notification.dispute.status) == (
+        "retrieval",
+        "7.00",
+        "open",
+    )
+    (dispute,) = braintree_client(address).transaction.find(failed_payment.transaction).disputes
+    assert (dispute.kind, dispute.status) == ("retrieval", "open")

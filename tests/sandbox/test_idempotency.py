@@ -1,4 +1,4 @@
-"""Stripe's law of idempotency keys, as its documentation states it."""
+"""Stripe's rules for idempotency keys, as its documentation states them."""
 
 import asyncio
 import uuid
@@ -28,47 +28,47 @@ async def pay_invoice(api: stripe.StripeClient, invoice: str, options: Any, **pa
 
 @pytest.mark.parametrize("script", ["succeed", "decline:do_not_honor", "error:500", "succeed_then_error:500"])
 async def test_the_first_answer_is_replayed(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
-    made = await box.create_failed_invoice(script=(script,), default="succeed")
+    failed_invoice = await box.create_failed_invoice(script=(script,), default="succeed")
     options = new_key()
-    first = await pay_invoice(api, made.invoice, options)
-    again = await pay_invoice(api, made.invoice, options)
+    first = await pay_invoice(api, failed_invoice.invoice, options)
+    again = await pay_invoice(api, failed_invoice.invoice, options)
     assert first[:2] == again[:2]
     assert (first[2], again[2]) == (False, True)
-    assert len(await box.read_ledger(made.invoice)) == ("succeed" in script)
-    assert [call.replayed for call in await box.pay_calls(made.invoice)] == [False, True]
+    assert len(await box.read_ledger(failed_invoice.invoice)) == ("succeed" in script)
+    assert [call.replayed for call in await box.pay_calls(failed_invoice.invoice)] == [False, True]
 
 
 async def test_a_replay_consumes_no_outcome(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(script=("decline:do_not_honor", "succeed"))
+    failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor", "succeed"))
     options = new_key()
-    await pay_invoice(api, made.invoice, options)
-    await pay_invoice(api, made.invoice, options)
-    assert await box.read_script(made.invoice) == ["succeed"]
+    await pay_invoice(api, failed_invoice.invoice, options)
+    await pay_invoice(api, failed_invoice.invoice, options)
+    assert await box.read_script(failed_invoice.invoice) == ["succeed"]
 
 
 @pytest.mark.parametrize("script", ["error:429", "error:409", "error:503", "drop"])
-async def test_what_never_ran_is_not_kept(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
-    made = await box.create_failed_invoice(script=(script, "succeed"))
+async def test_request_that_never_ran_is_not_stored(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
+    failed_invoice = await box.create_failed_invoice(script=(script, "succeed"))
     options = new_key()
-    assert (await pay_invoice(api, made.invoice, options))[0] != 200
-    assert (await pay_invoice(api, made.invoice, options))[::2] == (200, False)
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[0] != 200
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, False)
 
 
 async def test_a_lost_answer_is_replayed(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(script=("succeed_then_drop",), default="decline:lost_card")
+    failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop",), default="decline:lost_card")
     options = new_key()
     with pytest.raises(stripe.APIConnectionError):
-        await api.v1.invoices.pay_async(made.invoice, options=options)  # type: ignore[arg-type]
-    status, body, replayed = await pay_invoice(api, made.invoice, options)
+        await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)  # type: ignore[arg-type]
+    status, body, replayed = await pay_invoice(api, failed_invoice.invoice, options)
     assert (status, body["status"], replayed) == (200, "paid", True)
-    assert len(await box.read_ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
 async def test_other_parameters_are_refused(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(default="decline:do_not_honor")
+    failed_invoice = await box.create_failed_invoice(default="decline:do_not_honor")
     options = new_key()
-    await pay_invoice(api, made.invoice, options)
-    status, body, _ = await pay_invoice(api, made.invoice, options, off_session=True)
+    await pay_invoice(api, failed_invoice.invoice, options)
+    status, body, _ = await pay_invoice(api, failed_invoice.invoice, options, off_session=True)
     assert (status, body["error"]["type"]) == (400, "idempotency_error")
 
 
@@ -81,51 +81,53 @@ async def test_another_endpoint_is_refused(box: SandboxClient, api: stripe.Strip
 
 
 async def test_a_running_key_is_in_use(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(script=("hang:0.5",))
+    failed_invoice = await box.create_failed_invoice(script=("hang:0.5",))
     options = new_key()
-    running = asyncio.create_task(pay_invoice(api, made.invoice, options))
+    running = asyncio.create_task(pay_invoice(api, failed_invoice.invoice, options))
     await asyncio.sleep(0.2)
-    status, body, _ = await pay_invoice(api, made.invoice, options)
+    status, body, _ = await pay_invoice(api, failed_invoice.invoice, options)
     assert (status, body["error"]["code"]) == (409, "idempotency_key_in_use")
     assert (await running)[0] == 200
-    assert (await pay_invoice(api, made.invoice, options))[::2] == (200, True)
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, True)
 
 
-async def test_an_answer_held_back_is_already_kept(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(script=("succeed_then_hang:1",))
+async def test_delayed_answer_is_already_stored(box: SandboxClient, api: stripe.StripeClient) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("succeed_then_hang:1",))
     options = new_key()
-    running = asyncio.create_task(pay_invoice(api, made.invoice, options))
+    running = asyncio.create_task(pay_invoice(api, failed_invoice.invoice, options))
     await asyncio.sleep(0.3)
-    assert (await pay_invoice(api, made.invoice, options))[::2] == (200, True)
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, True)
     assert (await running)[0] == 200
 
 
 async def test_a_validation_error_is_not_kept(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     options = new_key()
-    status, body, _ = await pay_invoice(api, made.invoice, options, colour="red")
+    status, body, _ = await pay_invoice(api, failed_invoice.invoice, options, colour="red")
     assert (status, body["error"]["code"], body["error"]["param"]) == (400, "parameter_unknown", "colour")
-    assert (await pay_invoice(api, made.invoice, options))[0] == 200
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[0] == 200
 
 
 async def test_a_key_is_at_most_255_characters(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice()
-    assert (await pay_invoice(api, made.invoice, {"idempotency_key": "k" * 256}))[0] == 400
-    assert (await pay_invoice(api, made.invoice, {"idempotency_key": uuid.uuid4().hex.ljust(255, "k")}))[0] == 200
+    failed_invoice = await box.create_failed_invoice()
+    assert (await pay_invoice(api, failed_invoice.invoice, {"idempotency_key": "k" * 256}))[0] == 400
+    assert (await pay_invoice(api, failed_invoice.invoice, {"idempotency_key": uuid.uuid4().hex.ljust(255, "k")}))[
+        0
+    ] == 200
 
 
 async def test_a_key_is_forgotten_after_a_day(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(script=("decline:do_not_honor", "succeed"))
+    failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor", "succeed"))
     options = new_key()
-    await pay_invoice(api, made.invoice, options)
+    await pay_invoice(api, failed_invoice.invoice, options)
     await box.advance_clock(23 * 3600)
-    assert (await pay_invoice(api, made.invoice, options))[::2] == (402, True)
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (402, True)
     await box.advance_clock(3601)
-    assert (await pay_invoice(api, made.invoice, options))[::2] == (200, False)
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, False)
 
 
 async def test_a_wrong_key_is_an_authentication_error(box: SandboxClient, address: str) -> None:
-    made = await box.create_failed_invoice()
-    async with stripe_client(address, key="sk_live_no") as stranger:
+    failed_invoice = await box.create_failed_invoice()
+    async with stripe_client(address, key="sk_live_no") as unauthorised:
         with pytest.raises(stripe.AuthenticationError):
-            await stranger.v1.invoices.retrieve_async(made.invoice)
+            await unauthorised.v1.invoices.retrieve_async(failed_invoice.invoice)

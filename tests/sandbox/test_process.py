@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own: its ready line, and what a kill leaves behind."""
+"""The sandbox as a process: its ready line, and its state after a kill."""
 
 import asyncio
 import os
@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[2]
 @contextmanager
 def run_process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "sandbox", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as started:
-        assert started.stdout is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
         try:
-            yield started, started.stdout.readline().split()[-1]
+            yield process, process.stdout.readline().split()[-1]
         finally:
-            started.kill()
+            process.kill()
 
 
 async def test_everything_survives_a_kill(tmp_path: Path) -> None:
@@ -35,45 +35,45 @@ async def test_everything_survives_a_kill(tmp_path: Path) -> None:
     options = {"idempotency_key": "before-the-kill"}
     with run_process(*state) as (first, address):
         async with SandboxClient(address) as box, stripe_client(address) as api:
-            made = await box.create_failed_invoice(script=("succeed_then_drop", "decline:lost_card"))
+            failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop", "decline:lost_card"))
             with pytest.raises(stripe.APIConnectionError):
-                await api.v1.invoices.pay_async(made.invoice, options=options)  # type: ignore[arg-type]
+                await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)  # type: ignore[arg-type]
             await box.advance_clock(3600)
         os.kill(first.pid, signal.SIGKILL)
     with run_process(*state) as (_, address):
         async with SandboxClient(address) as box, stripe_client(address) as api:
-            paid = await api.v1.invoices.pay_async(made.invoice, options=options)  # type: ignore[arg-type]
+            paid = await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)  # type: ignore[arg-type]
             assert paid.status == "paid"
-            assert [call.replayed for call in await box.pay_calls(made.invoice)] == [False, True]
-            assert len(await box.read_ledger(made.invoice)) == 1
-            assert await box.read_script(made.invoice) == ["decline:lost_card"]
+            assert [call.replayed for call in await box.pay_calls(failed_invoice.invoice)] == [False, True]
+            assert len(await box.read_ledger(failed_invoice.invoice)) == 1
+            assert await box.read_script(failed_invoice.invoice) == ["decline:lost_card"]
             seconds = await box.advance_clock() - (await box.read_log())[0].wall
             assert seconds > 3599  # the clock counts whole seconds
 
 
-async def test_a_call_cut_by_a_kill_has_done_nothing_and_may_be_repeated(tmp_path: Path) -> None:
+async def test_call_interrupted_by_a_kill_has_no_effect_and_may_be_repeated(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "sandbox.db"))
     options = {"idempotency_key": "cut"}
     with run_process(*state) as (first, address):
         async with SandboxClient(address) as box, stripe_client(address) as api:
-            made = await box.create_failed_invoice(script=("hang:30",))
-            call = asyncio.create_task(api.v1.invoices.pay_async(made.invoice, options=options))  # type: ignore[arg-type]
+            failed_invoice = await box.create_failed_invoice(script=("hang:30",))
+            call = asyncio.create_task(api.v1.invoices.pay_async(failed_invoice.invoice, options=options))  # type: ignore[arg-type]
             await asyncio.sleep(0.3)
             os.kill(first.pid, signal.SIGKILL)
             with pytest.raises(stripe.APIConnectionError):
                 await call
     with run_process(*state) as (_, address):
         async with SandboxClient(address) as box, stripe_client(address) as api:
-            assert await box.read_ledger(made.invoice) == []
-            assert (await api.v1.invoices.pay_async(made.invoice, options=options)).status == "paid"  # type: ignore[arg-type]
-            assert len(await box.read_ledger(made.invoice)) == 1
+            assert await box.read_ledger(failed_invoice.invoice) == []
+            assert (await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)).status == "paid"  # type: ignore[arg-type]
+            assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
 async def test_the_ledger_refuses_changes(tmp_path: Path) -> None:
     with run_process("--state", str(tmp_path / "sandbox.db")) as (_, address):
         async with SandboxClient(address) as box, stripe_client(address) as api:
-            made = await box.create_failed_invoice()
-            await api.v1.invoices.pay_async(made.invoice)
+            failed_invoice = await box.create_failed_invoice()
+            await api.v1.invoices.pay_async(failed_invoice.invoice)
     database = sqlite3.connect(tmp_path / "sandbox.db")
     for statement in ("DELETE FROM ledger", "UPDATE ledger SET amount = 1"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -81,14 +81,14 @@ async def test_the_ledger_refuses_changes(tmp_path: Path) -> None:
     database.close()
 
 
-def test_it_explains_itself() -> None:
+def test_help_explains_the_sandbox() -> None:
     command = [sys.executable, "-m", "sandbox", "--help"]
     text = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
     for option in ("--port", "--state", "--webhook-url", "--webhook-secret", "--host"):
         assert option in text
 
 
-def test_a_taken_port_is_one_clear_line() -> None:
+def test_used_port_is_a_one_line_error() -> None:
     with run_process("--port", "0") as (_, address):
         port = address.rsplit(":", 1)[1]
         command = [sys.executable, "-m", "sandbox", "--port", port]

@@ -11,63 +11,76 @@ EXPANDED = {"expand": ["payments.data.payment.payment_intent", "confirmation_sec
 
 
 async def test_the_newer_shape_has_payments_only_when_asked(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice(subscription="sub_shape")
-    plain = (await api.v1.invoices.retrieve_async(made.invoice)).to_dict()
+    failed_invoice = await box.create_failed_invoice(subscription="sub_shape")
+    plain = (await api.v1.invoices.retrieve_async(failed_invoice.invoice)).to_dict()
     assert not {"payments", "confirmation_secret", "payment_intent", "charge", "paid", "subscription"} & set(plain)
     assert plain["parent"]["subscription_details"]["subscription"] == "sub_shape"
-    full = (await api.v1.invoices.retrieve_async(made.invoice, EXPANDED)).to_dict()  # type: ignore[arg-type]
+    full = (await api.v1.invoices.retrieve_async(failed_invoice.invoice, EXPANDED)).to_dict()  # type: ignore[arg-type]
     intent = full["payments"]["data"][0]["payment"]["payment_intent"]
-    assert (intent["id"], intent["last_payment_error"]["decline_code"]) == (made.payment_intent, "insufficient_funds")
-    assert full["confirmation_secret"]["client_secret"].startswith(made.payment_intent)
-    assert full["customer"]["id"] == made.customer
+    assert (intent["id"], intent["last_payment_error"]["decline_code"]) == (
+        failed_invoice.payment_intent,
+        "insufficient_funds",
+    )
+    assert full["confirmation_secret"]["client_secret"].startswith(failed_invoice.payment_intent)
+    assert full["customer"]["id"] == failed_invoice.customer
     assert "invoice" not in intent
 
 
 async def test_the_older_shape_names_intent_and_charge(box: SandboxClient, old_api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice()
-    found = await old_api.v1.invoices.retrieve_async(made.invoice, {"expand": ["payment_intent.latest_charge"]})
-    seen = found.to_dict()
-    assert (seen["charge"], seen["subscription"], seen["paid"]) == (made.charge, made.subscription, False)
-    assert seen["payment_intent"]["latest_charge"]["outcome"]["network_status"] == "declined_by_network"
-    assert seen["payment_intent"]["invoice"] == seen["payment_intent"]["latest_charge"]["invoice"] == made.invoice
-    assert not {"parent", "payments", "confirmation_secret"} & set(seen)
-    await old_api.v1.invoices.pay_async(made.invoice)
-    assert (await old_api.v1.invoices.retrieve_async(made.invoice)).to_dict()["paid"] is True
+    failed_invoice = await box.create_failed_invoice()
+    invoice = await old_api.v1.invoices.retrieve_async(
+        failed_invoice.invoice, {"expand": ["payment_intent.latest_charge"]}
+    )
+    fields = invoice.to_dict()
+    assert (fields["charge"], fields["subscription"], fields["paid"]) == (
+        failed_invoice.charge,
+        failed_invoice.subscription,
+        False,
+    )
+    assert fields["payment_intent"]["latest_charge"]["outcome"]["network_status"] == "declined_by_network"
+    assert (
+        fields["payment_intent"]["invoice"]
+        == fields["payment_intent"]["latest_charge"]["invoice"]
+        == failed_invoice.invoice
+    )
+    assert not {"parent", "payments", "confirmation_secret"} & set(fields)
+    await old_api.v1.invoices.pay_async(failed_invoice.invoice)
+    assert (await old_api.v1.invoices.retrieve_async(failed_invoice.invoice)).to_dict()["paid"] is True
 
 
 @pytest.mark.parametrize("path", ["payments.data.payment.payment_intent.latest_charge", "total", "payment_intent"])
 async def test_a_wrong_expansion_is_refused(box: SandboxClient, api: stripe.StripeClient, path: str) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     with pytest.raises(stripe.InvalidRequestError):
-        await api.v1.invoices.retrieve_async(made.invoice, {"expand": [path, f"{path}.more"]})
+        await api.v1.invoices.retrieve_async(failed_invoice.invoice, {"expand": [path, f"{path}.more"]})
 
 
 async def test_objects_can_be_found_from_each_other(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice()
-    payment = {"type": "payment_intent", "payment_intent": made.payment_intent}
+    failed_invoice = await box.create_failed_invoice()
+    payment = {"type": "payment_intent", "payment_intent": failed_invoice.payment_intent}
     by_intent = await api.v1.invoice_payments.list_async({"payment": payment})  # type: ignore[arg-type]
-    by_invoice = await api.v1.invoice_payments.list_async({"invoice": made.invoice})
-    assert [p.id for p in by_intent.data] == [p.id for p in by_invoice.data] == [made.invoice_payment]
-    charges = await api.v1.charges.list_async({"payment_intent": made.payment_intent})
-    assert [charge.id for charge in charges.data] == [made.charge]
-    intent = await api.v1.payment_intents.retrieve_async(made.payment_intent, {"expand": ["latest_charge"]})
+    by_invoice = await api.v1.invoice_payments.list_async({"invoice": failed_invoice.invoice})
+    assert [p.id for p in by_intent.data] == [p.id for p in by_invoice.data] == [failed_invoice.invoice_payment]
+    charges = await api.v1.charges.list_async({"payment_intent": failed_invoice.payment_intent})
+    assert [charge.id for charge in charges.data] == [failed_invoice.charge]
+    intent = await api.v1.payment_intents.retrieve_async(failed_invoice.payment_intent, {"expand": ["latest_charge"]})
     assert isinstance(intent.latest_charge, stripe.Charge)
-    open_ones = await api.v1.invoices.list_async({"customer": made.customer, "status": "open"})
-    assert [found.id for found in open_ones.data] == [made.invoice]
+    open_ones = await api.v1.invoices.list_async({"customer": failed_invoice.customer, "status": "open"})
+    assert [invoice.id for invoice in open_ones.data] == [failed_invoice.invoice]
 
 
 async def test_lists_are_paged(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = [await box.create_failed_invoice(customer_id="cus_paged") for _ in range(3)]
+    failed_invoices = [await box.create_failed_invoice(customer_id="cus_paged") for _ in range(3)]
     page = await api.v1.invoices.list_async({"customer": "cus_paged", "limit": 2})
     assert page.has_more
-    found = [invoice.id async for invoice in page.auto_paging_iter()]
-    assert found == [one.invoice for one in reversed(made)]
+    ids = [invoice.id async for invoice in page.auto_paging_iter()]
+    assert ids == [failed_invoice.invoice for failed_invoice in reversed(failed_invoices)]
 
 
 async def test_a_missing_object_is_a_404(api: stripe.StripeClient) -> None:
-    with pytest.raises(stripe.InvalidRequestError) as caught:
+    with pytest.raises(stripe.InvalidRequestError) as excinfo:
         await api.v1.invoices.retrieve_async("in_nowhere")
-    assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
+    assert (excinfo.value.http_status, excinfo.value.code) == (404, "resource_missing")
 
 
 async def test_customers_and_cards_through_the_api(api: stripe.StripeClient) -> None:
@@ -83,12 +96,12 @@ async def test_customers_and_cards_through_the_api(api: stripe.StripeClient) -> 
 
 
 async def test_a_scripted_read_fault_strikes_as_often_as_asked(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice()
-    await box.add_fault(f"/v1/invoices/{made.invoice}", "error:500", times=2)
+    failed_invoice = await box.create_failed_invoice()
+    await box.add_fault(f"/v1/invoices/{failed_invoice.invoice}", "error:500", times=2)
     for _ in range(2):
         with pytest.raises(stripe.APIError):
-            await api.v1.invoices.retrieve_async(made.invoice)
-    assert (await api.v1.invoices.retrieve_async(made.invoice)).status == "open"
+            await api.v1.invoices.retrieve_async(failed_invoice.invoice)
+    assert (await api.v1.invoices.retrieve_async(failed_invoice.invoice)).status == "open"
 
 
 @pytest.mark.parametrize("shape", list(Shape))

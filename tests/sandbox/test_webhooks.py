@@ -1,4 +1,4 @@
-"""Webhooks: signed as Stripe signs, sent as asked, repeated when not taken."""
+"""Sandbox webhooks: signed as Stripe signs, sent as requested, repeated when refused."""
 
 import time
 from typing import Any
@@ -19,13 +19,13 @@ def is_verified(body: bytes, header: str, secret: str = SECRET, tolerance: int |
 
 
 async def test_the_official_library_accepts_the_signature(box: SandboxClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice(delivery=WAIT)
-    assert [(d.status, d.tries) for d in made.deliveries] == [(202, 1)]
+    failed_invoice = await box.create_failed_invoice(delivery=WAIT)
+    assert [(d.status, d.tries) for d in failed_invoice.deliveries] == [(202, 1)]
     body, header = receiver.got[-1]
     assert is_verified(body, header)
     event = stripe.Webhook.construct_event(body, header, SECRET)
-    assert (event.id, event.type) == (made.event, "invoice.payment_failed")
-    assert event.data.object["id"] == made.invoice
+    assert (event.id, event.type) == (failed_invoice.event, "invoice.payment_failed")
+    assert event.data.object["id"] == failed_invoice.invoice
     with pytest.raises(stripe.SignatureVerificationError):
         is_verified(body, header, "whsec_other")
 
@@ -35,94 +35,98 @@ def test_the_signing_function_fits_too() -> None:
 
 
 async def test_a_failed_pay_call_is_echoed(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice(script=("decline:do_not_honor",))
+    failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor",))
     receiver.got.clear()
     with pytest.raises(stripe.CardError):
-        await api.v1.invoices.pay_async(made.invoice, options={"idempotency_key": f"key-{made.invoice}"})
+        await api.v1.invoices.pay_async(
+            failed_invoice.invoice, options={"idempotency_key": f"key-{failed_invoice.invoice}"}
+        )
     await box.wait_until_idle()
     assert {e["type"] for e in receiver.events} == {
         "charge.failed",
         "payment_intent.payment_failed",
         "invoice.payment_failed",
     }
-    (event,) = receiver.events_about(made.invoice)
+    (event,) = receiver.events_about(failed_invoice.invoice)
     assert event["data"]["object"]["attempt_count"] == 1
-    assert event["request"]["idempotency_key"] == f"key-{made.invoice}"
+    assert event["request"]["idempotency_key"] == f"key-{failed_invoice.invoice}"
 
 
 async def test_a_paid_invoice_is_announced(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
-    await api.v1.invoices.pay_async(made.invoice)
+    await api.v1.invoices.pay_async(failed_invoice.invoice)
     await box.wait_until_idle()
     types = {event["type"] for event in receiver.events}
-    wanted = {"invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "payment_intent.succeeded"}
-    assert wanted <= types
+    expected = {"invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid", "payment_intent.succeeded"}
+    assert expected <= types
 
 
 async def test_echoes_can_be_off(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice(echo=False)
+    failed_invoice = await box.create_failed_invoice(echo=False)
     receiver.got.clear()
-    await api.v1.invoices.pay_async(made.invoice)
+    await api.v1.invoices.pay_async(failed_invoice.invoice)
     await box.wait_until_idle()
     assert receiver.got == []
 
 
 async def test_copies_are_one_event(box: SandboxClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
-    sent = await box.send_invoice_event(made.invoice, delivery=Delivery(copies=7, concurrency=3, wait=True))
+    sent = await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(copies=7, concurrency=3, wait=True))
     assert len(sent.deliveries) == 7
-    assert {event["id"] for event in receiver.events} == {made.event}
-    again = await box.send_invoice_event(made.invoice, fresh=True, delivery=WAIT)
-    assert again.events[0]["id"] != made.event
+    assert {event["id"] for event in receiver.events} == {failed_invoice.event}
+    again = await box.send_invoice_event(failed_invoice.invoice, fresh=True, delivery=WAIT)
+    assert again.events[0]["id"] != failed_invoice.event
 
 
 async def test_either_shape_can_be_sent(box: SandboxClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     for shape in Shape:
-        await box.send_invoice_event(made.invoice, delivery=Delivery(shape=shape, wait=True))
+        await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(shape=shape, wait=True))
     old, new = (event for event in receiver.events[-2:])
-    assert old["data"]["object"]["payment_intent"] == made.payment_intent
+    assert old["data"]["object"]["payment_intent"] == failed_invoice.payment_intent
     assert "payment_intent" not in new["data"]["object"]
     assert old["api_version"] < "2025-03-31" <= new["api_version"]
 
 
 async def test_skew_and_a_wrong_secret_are_possible(box: SandboxClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
-    await box.send_invoice_event(made.invoice, delivery=Delivery(skew=-600, wait=True))
+    failed_invoice = await box.create_failed_invoice()
+    await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(skew=-600, wait=True))
     with pytest.raises(stripe.SignatureVerificationError, match="tolerance"):
         is_verified(*receiver.got[-1])
-    await box.send_invoice_event(made.invoice, delivery=Delivery(secret="whsec_wrong", wait=True))
+    await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(secret="whsec_wrong", wait=True))
     assert is_verified(*receiver.got[-1], secret="whsec_wrong")
 
 
 async def test_order_can_be_reversed(box: SandboxClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
-    await box.add_card(made.customer, delivery=Delivery(reverse=True, wait=True))
+    await box.add_card(failed_invoice.customer, delivery=Delivery(reverse=True, wait=True))
     assert [event["type"] for event in receiver.events] == ["customer.updated", "payment_method.attached"]
 
 
 async def test_a_refused_delivery_is_repeated_and_then_given_up(box: SandboxClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     receiver.answers[:] = [503, 202]
-    (taken,) = (await box.send_invoice_event(made.invoice, delivery=WAIT)).deliveries
-    assert (taken.status, taken.tries) == (202, 2)
+    (accepted,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=WAIT)).deliveries
+    assert (accepted.status, accepted.tries) == (202, 2)
     receiver.answers[:] = [500] * 3
-    (lost,) = (await box.send_invoice_event(made.invoice, delivery=WAIT)).deliveries
-    assert (lost.status, lost.tries) == (500, 3)
+    (failed,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=WAIT)).deliveries
+    assert (failed.status, failed.tries) == (500, 3)
     receiver.answers[:] = [500]
-    (once,) = (await box.send_invoice_event(made.invoice, delivery=Delivery(retry=False, wait=True))).deliveries
+    (once,) = (
+        await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(retry=False, wait=True))
+    ).deliveries
     assert (once.status, once.tries) == (500, 1)
 
 
-async def test_nobody_listening_is_an_error_in_the_result(box: SandboxClient) -> None:
-    made = await box.create_failed_invoice()
-    nowhere = Delivery(url="http://127.0.0.1:9/", wait=True)
-    (lost,) = (await box.send_invoice_event(made.invoice, delivery=nowhere)).deliveries
-    assert lost.status is None
-    assert lost.error is not None
+async def test_unreachable_receiver_is_an_error_in_the_result(box: SandboxClient) -> None:
+    failed_invoice = await box.create_failed_invoice()
+    delivery = Delivery(url="http://127.0.0.1:9/", wait=True)
+    (failed,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=delivery)).deliveries
+    assert failed.status is None
+    assert failed.error is not None
 
 
 async def test_anything_can_be_sent_raw(box: SandboxClient, receiver: Receiver) -> None:
@@ -145,22 +149,22 @@ ACTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("action", "options", "types"), ACTIONS)
-async def test_what_happens_outside_is_announced(
+async def test_changes_outside_of_the_api_send_events(
     box: SandboxClient, receiver: Receiver, action: str, options: dict[str, Any], types: list[str]
 ) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
-    happened = await getattr(box, action)(made.invoice, delivery=WAIT, **options)
-    assert set(types) <= {event["type"] for event in happened.events}
-    assert {event["id"] for event in receiver.events} == {event["id"] for event in happened.events}
+    result = await getattr(box, action)(failed_invoice.invoice, delivery=WAIT, **options)
+    assert set(types) <= {event["type"] for event in result.events}
+    assert {event["id"] for event in receiver.events} == {event["id"] for event in result.events}
     assert all(is_verified(body, header) for body, header in receiver.got)
 
 
 async def test_a_card_update_changes_the_card(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
-    made = await box.create_failed_invoice()
-    await box.update_card(made.payment_method, last4="9999", exp_year=2035, delivery=WAIT)
+    failed_invoice = await box.create_failed_invoice()
+    await box.update_card(failed_invoice.payment_method, last4="9999", exp_year=2035, delivery=WAIT)
     assert receiver.events[-1]["type"] == "payment_method.automatically_updated"
-    card = (await api.v1.payment_methods.retrieve_async(made.payment_method)).card
+    card = (await api.v1.payment_methods.retrieve_async(failed_invoice.payment_method)).card
     assert card is not None
     assert (card.last4, card.exp_year) == ("9999", 2035)
 
@@ -168,37 +172,37 @@ async def test_a_card_update_changes_the_card(box: SandboxClient, api: stripe.St
 async def test_events_can_be_read_and_sent_again(
     box: SandboxClient, api: stripe.StripeClient, receiver: Receiver
 ) -> None:
-    made = await box.create_failed_invoice()
-    event = await api.v1.events.retrieve_async(made.event)
-    assert (event.type, event.data.object["id"]) == ("invoice.payment_failed", made.invoice)
-    listed = await api.v1.events.list_async({"type": "invoice.payment_failed", "limit": 1})
-    assert listed.data[0].id == made.event
-    await box.send_event(made.event, delivery=WAIT)
-    assert receiver.events[-1]["id"] == made.event
+    failed_invoice = await box.create_failed_invoice()
+    event = await api.v1.events.retrieve_async(failed_invoice.event)
+    assert (event.type, event.data.object["id"]) == ("invoice.payment_failed", failed_invoice.invoice)
+    events = await api.v1.events.list_async({"type": "invoice.payment_failed", "limit": 1})
+    assert events.data[0].id == failed_invoice.event
+    await box.send_event(failed_invoice.event, delivery=WAIT)
+    assert receiver.events[-1]["id"] == failed_invoice.event
 
 
 async def test_warnings_and_disputes_can_be_read(box: SandboxClient, api: stripe.StripeClient) -> None:
-    made = await box.create_failed_invoice()
-    await box.warn_of_fraud(made.invoice)
-    await box.open_dispute(made.invoice)
-    warnings = await api.v1.radar.early_fraud_warnings.list_async({"payment_intent": made.payment_intent})
-    assert [warning.charge for warning in warnings.data] == [made.charge]
-    (dispute,) = (await api.v1.disputes.list_async({"payment_intent": made.payment_intent})).data
-    assert (await api.v1.disputes.retrieve_async(dispute.id)).charge == made.charge
-    assert (await api.v1.charges.retrieve_async(made.charge or "")).disputed
+    failed_invoice = await box.create_failed_invoice()
+    await box.warn_of_fraud(failed_invoice.invoice)
+    await box.open_dispute(failed_invoice.invoice)
+    warnings = await api.v1.radar.early_fraud_warnings.list_async({"payment_intent": failed_invoice.payment_intent})
+    assert [warning.charge for warning in warnings.data] == [failed_invoice.charge]
+    (dispute,) = (await api.v1.disputes.list_async({"payment_intent": failed_invoice.payment_intent})).data
+    assert (await api.v1.disputes.retrieve_async(dispute.id)).charge == failed_invoice.charge
+    assert (await api.v1.charges.retrieve_async(failed_invoice.charge or "")).disputed
 
 
 async def test_an_undelivered_event_can_be_swept_up(
     box: SandboxClient, api: stripe.StripeClient, receiver: Receiver
 ) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     receiver.answers[:] = [500]
-    await box.send_invoice_event(made.invoice, delivery=Delivery(retry=False, wait=True))
-    lost = await api.v1.events.list_async({"delivery_success": False, "limit": 1})
-    assert lost.data[0].id == made.event
-    await box.send_invoice_event(made.invoice, delivery=WAIT)
-    found = await api.v1.events.list_async({"delivery_success": True, "limit": 100})
-    assert made.event in [event.id for event in found.data]
+    await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(retry=False, wait=True))
+    undelivered = await api.v1.events.list_async({"delivery_success": False, "limit": 1})
+    assert undelivered.data[0].id == failed_invoice.event
+    await box.send_invoice_event(failed_invoice.invoice, delivery=WAIT)
+    delivered = await api.v1.events.list_async({"delivery_success": True, "limit": 100})
+    assert failed_invoice.event in [event.id for event in delivered.data]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +220,6 @@ async def test_an_undelivered_event_can_be_swept_up(
 async def test_any_event_of_an_invoice_can_be_sent(
     box: SandboxClient, receiver: Receiver, event_type: str, kind: str
 ) -> None:
-    made = await box.create_failed_invoice()
-    await box.send_invoice_event(made.invoice, event_type, delivery=WAIT)
+    failed_invoice = await box.create_failed_invoice()
+    await box.send_invoice_event(failed_invoice.invoice, event_type, delivery=WAIT)
     assert (receiver.events[-1]["type"], receiver.events[-1]["data"]["object"]["object"]) == (event_type, kind)

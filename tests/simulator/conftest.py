@@ -1,4 +1,4 @@
-"""The database of the tests that need one."""
+"""The database for tests that need one."""
 
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 

@@ -1,4 +1,4 @@
-"""Cases for tests: few kinds of failure and customer, and everything that can happen to them."""
+"""Cases for tests: few kinds of failure and customer, and every combination of events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ HOMES = (("US", "America/New_York", "USD"), ("DE", "Europe/Berlin", "EUR"), ("AU
 
 
 def failure_kinds() -> tuple[FailureKind, ...]:
-    """Every code on every network; one risky."""
+    """Every code on every network; one with a high risk."""
     plain = [
         FailureKind(
             failure=Failure(code=code, network_code=answer or None, network_advice=advice),
@@ -62,7 +62,7 @@ def failure_kinds() -> tuple[FailureKind, ...]:
 
 
 def payer_list() -> tuple[Payer, ...]:
-    """Every home, in every shipped segment."""
+    """Payers of every country, in every shipped segment."""
     profiles = (
         CustomerProfile(lifetime_value=200_000, tenure_days=900),
         CustomerProfile(tenure_days=3),
@@ -77,7 +77,7 @@ def payer_list() -> tuple[Payer, ...]:
 
 
 def a_book(names: int = 512) -> Codebook:
-    """What cases are made of here."""
+    """The codebook of these cases."""
     return Codebook(
         provider="stripe",
         failures=failure_kinds(),
@@ -88,7 +88,7 @@ def a_book(names: int = 512) -> Codebook:
 
 
 def some_cases(count: int, seed: int = 1, book: Codebook | None = None, busy_cards: float = 0.1) -> Cases:
-    """A mix in which every kind of thing happens often."""
+    """A mix of cases in which everything happens often."""
     book, dice = book or a_book(), np.random.default_rng(seed)
     failed_at = BEGIN + dice.integers(0, 40 * DAY, count)
     paid = np.where(dice.random(count) < 0.3, failed_at + dice.integers(0, 50 * DAY, count), NEVER)
@@ -112,15 +112,15 @@ def some_cases(count: int, seed: int = 1, book: Codebook | None = None, busy_car
 
 
 def some_of(cases: Cases, rows: Integers) -> Cases:
-    """Only these rows."""
+    """The cases at these rows."""
     columns = {name: getattr(cases, name)[rows] for name in COLUMNS}
-    earlier = {place: cases.earlier[row] for place, row in enumerate(rows.tolist()) if row in cases.earlier}
+    earlier = {index: cases.earlier[row] for index, row in enumerate(rows.tolist()) if row in cases.earlier}
     return Cases(book=cases.book, earlier=earlier, **columns)
 
 
 def outcomes_with(base: float = 0.2, **changes: object) -> OutcomeChances:
-    """The same chance for everything, unless something else is said."""
-    known: dict[str, object] = {
+    """Outcome chances that are equal for everything, unless changed."""
+    defaults: dict[str, object] = {
         "base": np.full(len(CAUSES), base),
         "attempts": np.linspace(1.0, 0.5, LAST_ATTEMPT),
         "delays": np.linspace(0.6, 1.2, DELAY_CLASSES),
@@ -131,12 +131,12 @@ def outcomes_with(base: float = 0.2, **changes: object) -> OutcomeChances:
         "new_method": 0.5,
         "new_method_code": "generic_decline",
     }
-    return OutcomeChances(**(known | changes))  # type: ignore[arg-type]
+    return OutcomeChances(**(defaults | changes))  # type: ignore[arg-type]
 
 
 def a_world(text: str | None = None, name: str = "candidate", strategies: Strategies = STRATEGIES) -> World:
-    """The shipped policy, or this one, with everything shipped beside it."""
-    codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
+    """A world with the shipped policy, or this one, and shipped tables."""
+    codes = {name: provider.decline_codes for name, provider in load_providers({}).items()}
     return World(
         name=name,
         policy=parse_policy(text or shipped_policy_text(), "policies.toml", strategies),
@@ -153,7 +153,7 @@ def shipped_policy_text() -> str:
 
 
 def policy_with_strategy(table: str) -> str:
-    """The shipped policy with another strategy behind `standard_ladder`."""
+    """The shipped policy with another strategy as `standard_ladder`."""
     text = shipped_policy_text()
     before, _, rest = text.partition("[strategies.standard_ladder]")
     return f"{before}[strategies.standard_ladder]\n{table}\n\n{rest[rest.index('[strategies.patient_ladder]') :]}"
@@ -161,7 +161,7 @@ def policy_with_strategy(table: str) -> str:
 
 @dataclass(frozen=True)
 class MadeSource:
-    """The mix above as a source."""
+    """A source of these cases."""
 
     count: int = 400
     name: str = "made"
@@ -174,7 +174,7 @@ class MadeSource:
         return self.count
 
     def cases(self, first: int, count: int) -> Cases:
-        """That part of them."""
+        """A chunk of the cases."""
         return some_of(self._all_cases, np.arange(first, first + count))
 
     @cached_property
@@ -182,5 +182,5 @@ class MadeSource:
         return some_cases(self.count)
 
     def with_baseline(self, *_: float) -> "MadeSource":
-        """Knows nothing of it."""
+        """The source itself: it has no baseline."""
         return self

@@ -1,4 +1,4 @@
-"""Results by hand, for what shows them."""
+"""Hand-made results for tests of reports."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from simulator.report.result import ArmResult, Calibration, Difference, Group, R
 
 
 def an_arm(name: str, **changes: Any) -> ArmResult:
-    """One policy over 1,234 cases, every figure another one."""
+    """The result of one policy over 1,234 cases, with distinct figures."""
     figures: dict[str, Any] = {
         "name": name,
         "policy_version": f"{name}-7f",
@@ -40,7 +40,7 @@ def an_arm(name: str, **changes: Any) -> ArmResult:
 
 
 def a_group(name: str, recoveries: int, recovered: int) -> Group:
-    """Part of them."""
+    """A group of an arm."""
     return Group(
         name=name,
         recoveries=recoveries,
@@ -82,8 +82,8 @@ BETTER = Difference(
 
 
 def a_difference(low: float, mid: float, high: float) -> Difference:
-    """In shares of 1; the amounts go the same way."""
-    low_amount, mid_amount, high_amount = (round(one * 1_000_000) for one in (low, mid, high))
+    """A difference in shares of 1; the amounts have the same sign."""
+    low_amount, mid_amount, high_amount = (round(bound * 1_000_000) for bound in (low, mid, high))
     return Difference(
         recovery_rate=mid,
         ci_low=low,
@@ -95,8 +95,8 @@ def a_difference(low: float, mid: float, high: float) -> Difference:
 
 
 def a_result(**changes: Any) -> Result:
-    """One that has everything."""
-    whole: dict[str, Any] = {
+    """A complete result."""
+    fields: dict[str, Any] = {
         "seed": 90_210,
         "source": "history",
         "recoveries": 1_234,
@@ -125,4 +125,4 @@ def a_result(**changes: Any) -> Result:
         ),
         "policy_diff": '--- a.toml\n+++ b.toml\n@@ -1 +1 @@\n-delays = ["3h"]\n+delays = ["5h"]\n',
     }
-    return Result(**whole | changes)
+    return Result(**fields | changes)

@@ -1,4 +1,4 @@
-"""The numbers of a dry run: where they come from, what a file may replace, and the traps others fell into."""
+"""The shipped assumptions: their sources, what a file may replace, and known modelling mistakes."""
 
 import re
 import tomllib
@@ -42,7 +42,7 @@ def shipped_delays() -> list[int]:
 # Traps that others recorded
 
 
-def test_shares_that_come_to_more_than_everybody_are_refused(tmp_path: Path) -> None:
+def test_shares_above_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"mine\.toml:1: reason_mix\.shares: the shares add up to 1\.1, not 1"):
         load_replaced(tmp_path, "[reason_mix.shares]\ninsufficient_funds = 0.5056\n")
 
@@ -54,7 +54,7 @@ def test_a_share_is_not_rounded_away(tmp_path: Path) -> None:
 
 def test_a_share_of_recoveries_is_not_taken_for_an_effectiveness() -> None:
     published_shares_of_recoveries = {"0.281", "0.084", "0.035", "0.006"}
-    numbers = {text for one in SHIPPED_ASSUMPTIONS.list_numbers() for text in re.findall(r"[\d.]+", one.value)}
+    numbers = {text for number in SHIPPED_ASSUMPTIONS.list_numbers() for text in re.findall(r"[\d.]+", number.value)}
     assert not numbers & published_shares_of_recoveries
 
 
@@ -66,21 +66,21 @@ def test_messages_come_to_what_each_adds_and_not_to_what_happened_after_them() -
     assert mean < sum(SHIPPED_ASSUMPTIONS.messages.rates) / 4
 
 
-def test_days_and_attempts_do_not_count_the_same_decay_twice() -> None:
-    waits = classify_delays(np.array(shipped_delays(), dtype=np.int64))
-    factors = [SHIPPED_ASSUMPTIONS.delays.factors[one] for one in waits]
+def test_day_and_attempt_factors_do_not_count_a_decay_twice() -> None:
+    delays = classify_delays(np.array(shipped_delays(), dtype=np.int64))
+    factors = [SHIPPED_ASSUMPTIONS.delays.factors[delay] for delay in delays]
     assert sum(factors) / len(factors) == pytest.approx(1)
     assert factors[-1] > factors[0], "the ladder's waits grow: a falling curve would repeat the decay of the attempts"
     assert list(SHIPPED_ASSUMPTIONS.attempts.factors) == sorted(SHIPPED_ASSUMPTIONS.attempts.factors, reverse=True)
 
 
-def test_the_baseline_that_everybody_invents_is_named_so_and_swept() -> None:
+def test_assumed_baseline_is_declared_and_swept() -> None:
     believed, points = SHIPPED_ASSUMPTIONS.self_recovery, SHIPPED_ASSUMPTIONS.sweep.points
     assert believed.source.startswith("assumption")
     assert "not published" in believed.weakness
     assert (points[0].soft, points[0].hard) == (0.05, 0.0)
     assert (points[-1].soft, points[-1].hard) == (0.35, 0.10)
-    assert (believed.soft, believed.hard) in {(one.soft, one.hard) for one in points[1:-1]}
+    assert (believed.soft, believed.hard) in {(point.soft, point.hard) for point in points[1:-1]}
 
 
 def test_curves_are_kept_as_they_were_published() -> None:
@@ -104,14 +104,14 @@ def test_hours_are_relative_to_the_mean_as_the_source_says() -> None:
 
 
 def test_every_number_has_a_source_and_a_weakness() -> None:
-    listed = SHIPPED_ASSUMPTIONS.list_numbers()
-    assert len({one.name for one in listed}) == len(listed) > 150
-    assert not [one.name for one in listed if not re.search(r"assumption|\bS\d+\b", one.source)]
-    assert not [one.name for one in listed if len(one.weakness) < 20]
+    numbers = SHIPPED_ASSUMPTIONS.list_numbers()
+    assert len({number.name for number in numbers}) == len(numbers) > 150
+    assert not [number.name for number in numbers if not re.search(r"assumption|\bS\d+\b", number.source)]
+    assert not [number.name for number in numbers if len(number.weakness) < 20]
 
 
 def test_nothing_of_the_file_is_left_out_of_the_list() -> None:
-    sections = {one.name.partition(".")[0] for one in SHIPPED_ASSUMPTIONS.list_numbers()}
+    sections = {number.name.partition(".")[0] for number in SHIPPED_ASSUMPTIONS.list_numbers()}
     assert sections == set(tomllib.loads(SHIPPED_TEXT))
 
 
@@ -132,13 +132,13 @@ def test_codes_are_classified_as_what_is_really_the_matter(line: DeclinePattern,
     assert classify(Failure(network=network, **raw), tables, provider="stripe").cause is line.cause
 
 
-def test_what_the_provider_stopped_never_reached_a_network() -> None:
-    stopped = [line for line in SHIPPED_ASSUMPTIONS.failures.lines if line.outcome == "blocked"]
-    assert {line.network_status for line in stopped} == {"not_sent_to_network"}
-    assert "highest" in {line.risk_level for line in stopped}
+def test_blocked_failures_were_not_sent_to_the_network() -> None:
+    blocked = [line for line in SHIPPED_ASSUMPTIONS.failures.lines if line.outcome == "blocked"]
+    assert {line.network_status for line in blocked} == {"not_sent_to_network"}
+    assert "highest" in {line.risk_level for line in blocked}
 
 
-def test_hard_declines_are_hopeless_to_charge_again() -> None:
+def test_hard_declines_have_no_chance() -> None:
     hard = [SHIPPED_ASSUMPTIONS.base.chances[cause] for cause in Cause if cause.category is Category.HARD_DECLINE]
     soft = [
         SHIPPED_ASSUMPTIONS.base.chances[cause] for cause in (Cause.GENERIC, Cause.INSUFFICIENT_FUNDS, Cause.TECHNICAL)
@@ -146,14 +146,14 @@ def test_hard_declines_are_hopeless_to_charge_again() -> None:
     assert max(hard) < 0.05 < min(soft)
 
 
-def test_the_table_of_chances_is_in_the_order_of_the_causes() -> None:
+def test_chance_table_follows_the_order_of_causes() -> None:
     outcomes = SHIPPED_ASSUMPTIONS.to_outcome_chances()
     assert outcomes.base[CAUSE_INDEX[Cause.TECHNICAL]] == SHIPPED_ASSUMPTIONS.base.chances[Cause.TECHNICAL]
-    assert [len(one) for one in (outcomes.base, outcomes.attempts, outcomes.delays)] == [len(CAUSES), 8, 8]
+    assert [len(array) for array in (outcomes.base, outcomes.attempts, outcomes.delays)] == [len(CAUSES), 8, 8]
     assert (outcomes.cap, outcomes.payday, outcomes.new_method) == (0.95, 1.4, 0.8)
 
 
-def test_they_cannot_be_changed_by_accident() -> None:
+def test_assumptions_are_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         SHIPPED_ASSUMPTIONS.self_recovery.soft = 1.0  # type: ignore[misc]
 
@@ -162,22 +162,25 @@ def test_they_cannot_be_changed_by_accident() -> None:
 
 
 def test_a_file_replaces_what_it_names_and_nothing_else(tmp_path: Path) -> None:
-    mine = load_replaced(tmp_path, "[self_recovery]\nsoft = 0.1\n[base.chances]\nGENERIC = 0.4\n")
-    assert (mine.self_recovery.soft, mine.self_recovery.hard) == (0.1, SHIPPED_ASSUMPTIONS.self_recovery.hard)
-    assert mine.base.chances == {**SHIPPED_ASSUMPTIONS.base.chances, Cause.GENERIC: 0.4}
-    assert set(mine.replaced) == {"self_recovery.soft", "base.chances.GENERIC"}
+    assumptions = load_replaced(tmp_path, "[self_recovery]\nsoft = 0.1\n[base.chances]\nGENERIC = 0.4\n")
+    assert (assumptions.self_recovery.soft, assumptions.self_recovery.hard) == (
+        0.1,
+        SHIPPED_ASSUMPTIONS.self_recovery.hard,
+    )
+    assert assumptions.base.chances == {**SHIPPED_ASSUMPTIONS.base.chances, Cause.GENERIC: 0.4}
+    assert set(assumptions.replaced) == {"self_recovery.soft", "base.chances.GENERIC"}
 
 
-def test_a_replaced_number_says_whose_it_is(tmp_path: Path) -> None:
-    listed = {one.name: one for one in load_replaced(tmp_path, "[payday]\nfactor = 2\n").list_numbers()}
-    assert (listed["payday.factor"].value, listed["payday.factor"].weakness) == ("2", REPLACED_WEAKNESS)
-    assert listed["payday.factor"].source == str(tmp_path / "mine.toml")
-    assert listed["cap.chance"].source == SHIPPED_ASSUMPTIONS.cap.source
+def test_replaced_number_names_its_source(tmp_path: Path) -> None:
+    numbers = {number.name: number for number in load_replaced(tmp_path, "[payday]\nfactor = 2\n").list_numbers()}
+    assert (numbers["payday.factor"].value, numbers["payday.factor"].weakness) == ("2", REPLACED_WEAKNESS)
+    assert numbers["payday.factor"].source == str(tmp_path / "mine.toml")
+    assert numbers["cap.chance"].source == SHIPPED_ASSUMPTIONS.cap.source
 
 
 def test_a_file_may_name_its_own_source(tmp_path: Path) -> None:
-    listed = load_replaced(tmp_path, '[payday]\nfactor = 2\nsource = "our own books of 2025"\n').list_numbers()
-    source = next(one.source for one in listed if one.name == "payday.factor")
+    numbers = load_replaced(tmp_path, '[payday]\nfactor = 2\nsource = "our own books of 2025"\n').list_numbers()
+    source = next(number.source for number in numbers if number.name == "payday.factor")
     assert source == f"{tmp_path / 'mine.toml'}: our own books of 2025"
 
 
@@ -190,8 +193,8 @@ def test_an_empty_file_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_lists_are_replaced_as_a_whole(tmp_path: Path) -> None:
-    mine = load_replaced(tmp_path, "[amounts]\npoints = [{ amount = 700, share = 1.0 }]\n")
-    assert [one.amount for one in mine.amounts.points] == [700]
+    assumptions = load_replaced(tmp_path, "[amounts]\npoints = [{ amount = 700, share = 1.0 }]\n")
+    assert [point.amount for point in assumptions.amounts.points] == [700]
 
 
 def test_a_reason_of_ones_own_needs_a_line_of_its_own(tmp_path: Path) -> None:
@@ -227,14 +230,14 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "said"), WRONG.items(), ids=range(len(WRONG)))
-def test_a_wrong_file_is_refused_with_file_and_key(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(InvalidInput, match=said) as caught:
+@pytest.mark.parametrize(("text", "problem"), WRONG.items(), ids=range(len(WRONG)))
+def test_invalid_assumptions_are_refused_with_file_and_key(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem) as excinfo:
         load_replaced(tmp_path, text)
-    assert str(caught.value).startswith(str(tmp_path / "mine.toml"))
+    assert str(excinfo.value).startswith(str(tmp_path / "mine.toml"))
 
 
-def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"cap\.chance.*; .*self_recovery\.soft"):
         load_replaced(tmp_path, "[self_recovery]\nsoft = 2.0\n[cap]\nchance = 2.0\n")
 

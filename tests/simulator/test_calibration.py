@@ -1,4 +1,4 @@
-"""Calibration: a model of the world that the history is from tells it again; one of another world doesn't."""
+"""Calibration: a model fitted to a history reproduces it; a model of another world doesn't."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ MANY_CASES = 12_000
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    """Of a world unlike the believed one."""
+    """A history of a world with other chances than the shipped ones."""
     cases = SyntheticSource(SHIPPED_ASSUMPTIONS, MANY_CASES, 3).cases(0, MANY_CASES)
     return simulated_history(cases, different_outcomes(SHIPPED_ASSUMPTIONS.to_outcome_chances()), WORLD)
 
@@ -42,95 +42,100 @@ def history_source(history: History) -> HistorySource:
     return build_history_source(history, SHIPPED_ASSUMPTIONS, recoveries=None, seed=1)
 
 
-def test_a_fitted_model_tells_again_what_happened(history: History) -> None:
+def test_fitted_model_reproduces_the_history(history: History) -> None:
     source = history_source(history)
-    found = calibrate_model(source, start_run(source), WORLD.policy.version)
-    assert found.recoveries == MANY_CASES
-    assert found.real_rate == pytest.approx(float(history.is_recovered.mean()))
-    assert found.ci_low < 0 < found.ci_high
-    assert abs(found.gap) < 0.015
-    assert found.version_share == 1
-    assert found.warnings == ()
+    calibration = calibrate_model(source, start_run(source), WORLD.policy.version)
+    assert calibration.recoveries == MANY_CASES
+    assert calibration.real_rate == pytest.approx(float(history.is_recovered.mean()))
+    assert calibration.ci_low < 0 < calibration.ci_high
+    assert abs(calibration.gap) < 0.015
+    assert calibration.version_share == 1
+    assert calibration.warnings == ()
 
 
-def test_a_wrong_model_is_told(history: History) -> None:
+def test_wrong_model_is_reported(history: History) -> None:
     """The same cases with chances that nobody fitted."""
     source = history_source(history)
-    wrong = replace(source, fitted=replace(source.fitted, outcomes=replace(source.outcomes, base=np.full(13, 0.9))))
-    found = calibrate_model(wrong, start_run(wrong), WORLD.policy.version)
-    assert found.gap > found.ci_low > 0
-    assert "wins back" in found.warnings[0]
-    assert "more of the recoveries than the policy really did" in found.warnings[0]
+    wrong_source = replace(
+        source, fitted=replace(source.fitted, outcomes=replace(source.outcomes, base=np.full(13, 0.9)))
+    )
+    calibration = calibrate_model(wrong_source, start_run(wrong_source), WORLD.policy.version)
+    assert calibration.gap > calibration.ci_low > 0
+    assert "wins back" in calibration.warnings[0]
+    assert "more of the recoveries than the policy really did" in calibration.warnings[0]
 
 
 def test_the_gap_is_the_mean_difference_with_its_interval() -> None:
     source = history_source(a_history(recoveries_with_tries(50, 200)))
-    found = calibrate_model(source, lambda cases: np.arange(len(cases)) % 2 == 0, "v1")
+    calibration = calibrate_model(source, lambda cases: np.arange(len(cases)) % 2 == 0, "v1")
     real = source.history.is_recovered
     gaps = (np.arange(200) % 2 == 0).astype(float) - real
-    assert found.gap == pytest.approx(0.25)
-    assert found.ci_high - found.gap == pytest.approx(1.96 * gaps.std() / np.sqrt(200), rel=1e-3)
+    assert calibration.gap == pytest.approx(0.25)
+    assert calibration.ci_high - calibration.gap == pytest.approx(1.96 * gaps.std() / np.sqrt(200), rel=1e-3)
 
 
-def test_few_attempts_and_other_policies_are_told(history: History) -> None:
+def test_few_attempts_and_other_policies_give_warnings(history: History) -> None:
     few = history_source(a_history(recoveries_with_tries(50, 200)))
-    said = calibrate_model(few, start_run(few), "v1").warnings
-    assert any(one.startswith("Only 200 recorded retries stand behind the model") for one in said)
-    assert any("doesn't say which policy ran" in one for one in said)
+    warnings = calibrate_model(few, start_run(few), "v1").warnings
+    assert any(warning.startswith("Only 200 recorded retries stand behind the model") for warning in warnings)
+    assert any("doesn't say which policy ran" in warning for warning in warnings)
     mixed = history_source(replace(history, decisions={WORLD.policy.version: 60, "older": 40}))
-    found = calibrate_model(mixed, start_run(mixed), WORLD.policy.version)
-    assert found.version_share == 0.6
-    assert any("made only 60% of the recorded decisions" in one for one in found.warnings)
+    calibration = calibrate_model(mixed, start_run(mixed), WORLD.policy.version)
+    assert calibration.version_share == 0.6
+    assert any("made only 60% of the recorded decisions" in warning for warning in calibration.warnings)
 
 
-def test_only_what_has_ended_is_compared(history: History) -> None:
+def test_only_ended_recoveries_are_compared(history: History) -> None:
     end = np.where(history.end == CHARGED, OPEN, history.end)
     source = history_source(replace(history, end=end))
-    found = calibrate_model(source, start_run(source), WORLD.policy.version)
-    assert found.recoveries == int((history.end != CHARGED).sum())
-    nothing = history_source(replace(history, end=np.full(len(history), OPEN)))
+    calibration = calibrate_model(source, start_run(source), WORLD.policy.version)
+    assert calibration.recoveries == int((history.end != CHARGED).sum())
+    all_open = history_source(replace(history, end=np.full(len(history), OPEN)))
     with pytest.raises(InvalidInput, match="no recovery has ended yet"):
-        calibrate_model(nothing, start_run(nothing), WORLD.policy.version)
+        calibrate_model(all_open, start_run(all_open), WORLD.policy.version)
 
 
-def test_recoveries_whose_window_still_runs_are_not_held_against_the_model() -> None:
+def test_open_windows_do_not_count_against_the_model() -> None:
     """Of these the won have ended and the lost still wait: together they would look as if all were won."""
-    young = [
-        recovery_with_window(one, ends=NOON + 60 * DAY) for one in recoveries_with_tries(50, 100) if one.has_won_charge
+    open_recoveries = [
+        recovery_with_window(recovery, ends=NOON + 60 * DAY)
+        for recovery in recoveries_with_tries(50, 100)
+        if recovery.has_won_charge
     ]
-    old = [recovery_with_window(one, ends=one.failed_at) for one in recoveries_with_tries(30, 150)]
-    source = history_source(a_history([*young, *old]))
-    found = calibrate_model(source, start_run(source), WORLD.policy.version)
-    assert (found.recoveries, found.real_rate) == (150, 30 / 150)
+    old = [recovery_with_window(recovery, ends=recovery.failed_at) for recovery in recoveries_with_tries(30, 150)]
+    source = history_source(a_history([*open_recoveries, *old]))
+    calibration = calibrate_model(source, start_run(source), WORLD.policy.version)
+    assert (calibration.recoveries, calibration.real_rate) == (150, 30 / 150)
 
 
-def test_where_no_window_is_over_what_has_ended_is_all_there_is() -> None:
+def test_without_closed_windows_ended_recoveries_are_compared() -> None:
     source = history_source(
-        a_history([recovery_with_window(one, ends=NOON + 60 * DAY) for one in recoveries_with_tries(30, 150)])
+        a_history([recovery_with_window(recovery, ends=NOON + 60 * DAY) for recovery in recoveries_with_tries(30, 150)])
     )
     assert calibrate_model(source, start_run(source), WORLD.policy.version).recoveries == 150
 
 
 def test_cards_that_an_older_release_did_not_wait_for_are_named() -> None:
     early = [
-        one._replace(window_ends_at=NOON + DAY, method_at=NOON + 60) if not one.has_won_charge else one
-        for one in recoveries_with_tries(30, 150)
+        recovery._replace(window_ends_at=NOON + DAY, method_at=NOON + 60) if not recovery.has_won_charge else recovery
+        for recovery in recoveries_with_tries(30, 150)
     ]
     source = history_source(a_history(early))
     assert any(
-        one.startswith("120 recoveries were closed with their last retry") for one in calibration_warnings(source)
+        warning.startswith("120 recoveries were closed with their last retry")
+        for warning in calibration_warnings(source)
     )
     assert not any(
-        "with their last retry" in one
-        for one in calibration_warnings(history_source(a_history(recoveries_with_tries(30, 150))))
+        "with their last retry" in warning
+        for warning in calibration_warnings(history_source(a_history(recoveries_with_tries(30, 150))))
     )
 
 
-def recovery_with_window(one: RecordedRecovery, ends: int) -> RecordedRecovery:
-    """The same recovery with another end of its window."""
-    return one._replace(window_ends_at=ends)
+def recovery_with_window(recovery: RecordedRecovery, ends: int) -> RecordedRecovery:
+    """The recovery with another end of its window."""
+    return recovery._replace(window_ends_at=ends)
 
 
 def calibration_warnings(source: HistorySource) -> tuple[str, ...]:
-    """What the calibration warns of."""
+    """The warnings of the calibration."""
     return calibrate_model(source, start_run(source), WORLD.policy.version).warnings

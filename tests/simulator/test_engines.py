@@ -1,4 +1,4 @@
-"""The array engine says of every single case what the event-by-event engine says, which runs the live code."""
+"""The array engine gives the same result for every case as the event engine, which runs the live code."""
 
 import numpy as np
 import pytest
@@ -60,52 +60,59 @@ COLUMNS = ("state", "closed_at", "cause", "charges", "charged_at", "blocked", "f
 
 
 def find_differences(by_event: RecoveryResults, by_array: RecoveryResults) -> list[str]:
-    """What the two don't agree about."""
+    """The fields in which the two engines differ."""
     names = [name for name in COLUMNS if (getattr(by_event, name) != getattr(by_array, name)).any()]
-    wordings = [one for one in range(len(by_event)) if by_event.summary_at(one) != by_array.summary_at(one)]
-    segments = [by_event.segments[one] for one in by_event.segment] != [
-        by_array.segments[one] for one in by_array.segment
+    differing = [row for row in range(len(by_event)) if by_event.summary_at(row) != by_array.summary_at(row)]
+    segments = [by_event.segments[index] for index in by_event.segment] != [
+        by_array.segments[index] for index in by_array.segment
     ]
-    return names + ["reasons"] * bool(wordings) + ["segments"] * segments
+    return names + ["reasons"] * bool(differing) + ["segments"] * segments
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_both_engines_tell_the_same_of_every_case(name: str) -> None:
-    world, fates = a_world(POLICIES[name]), OutcomeModels(outcomes_with(), seed=7)
+def test_both_engines_give_equal_results(name: str) -> None:
+    decision_world, outcome_models = a_world(POLICIES[name]), OutcomeModels(outcomes_with(), seed=7)
     cases = some_cases(300, seed=len(name))
-    exact, fast = EventEngine(world, fates).run(cases), ArrayEngine(world, fates).run(cases)
+    exact, fast = (
+        EventEngine(decision_world, outcome_models).run(cases),
+        ArrayEngine(decision_world, outcome_models).run(cases),
+    )
     assert find_differences(exact, fast) == []
-    assert len({exact.summary_at(one)[:2] for one in range(len(cases))}) > 5, "the cases must be of many kinds"
+    assert len({exact.summary_at(row)[:2] for row in range(len(cases))}) > 5, "the cases must be of many kinds"
 
 
-def test_the_networks_rules_bind_in_these_cases() -> None:
-    told = ArrayEngine(a_world(), OutcomeModels(outcomes_with(), seed=7)).run(some_cases(3_000, busy_cards=0.5))
-    assert told.blocked.sum() > 50
-    assert told.fees.sum() > 0
-    assert told.fees_avoided.sum() > 0
+def test_network_limits_bind_in_these_cases() -> None:
+    results = ArrayEngine(a_world(), OutcomeModels(outcomes_with(), seed=7)).run(some_cases(3_000, busy_cards=0.5))
+    assert results.blocked.sum() > 50
+    assert results.fees.sum() > 0
+    assert results.fees_avoided.sum() > 0
 
 
-def test_what_nobody_tried_is_counted_by_both() -> None:
-    tried = np.zeros((13, 8, 8), dtype=np.int64)
-    tried[:, 0, 0] = 5
-    fates, cases = OutcomeModels(outcomes_with(base=0.4, recorded_attempts=tried), seed=3), some_cases(200)
-    exact, fast = EventEngine(a_world(), fates).run(cases), ArrayEngine(a_world(), fates).run(cases)
+def test_untried_delays_are_counted_by_both_engines() -> None:
+    counts = np.zeros((13, 8, 8), dtype=np.int64)
+    counts[:, 0, 0] = 5
+    outcome_models, cases = OutcomeModels(outcomes_with(base=0.4, recorded_attempts=counts), seed=3), some_cases(200)
+    exact, fast = EventEngine(a_world(), outcome_models).run(cases), ArrayEngine(a_world(), outcome_models).run(cases)
     assert find_differences(exact, fast) == []
     assert 0 < fast.untried.sum() < fast.charges.sum()
     assert (exact.won_untried == fast.won_untried).all()
 
 
-def test_a_case_has_one_outcome_in_whatever_company() -> None:
-    world, fates, cases = a_world(), OutcomeModels(outcomes_with(), seed=7), some_cases(500)
-    whole, odd = ArrayEngine(world, fates).run(cases), np.arange(1, 500, 2)
-    part = ArrayEngine(world, fates).run(some_of(cases, odd))
-    assert [whole.summary_at(row) for row in odd.tolist()] == [part.summary_at(row) for row in range(len(odd))]
+def test_case_result_is_independent_of_other_cases() -> None:
+    decision_world, outcome_models, cases = a_world(), OutcomeModels(outcomes_with(), seed=7), some_cases(500)
+    all_results, odd_rows = ArrayEngine(decision_world, outcome_models).run(cases), np.arange(1, 500, 2)
+    part = ArrayEngine(decision_world, outcome_models).run(some_of(cases, odd_rows))
+    assert [all_results.summary_at(row) for row in odd_rows.tolist()] == [
+        part.summary_at(row) for row in range(len(odd_rows))
+    ]
 
 
-def test_a_bank_means_what_it_means_whatever_a_policy_calls_it() -> None:
+def test_policy_overrides_do_not_change_the_banks_behaviour() -> None:
     """Another name for a code changes what is done about it, never how likely a charge is to succeed."""
     named = a_world(shipped_policy_text().replace("[overrides]", OVERRIDES)), a_world()
     cases = some_cases(2_000)
-    told = [ArrayEngine(world, OutcomeModels(outcomes_with(), seed=7)).run(cases) for world in named]
-    assert (told[0].cause == told[1].cause).all()
-    assert (told[0].charged_at != told[1].charged_at).any()
+    results = [
+        ArrayEngine(decision_world, OutcomeModels(outcomes_with(), seed=7)).run(cases) for decision_world in named
+    ]
+    assert (results[0].cause == results[1].cause).all()
+    assert (results[0].charged_at != results[1].charged_at).any()

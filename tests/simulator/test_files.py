@@ -1,4 +1,4 @@
-"""History files: what is written is read back, and what is wrong is told with file and line."""
+"""History files: written and read back; mistakes are reported with file and line."""
 
 import gzip
 import json
@@ -39,7 +39,7 @@ def an_attempt(hours: float, outcome: Outcome = DECLINED, code: str = "insuffici
 
 
 def an_invoice(*attempts: PastAttempt, **changes: Any) -> PastInvoice:
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "invoice_id": "in_1",
         "customer_id": "cus_1",
         "amount": 4_900,
@@ -48,7 +48,7 @@ def an_invoice(*attempts: PastAttempt, **changes: Any) -> PastInvoice:
         "attempts": attempts or (an_attempt(0),),
         "end": InvoiceEnding.LOST,
     }
-    return PastInvoice(**(known | changes))
+    return PastInvoice(**(defaults | changes))
 
 
 def write_history(path: Path, *invoices: PastInvoice, **header: Any) -> Path:
@@ -63,7 +63,7 @@ def read_history(path: Path) -> History:
 
 
 @pytest.mark.parametrize("name", ["past.jsonl", "past.jsonl.gz"])
-def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
+def test_written_history_is_read_back(tmp_path: Path, name: str) -> None:
     attempts = (an_attempt(0), an_attempt(3, code="do_not_honor"), an_attempt(75, SUCCEEDED))
     path = write_history(tmp_path / name, an_invoice(*attempts, time_zone="Europe/Berlin", end=InvoiceEnding.PAID))
     history = read_history(path)
@@ -71,10 +71,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str) -> None:
     assert (history.book.names, history.book.customers) == (("in_1",), ("cus_1",))
     payer = history.book.payers[0]
     assert (payer.amount, payer.currency, payer.time_zone) == (4_900, "EUR", "Europe/Berlin")
-    tried = history.charges
-    assert tried.cause.tolist() == [CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS], CAUSE_INDEX[Cause.GENERIC]]
-    assert (tried.waited // 3_600).tolist() == [3, 72]
-    assert (tried.retry.tolist(), tried.won.tolist()) == ([1, 2], [False, True])
+    charges = history.charges
+    assert charges.cause.tolist() == [CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS], CAUSE_INDEX[Cause.GENERIC]]
+    assert (charges.waited // 3_600).tolist() == [3, 72]
+    assert (charges.retry.tolist(), charges.won.tolist()) == ([1, 2], [False, True])
     assert history.end.tolist() == [CHARGED]
     assert (path.read_bytes()[:2] == b"\x1f\x8b") is name.endswith(".gz")
     assert list(tmp_path.iterdir()) == [path]
@@ -98,8 +98,8 @@ ENDS: list[tuple[dict[str, Any], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "end"), ENDS, ids=[one["end"] for one, _ in ENDS])
-def test_every_end_is_known(tmp_path: Path, changes: dict[str, Any], end: int) -> None:
+@pytest.mark.parametrize(("changes", "end"), ENDS, ids=[end["end"] for end, _ in ENDS])
+def test_every_ending_is_read(tmp_path: Path, changes: dict[str, Any], end: int) -> None:
     history = read_history(write_history(tmp_path / "past.jsonl", an_invoice(**changes)))
     assert history.end.tolist() == [end]
     assert (history.paid_at != NEVER).tolist() == [end == PAID]
@@ -116,7 +116,7 @@ def test_another_card_is_a_new_method(tmp_path: Path) -> None:
     assert history.charges.retry.tolist() == [1, 1, 2]
 
 
-def test_where_payments_are_not_told_of_nobody_was_watched(tmp_path: Path) -> None:
+def test_missing_payment_data_means_no_observation(tmp_path: Path) -> None:
     history = read_history(
         write_history(tmp_path / "past.jsonl", an_invoice(an_attempt(0), an_attempt(9)), watched=False)
     )
@@ -148,17 +148,17 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "problem"), WRONG.values(), ids=WRONG)
+def test_file_mistake_names_its_line(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "past.jsonl"
     path.write_text(text)
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInput) as excinfo:
         read_history(path)
-    assert str(caught.value).startswith(str(path))
-    assert said in str(caught.value)
+    assert str(excinfo.value).startswith(str(path))
+    assert problem in str(excinfo.value)
 
 
-def test_a_file_that_is_none_is_told() -> None:
+def test_missing_file_is_reported() -> None:
     with pytest.raises(NotFound, match="there is no such file"):
         read_history(Path("/nowhere/past.jsonl"))
 
@@ -167,14 +167,14 @@ NO_FILES = {"not gzip": b"not gzip", "cut off": gzip.compress(b"x" * 9_000)[:40]
 
 
 @pytest.mark.parametrize("content", NO_FILES.values(), ids=NO_FILES)
-def test_what_cannot_be_read_is_told(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("past.jsonl" if content.startswith(b"\xff") else "past.jsonl.gz")
     path.write_bytes(content)
     with pytest.raises(InvalidInput):
         read_history(path)
 
 
-def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = write_history(tmp_path / "past.jsonl", an_invoice())
     before = path.read_bytes()
 
@@ -187,7 +187,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
 
 
-def test_lines_hold_only_what_is_known() -> None:
+def test_lines_omit_unknown_fields() -> None:
     assert set(json.loads(LINE)) == {"invoice_id", "customer_id", "amount", "currency", "card", "attempts", "end"}
 
 
@@ -198,6 +198,8 @@ def test_lines_hold_only_what_is_known() -> None:
     hours=st.lists(st.integers(0, 2_000), min_size=1, max_size=6).map(sorted),
     end=st.sampled_from(InvoiceEnding),
 )
-def test_every_invoice_survives_its_line(profile: CustomerProfile, hours: list[int], end: InvoiceEnding) -> None:
-    invoice = an_invoice(*(an_attempt(one) for one in hours), profile=profile, end=end)
+def test_every_invoice_round_trips_through_its_line(
+    profile: CustomerProfile, hours: list[int], end: InvoiceEnding
+) -> None:
+    invoice = an_invoice(*(an_attempt(hour) for hour in hours), profile=profile, end=end)
     assert PastInvoice.model_validate_json(files.format_history_line(invoice)) == invoice

@@ -1,4 +1,4 @@
-"""Fitting: nothing recorded leaves what is believed, much recorded replaces it, and known chances are found again."""
+"""Fitting: no data keeps the prior, much data replaces it, and known chances are recovered."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ NOON = BEGIN + 2 * 3_600
 
 
 def flat_prior(base: float = 0.3) -> Prior:
-    """Every factor is 1, so that only chances by cause are left."""
+    """A prior with all factors 1, so that only chances by cause are left."""
     outcomes = replace(
         PRIOR.outcomes,
         base=np.full(len(CAUSES), base),
@@ -43,8 +43,8 @@ def flat_prior(base: float = 0.3) -> Prior:
 
 
 def a_recovery(number: int, *attempts: RecordedAttempt, **changes: object) -> RecordedRecovery:
-    won = any(one.won for one in attempts)
-    known: dict[str, object] = {
+    has_won = any(attempt.won for attempt in attempts)
+    defaults: dict[str, object] = {
         "invoice_id": f"in_{number}",
         "customer_id": f"cus_{number}",
         "kind": FailureKind(failure=Failure(code="generic_decline")),
@@ -57,15 +57,15 @@ def a_recovery(number: int, *attempts: RecordedAttempt, **changes: object) -> Re
         "paid_at": None,
         "method_at": None,
         "closed_at": attempts[-1].at if attempts else NOON,
-        "state": State.RECOVERED if won else State.EXHAUSTED,
-        "reason": "charged" if won else "budget",
+        "state": State.RECOVERED if has_won else State.EXHAUSTED,
+        "reason": "charged" if has_won else "budget",
     }
-    return RecordedRecovery(**(known | changes))  # type: ignore[arg-type]
+    return RecordedRecovery(**(defaults | changes))  # type: ignore[arg-type]
 
 
-def a_try(won: bool, cause: Cause = Cause.GENERIC, **changes: object) -> RecordedAttempt:
-    known: dict[str, object] = {"at": NOON, "trigger": Trigger.SCHEDULED, "won": won, "cause": cause, "retry": 1}
-    return RecordedAttempt(**(known | {"waited": 30 * 3_600, "fresh": False} | changes))  # type: ignore[arg-type]
+def a_try(is_won: bool, cause: Cause = Cause.GENERIC, **changes: object) -> RecordedAttempt:
+    defaults: dict[str, object] = {"at": NOON, "trigger": Trigger.SCHEDULED, "won": is_won, "cause": cause, "retry": 1}
+    return RecordedAttempt(**(defaults | {"waited": 30 * 3_600, "fresh": False} | changes))  # type: ignore[arg-type]
 
 
 def a_history(recoveries: Iterable[RecordedRecovery]) -> History:
@@ -74,11 +74,11 @@ def a_history(recoveries: Iterable[RecordedRecovery]) -> History:
     return growing.build_history()
 
 
-def recoveries_with_tries(won: int, of: int) -> Iterator[RecordedRecovery]:
-    return (a_recovery(number, a_try(number < won)) for number in range(of))
+def recoveries_with_tries(won_count: int, of: int) -> Iterator[RecordedRecovery]:
+    return (a_recovery(number, a_try(number < won_count)) for number in range(of))
 
 
-def test_without_a_charge_everything_is_as_believed() -> None:
+def test_fit_without_charges_returns_the_prior() -> None:
     fitted = fit_history(a_history([a_recovery(1, closed_at=NOON - 30 * 3_600)]), PRIOR)
     for name in ("base", "attempts", "delays", "hours", "weekdays"):
         assert (getattr(fitted.outcomes, name) == getattr(PRIOR.outcomes, name)).all()
@@ -87,30 +87,32 @@ def test_without_a_charge_everything_is_as_believed() -> None:
     assert fitted.outcomes.recorded_attempts.sum() == 0
 
 
-@pytest.mark.parametrize(("won", "of"), [(0, 1), (1, 1), (30, 50), (400, 1000)])
-def test_a_chance_is_pooled_as_if_so_many_attempts_had_gone_as_believed(won: int, of: int) -> None:
-    fitted = fit_history(a_history(recoveries_with_tries(won, of)), flat_prior())
-    assert fitted.outcomes.base[GENERIC_INDEX] == pytest.approx((won + CHANCE_STRENGTH * 0.3) / (of + CHANCE_STRENGTH))
+@pytest.mark.parametrize(("won_count", "of"), [(0, 1), (1, 1), (30, 50), (400, 1000)])
+def test_chances_are_pooled_with_prior_attempts(won_count: int, of: int) -> None:
+    fitted = fit_history(a_history(recoveries_with_tries(won_count, of)), flat_prior())
+    assert fitted.outcomes.base[GENERIC_INDEX] == pytest.approx(
+        (won_count + CHANCE_STRENGTH * 0.3) / (of + CHANCE_STRENGTH)
+    )
     assert (np.delete(fitted.outcomes.base, GENERIC_INDEX) == 0.3).all()
     assert (fitted.counts.base[GENERIC_INDEX], fitted.counts.base.sum()) == (of, of)
 
 
 def test_what_all_attempts_have_in_common_moves_no_factor() -> None:
     """They were all first retries on a Monday noon: nothing is learnt of how hours, days and attempts differ."""
-    found = fit_history(a_history(recoveries_with_tries(6_000, 10_000)), PRIOR).outcomes
+    outcomes = fit_history(a_history(recoveries_with_tries(6_000, 10_000)), PRIOR).outcomes
     for name in ("attempts", "delays", "hours", "weekdays"):
-        assert getattr(found, name) == pytest.approx(getattr(PRIOR.outcomes, name), rel=1e-3)
+        assert getattr(outcomes, name) == pytest.approx(getattr(PRIOR.outcomes, name), rel=1e-3)
     believed_here = PRIOR.outcomes.attempts[0] * PRIOR.outcomes.delays[3] * PRIOR.outcomes.hours[12]
-    assert found.base[GENERIC_INDEX] * believed_here * PRIOR.outcomes.weekdays[0] == pytest.approx(0.6, abs=0.01)
+    assert outcomes.base[GENERIC_INDEX] * believed_here * PRIOR.outcomes.weekdays[0] == pytest.approx(0.6, abs=0.01)
 
 
 def test_only_scheduled_retries_of_the_same_card_count() -> None:
-    others = [
+    ignored_tries = [
         a_recovery(1, a_try(True, trigger=Trigger.MANUAL)),
         a_recovery(2, a_try(True, trigger=Trigger.METHOD_CHANGE, fresh=True), method_at=NOON - 1),
         a_recovery(3, a_try(False, trigger=Trigger.METHOD_CHANGE, fresh=True), method_at=NOON - 1),
     ]
-    fitted = fit_history(a_history(others), PRIOR)
+    fitted = fit_history(a_history(ignored_tries), PRIOR)
     assert (fitted.outcomes.base == PRIOR.outcomes.base).all()
     assert fitted.counts.new_method == 2
     assert fitted.outcomes.new_method == pytest.approx((1 + 0.8 * CHANCE_STRENGTH) / (2 + CHANCE_STRENGTH))
@@ -123,59 +125,66 @@ def test_untried_delays_are_known_as_such() -> None:
     assert outcomes.is_extrapolated(cause, first + 1, np.array([30, 200]) * 3_600).tolist() == [True, True]
 
 
-def different_outcomes(truth: OutcomeChances) -> OutcomeChances:
-    """A world unlike the believed one in every way."""
-    base = truth.base.copy()
+def different_outcomes(outcomes: OutcomeChances) -> OutcomeChances:
+    """Outcome chances that differ from the prior in every way."""
+    base = outcomes.base.copy()
     base[FUNDS_INDEX], base[GENERIC_INDEX] = 0.20, 0.40
     hours = np.where(np.arange(24) < 12, 0.7, 1.3)
     return replace(
-        truth, base=base, attempts=np.linspace(1.0, 0.6, 8), delays=np.linspace(1.3, 0.7, 8), hours=hours, payday=2.0
+        outcomes, base=base, attempts=np.linspace(1.0, 0.6, 8), delays=np.linspace(1.3, 0.7, 8), hours=hours, payday=2.0
     )
 
 
 @pytest.fixture(scope="module")
 def fitted_model() -> tuple[OutcomeChances, FittedModel]:
-    """What 60,000 recoveries of a world unlike the believed one teach."""
-    truth = different_outcomes(PRIOR.outcomes)
-    return truth, fit_history(
-        simulated_history(SyntheticSource(load_shipped_assumptions(), 60_000, 3).cases(0, 60_000), truth, a_world()),
+    """The true outcomes, and the model fitted to 60,000 recoveries of them."""
+    true_outcomes = different_outcomes(PRIOR.outcomes)
+    return true_outcomes, fit_history(
+        simulated_history(
+            SyntheticSource(load_shipped_assumptions(), 60_000, 3).cases(0, 60_000), true_outcomes, a_world()
+        ),
         PRIOR,
     )
 
 
-def test_known_chances_are_found_again(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
+def test_fit_recovers_known_chances(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
     """Of whole charges: how a chance is split into factors is a matter of scale."""
-    truth, fitted = fitted_model
-    tried = fitted.outcomes.recorded_attempts
-    assert tried is not None
-    cells = np.argwhere(tried > 1_500)
+    true_outcomes, fitted = fitted_model
+    counts = fitted.outcomes.recorded_attempts
+    assert counts is not None
+    cells = np.argwhere(counts > 1_500)
     assert len(cells) > 5
     for cause, attempt, delay in cells:
-        true, found = (one.base[cause] * one.attempts[attempt] * one.delays[delay] for one in (truth, fitted.outcomes))
-        assert found == pytest.approx(true, rel=0.12)
+        true, fitted_chance = (
+            outcomes.base[cause] * outcomes.attempts[attempt] * outcomes.delays[delay]
+            for outcomes in (true_outcomes, fitted.outcomes)
+        )
+        assert fitted_chance == pytest.approx(true, rel=0.12)
 
 
-def test_known_factors_are_found_again(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
-    truth, fitted = fitted_model
-    found, before = fitted.outcomes, PRIOR.outcomes
-    night_to_day = [one.hours[:12].mean() / one.hours[12:].mean() for one in (truth, found, before)]
+def test_fit_recovers_known_factors(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
+    true_outcomes, fitted = fitted_model
+    fitted_outcomes, before = fitted.outcomes, PRIOR.outcomes
+    night_to_day = [
+        outcomes.hours[:12].mean() / outcomes.hours[12:].mean() for outcomes in (true_outcomes, fitted_outcomes, before)
+    ]
     assert night_to_day[1] == pytest.approx(night_to_day[0], rel=0.1)
     assert abs(night_to_day[2] - night_to_day[0]) > 0.3, "the belief is not what is found"
-    assert found.payday == pytest.approx(2.0, rel=0.12)
+    assert fitted_outcomes.payday == pytest.approx(2.0, rel=0.12)
 
 
-def test_customers_who_pay_are_found_again_although_most_are_lost_sight_of() -> None:
+def test_fit_recovers_payment_shares_despite_censoring() -> None:
     """A charge wins first in many cases: counting only who was seen to pay would find far too few."""
-    world = load_shipped_assumptions().with_baseline(0.35, 0.02)
-    cases = SyntheticSource(world, 60_000, 4).cases(0, 60_000)
-    history = simulated_history(cases, world.to_outcome_chances(), a_world())
-    found = fit_history(history, PRIOR).behaviour.paid.cumulative_shares[:, -1]
-    true = behaviour_from_assumptions(world).paid.cumulative_shares[:, -1]
-    seen = float(np.mean(history.paid_at[history.cause == FUNDS_INDEX] < 2**62))
-    assert found[FUNDS_INDEX] == pytest.approx(true[FUNDS_INDEX], abs=0.03)
-    assert seen < true[FUNDS_INDEX] - 0.06
+    assumptions = load_shipped_assumptions().with_baseline(0.35, 0.02)
+    cases = SyntheticSource(assumptions, 60_000, 4).cases(0, 60_000)
+    history = simulated_history(cases, assumptions.to_outcome_chances(), a_world())
+    shares = fit_history(history, PRIOR).behaviour.paid.cumulative_shares[:, -1]
+    true = behaviour_from_assumptions(assumptions).paid.cumulative_shares[:, -1]
+    observed_share = float(np.mean(history.paid_at[history.cause == FUNDS_INDEX] < 2**62))
+    assert shares[FUNDS_INDEX] == pytest.approx(true[FUNDS_INDEX], abs=0.03)
+    assert observed_share < true[FUNDS_INDEX] - 0.06
     permanent = CAUSE_INDEX[Cause.PERMANENT]
-    assert found[permanent] == pytest.approx(true[permanent], abs=0.03)
+    assert shares[permanent] == pytest.approx(true[permanent], abs=0.03)
 
 
 def test_customers_in_a_step_are_pooled() -> None:
@@ -184,32 +193,32 @@ def test_customers_in_a_step_are_pooled() -> None:
         a_recovery(number, failed_at=BEGIN, paid_at=BEGIN + 3_600, state=State.RECOVERED, reason="paid_elsewhere")
         for number in range(20, 30)
     ]
-    found = fit_history(a_history([*closed, *paid]), PRIOR).behaviour.paid.chances[GENERIC_INDEX, 0]
+    chances = fit_history(a_history([*closed, *paid]), PRIOR).behaviour.paid.chances[GENERIC_INDEX, 0]
     prior = PRIOR.behaviour.paid.chances[GENERIC_INDEX, 0]
-    assert found == pytest.approx((10 + HAZARD_STRENGTH * prior) / (30 + HAZARD_STRENGTH))
+    assert chances == pytest.approx((10 + HAZARD_STRENGTH * prior) / (30 + HAZARD_STRENGTH))
 
 
-def test_who_is_lost_sight_of_counts_half_in_that_step_and_not_after_it() -> None:
-    won = [a_recovery(number, a_try(True, at=BEGIN + 3_600), failed_at=BEGIN) for number in range(20)]
+def test_censored_customers_count_half_in_their_step() -> None:
+    won_recoveries = [a_recovery(number, a_try(True, at=BEGIN + 3_600), failed_at=BEGIN) for number in range(20)]
     later = [a_recovery(20, failed_at=BEGIN, closed_at=BEGIN + 40 * DAY)]
-    found = fit_history(a_history([*won, *later]), PRIOR).behaviour.paid.chances[GENERIC_INDEX]
+    chances = fit_history(a_history([*won_recoveries, *later]), PRIOR).behaviour.paid.chances[GENERIC_INDEX]
     prior = PRIOR.behaviour.paid.chances[GENERIC_INDEX]
-    assert found[0] == pytest.approx(HAZARD_STRENGTH * prior[0] / (20 / 2 + 1 + HAZARD_STRENGTH))
-    assert found[1] == pytest.approx(HAZARD_STRENGTH * prior[1] / (1 + HAZARD_STRENGTH))
+    assert chances[0] == pytest.approx(HAZARD_STRENGTH * prior[0] / (20 / 2 + 1 + HAZARD_STRENGTH))
+    assert chances[1] == pytest.approx(HAZARD_STRENGTH * prior[1] / (1 + HAZARD_STRENGTH))
 
 
-def test_what_is_drawn_is_what_is_believed() -> None:
+def test_drawn_times_follow_the_fitted_shares() -> None:
     habit, size = PRIOR.behaviour.paid, 40_000
-    luck = (np.arange(size) + 0.5) / size
+    draws = (np.arange(size) + 0.5) / size
     cause = np.full(size, GENERIC_INDEX)
-    drawn = habit.draw_times(luck, cause, np.zeros(size, dtype=np.int64))
+    times = habit.draw_times(draws, cause, np.zeros(size, dtype=np.int64))
     for step, end in enumerate(ENDS):
-        assert np.mean(drawn <= end) == pytest.approx(habit.cumulative_shares[GENERIC_INDEX, step], abs=1e-3)
-    later = habit.draw_times(luck, cause, np.full(size, 72 * 3_600))
-    left = 1 - habit.cumulative_shares[GENERIC_INDEX, 4]
+        assert np.mean(times <= end) == pytest.approx(habit.cumulative_shares[GENERIC_INDEX, step], abs=1e-3)
+    later = habit.draw_times(draws, cause, np.full(size, 72 * 3_600))
+    open_share = 1 - habit.cumulative_shares[GENERIC_INDEX, 4]
     assert (later > 72 * 3_600).all()
     assert np.mean(later <= ENDS[-1]) == pytest.approx(
-        (habit.cumulative_shares[GENERIC_INDEX, -1] - (1 - left)) / left, abs=1e-3
+        (habit.cumulative_shares[GENERIC_INDEX, -1] - (1 - open_share)) / open_share, abs=1e-3
     )
 
 
@@ -217,13 +226,14 @@ def test_another_baseline_changes_who_pays_and_not_when() -> None:
     changed = PRIOR.behaviour.with_baseline(0.35, 0.10).paid.cumulative_shares
     assert changed[GENERIC_INDEX, -1] == pytest.approx(0.35)
     assert changed[CAUSE_INDEX[Cause.PERMANENT], -1] == pytest.approx(0.10)
-    same = PRIOR.behaviour.paid.cumulative_shares[GENERIC_INDEX]
-    assert changed[GENERIC_INDEX] / changed[GENERIC_INDEX, -1] == pytest.approx(same / same[-1])
+    shares = PRIOR.behaviour.paid.cumulative_shares[GENERIC_INDEX]
+    assert changed[GENERIC_INDEX] / changed[GENERIC_INDEX, -1] == pytest.approx(shares / shares[-1])
 
 
 def test_every_number_says_how_many_attempts_stand_behind_it() -> None:
     rows = {
-        one.name: one for one in list_fitted_assumptions(fit_history(a_history(recoveries_with_tries(3, 7)), PRIOR))
+        assumption.name: assumption
+        for assumption in list_fitted_assumptions(fit_history(a_history(recoveries_with_tries(3, 7)), PRIOR))
     }
     chance, untouched = rows["base.chances.GENERIC"], rows["base.chances.TECHNICAL"]
     assert (chance.attempts, chance.source) == (

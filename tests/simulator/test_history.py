@@ -1,4 +1,4 @@
-"""The event log as a history: rows as the repositories write them, read back as what happened."""
+"""The event log as a history: rows written by the repositories and read back as recoveries."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -39,19 +39,19 @@ PROFILE = {"invoice_amount": 4_900, "currency": "EUR", "country": "DE", "time_zo
 
 @pytest.fixture
 async def database(fresh_database: Callable[..., Addresses], migrated: str) -> AsyncIterator[Database]:
-    """An empty one for each test."""
+    """An empty database for each test."""
     opened = Database(fresh_database(migrated).writer)
     yield opened
     await opened.close()
 
 
-def event_at(what: EventType, hours: float, attempt: int | None = None, **data: Any) -> Event:
-    return Event(type=what, occurred_at=THEN + hours * HOUR, attempt=attempt, data=data)
+def event_at(event_type: EventType, hours: float, attempt: int | None = None, **data: Any) -> Event:
+    return Event(type=event_type, occurred_at=THEN + hours * HOUR, attempt=attempt, data=data)
 
 
 def failed_event(hours: float = 0, **more: Any) -> Event:
-    known: dict[str, Any] = {"amount": 4_900, "currency": "EUR", "customer_id": "cus_1", "provider_attempt": 1}
-    return event_at(EventType.PAYMENT_FAILED, hours, **(known | more))
+    defaults: dict[str, Any] = {"amount": 4_900, "currency": "EUR", "customer_id": "cus_1", "provider_attempt": 1}
+    return event_at(EventType.PAYMENT_FAILED, hours, **(defaults | more))
 
 
 def decision_events(
@@ -79,10 +79,10 @@ def decision_events(
 
 
 def charge_events(hours: float, attempt: int, end: EventType = EventType.CHARGE_DECLINED, **more: Any) -> list[Event]:
-    asked: dict[str, Any] = {"trigger": "scheduled", "idempotency_key": "k", "amount": 4_900, "currency": "EUR"}
+    requested: dict[str, Any] = {"trigger": "scheduled", "idempotency_key": "k", "amount": 4_900, "currency": "EUR"}
     trigger = {"trigger": more.pop("trigger", "scheduled")}
     return [
-        event_at(EventType.CHARGE_REQUESTED, hours, attempt, **(asked | trigger)),
+        event_at(EventType.CHARGE_REQUESTED, hours, attempt, **(requested | trigger)),
         event_at(end, hours, attempt, **more),
     ]
 
@@ -93,8 +93,8 @@ CHARGE_WON = EventType.CHARGE_SUCCEEDED
 async def write_recovery(database: Database, invoice: str, *events: Event, provider: str = "stripe") -> Recovery:
     recovery = Recovery(provider=provider, invoice_id=invoice)
     async with database.begin() as session:
-        for one in events:
-            records = await event_log.append_to_log(session, recovery, [one], THEN)
+        for event in events:
+            records = await event_log.append_to_log(session, recovery, [event], THEN)
             recovery = machine.fold_records(recovery, records)
     return recovery
 
@@ -107,7 +107,7 @@ async def write_late_event(database: Database, invoice: str, kind: EventKind, ho
     assert written, "the recovery had ended"
 
 
-async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
+async def test_recovery_is_read_with_its_charges(database: Database) -> None:
     charges = [*charge_events(3, 1), *decision_events(3, "GENERIC")[:1], *charge_events(27, 2, CHARGE_WON)]
     await write_recovery(database, "in_1", failed_event(), *decision_events(0), *charges)
     history = await read_event_log(database)
@@ -122,20 +122,26 @@ async def test_a_recovery_is_told_with_its_charges(database: Database) -> None:
         "Europe/Berlin",
         90,
     )
-    tried = history.charges
-    assert (tried.at - STARTED_AT).tolist() == [3 * 3_600, 27 * 3_600]
-    assert (tried.waited // 3_600).tolist() == [3, 24]
-    assert [CAUSES[one].value for one in tried.cause] == ["INSUFFICIENT_FUNDS", "GENERIC"]
-    assert (tried.retry.tolist(), tried.won.tolist(), tried.scheduled.tolist()) == ([1, 2], [False, True], [True, True])
+    charge_columns = history.charges
+    assert (charge_columns.at - STARTED_AT).tolist() == [3 * 3_600, 27 * 3_600]
+    assert (charge_columns.waited // 3_600).tolist() == [3, 24]
+    assert [CAUSES[cause].value for cause in charge_columns.cause] == ["INSUFFICIENT_FUNDS", "GENERIC"]
+    assert (charge_columns.retry.tolist(), charge_columns.won.tolist(), charge_columns.scheduled.tolist()) == (
+        [1, 2],
+        [False, True],
+        [True, True],
+    )
     assert (history.end.tolist(), history.decisions) == ([CHARGED], {"v1": 2})
     assert history.closed_at.tolist() == [STARTED_AT + 27 * 3_600]
 
 
-async def test_a_charge_without_an_answer_is_none_and_one_found_out_later_is_one(database: Database) -> None:
+async def test_unanswered_charge_is_skipped_and_a_reconciled_one_counts(database: Database) -> None:
     reconciled = EventType.CHARGE_RECONCILED
     unknown = event_at(EventType.CHARGE_UNKNOWN, 3, 1, reason="timeout")
-    asked, found = charge_events(3, 1, reconciled, outcome="declined")
-    await write_recovery(database, "in_found", failed_event(), *decision_events(0), asked, unknown, found)
+    requested, reconciled_charge = charge_events(3, 1, reconciled, outcome="declined")
+    await write_recovery(
+        database, "in_found", failed_event(), *decision_events(0), requested, unknown, reconciled_charge
+    )
     await write_recovery(
         database,
         "in_none",
@@ -170,10 +176,10 @@ async def test_operators_and_another_card_use_no_budget(database: Database) -> N
     assert history.method_at.tolist() == [STARTED_AT + 2 * 3_600]
 
 
-async def test_what_customers_did_after_the_end_is_known(database: Database) -> None:
+async def test_customer_actions_after_the_end_are_read(database: Database) -> None:
     closing = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     for invoice in ("in_paid", "in_card", "in_nothing"):
-        ended = await write_recovery(
+        recovery = await write_recovery(
             database,
             invoice,
             failed_event(),
@@ -182,7 +188,7 @@ async def test_what_customers_did_after_the_end_is_known(database: Database) -> 
             *decision_events(3)[:1],
             closing,
         )
-        assert ended.stage.value == "exhausted"
+        assert recovery.stage.value == "exhausted"
     await write_late_event(database, "in_paid", EventKind.INVOICE_PAID, 50)
     await write_late_event(database, "in_card", EventKind.METHOD_UPDATED, 60)
     history = await read_event_log(database)
@@ -201,10 +207,10 @@ async def write_late_money(database: Database, invoice: str, hours: float, amoun
         assert await event_log.append_late(session, "stripe", invoice, money, THEN)
 
 
-async def test_money_behind_the_end_is_a_payment_when_all_of_it_is_there(database: Database) -> None:
-    over = [*decision_events(0), event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")]
+async def test_late_money_is_a_payment_when_complete(database: Database) -> None:
+    give_up = [*decision_events(0), event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")]
     for invoice in ("in_whole", "in_part", "in_parts"):
-        await write_recovery(database, invoice, failed_event(), *over)
+        await write_recovery(database, invoice, failed_event(), *give_up)
     await write_late_money(database, "in_whole", 50, 4_900)
     await write_late_money(database, "in_part", 50, 4_800)
     for hours in (50, 60):
@@ -212,14 +218,14 @@ async def test_money_behind_the_end_is_a_payment_when_all_of_it_is_there(databas
     assert _hours_to_payment(await read_event_log(database)) == {"in_whole": 50, "in_part": None, "in_parts": 60}
 
 
-async def test_a_part_is_no_payment_and_the_rest_is_one(database: Database) -> None:
+async def test_partial_payment_is_no_payment_until_the_rest(database: Database) -> None:
     part = event_at(EventType.PAID_ELSEWHERE, 2, amount=4_000, remaining=900)
-    over = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    give_up = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     await write_recovery(database, "in_open", failed_event(), *decision_events(0), part)
     await write_recovery(
         database, "in_paid", failed_event(), *decision_events(0), part, event_at(EventType.PAID_ELSEWHERE, 9)
     )
-    await write_recovery(database, "in_late", failed_event(), *decision_events(0), part, over)
+    await write_recovery(database, "in_late", failed_event(), *decision_events(0), part, give_up)
     await write_late_money(database, "in_late", 50, 900)
     history = await read_event_log(database)
     assert _hours_to_payment(history) == {"in_open": None, "in_paid": 9, "in_late": 50}
@@ -227,23 +233,23 @@ async def test_a_part_is_no_payment_and_the_rest_is_one(database: Database) -> N
 
 
 def _hours_to_payment(history: History) -> dict[str, int | None]:
-    """Hours after the failure at which each invoice was paid without a charge."""
+    """The hours from failure to a payment without a charge, by invoice."""
     hours = [None if at == NEVER else (at - STARTED_AT) // 3_600 for at in history.paid_at.tolist()]
     return dict(zip(history.book.names, hours, strict=True))
 
 
 def decision_with_window(hours: float) -> list[Event]:
-    """A decision with a window that ends then."""
+    """The events of a decision with this end of its window."""
     ends = {"window_ends_at": format_timestamp(THEN + hours * HOUR)}
     rows = decision_events(0)
-    return [one.having(**ends) if "profile" in one.data else one for one in rows]
+    return [row.having(**ends) if "profile" in row.data else row for row in rows]
 
 
 async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it(database: Database) -> None:
-    over = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
+    give_up = event_at(EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget")
     for invoice in ("in_window", "in_card", "behind"):
-        ended = await write_recovery(database, invoice, failed_event(), *decision_with_window(100), over)
-        assert ended.stage.value == "exhausted"
+        recovery = await write_recovery(database, invoice, failed_event(), *decision_with_window(100), give_up)
+        assert recovery.stage.value == "exhausted"
     await write_late_money(database, "in_window", 100, 4_900)
     await write_late_event(database, "in_card", EventKind.METHOD_UPDATED, 60)
     await write_late_money(database, "behind", 101, 4_900)
@@ -256,17 +262,17 @@ async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it
 
 async def test_what_comes_while_the_window_runs_out_is_read_like_everything(database: Database) -> None:
     """As the log is written today: the recovery waits, is paid or given a card, and ends."""
-    over = event_at(
+    give_up = event_at(
         EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget", until=format_timestamp(THEN + 100 * HOUR)
     )
     card = event_at(EventType.METHOD_UPDATED, 60, method_id="pm_2", method_version="pm_2:1")
     own = charge_events(60, 1, CHARGE_WON, trigger="payment_method_change")
-    waits = await write_recovery(database, "in_open", failed_event(), *decision_with_window(100), over)
+    open_recovery = await write_recovery(database, "in_open", failed_event(), *decision_with_window(100), give_up)
     await write_recovery(
-        database, "in_paid", failed_event(), *decision_with_window(100), over, event_at(EventType.PAID_ELSEWHERE, 50)
+        database, "in_paid", failed_event(), *decision_with_window(100), give_up, event_at(EventType.PAID_ELSEWHERE, 50)
     )
-    await write_recovery(database, "in_card", failed_event(), *decision_with_window(100), over, card, *own)
-    assert waits.stage.value == "awaiting_customer"
+    await write_recovery(database, "in_card", failed_event(), *decision_with_window(100), give_up, card, *own)
+    assert open_recovery.stage.value == "awaiting_customer"
     history = await read_event_log(database)
     assert dict(zip(history.book.names, history.end.tolist(), strict=True)) == {
         "in_open": OPEN,
@@ -291,8 +297,8 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("event", "end"), ENDS, ids=[one.type.value for one, _ in ENDS])
-async def test_every_end_is_known(database: Database, event: Event, end: int) -> None:
+@pytest.mark.parametrize(("event", "end"), ENDS, ids=[event.type.value for event, _ in ENDS])
+async def test_every_ending_is_read(database: Database, event: Event, end: int) -> None:
     await write_recovery(database, "in_1", failed_event(), *decision_events(0), event)
     history = await read_event_log(database)
     assert history.end.tolist() == [end]
@@ -300,17 +306,19 @@ async def test_every_end_is_known(database: Database, event: Event, end: int) ->
 
 
 async def test_tries_of_a_card_in_recoveries_before_are_known(database: Database) -> None:
-    later = [one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR}) for one in decision_events(0)]
+    later = [event.model_copy(update={"occurred_at": event.occurred_at + 200 * HOUR}) for event in decision_events(0)]
     other = [
-        one.model_copy(update={"occurred_at": one.occurred_at + 200 * HOUR})
-        for one in decision_events(0, card="card_b")
+        event.model_copy(update={"occurred_at": event.occurred_at + 200 * HOUR})
+        for event in decision_events(0, card="card_b")
     ]
     await write_recovery(
         database, "in_1", failed_event(), *decision_events(0), *charge_events(3, 1), *decision_events(3)[:1]
     )
     await write_recovery(database, "in_2", failed_event(200), *later)
     await write_recovery(database, "in_3", failed_event(200), *other)
-    await write_recovery(database, "in_4", failed_event(200, amount=100), *[_with_amount(one, 100) for one in later])
+    await write_recovery(
+        database, "in_4", failed_event(200, amount=100), *[_with_amount(event, 100) for event in later]
+    )
     history = await read_event_log(database)
     row = history.book.names.index("in_2")
     assert history.earlier == {row: (STARTED_AT, STARTED_AT + 3 * 3_600)}
@@ -323,15 +331,15 @@ def _with_amount(event: Event, amount: int) -> Event:
     return event.having(profile=profile | {"invoice_amount": amount})
 
 
-async def test_what_is_asked_for_is_read(database: Database) -> None:
+async def test_history_is_read_within_its_filters(database: Database) -> None:
     await write_recovery(database, "in_old", failed_event(), *decision_events(0))
     await write_recovery(database, "in_new", failed_event(24 * 40), *decision_events(24 * 40))
     for number in range(3):
         await write_recovery(database, f"in_other_{number}", failed_event(), *decision_events(0), provider="elsewhere")
     since = await read_event_log(database, since=date(2026, 4, 1), provider="stripe")
     assert (since.book.names, since.left_out) == (("in_new",), 0)
-    most = await read_event_log(database)
-    assert (most.book.provider, len(most), most.left_out) == ("elsewhere", 3, 2)
+    limited = await read_event_log(database)
+    assert (limited.book.provider, len(limited), limited.left_out) == ("elsewhere", 3, 2)
 
 
 async def test_an_empty_log_says_what_to_do_instead(database: Database) -> None:
@@ -342,33 +350,37 @@ async def test_an_empty_log_says_what_to_do_instead(database: Database) -> None:
         await read_event_log(database, since=date(2026, 1, 1), provider="adyen")
 
 
-async def test_what_the_engine_lives_through_is_what_the_log_tells(database: Database) -> None:
+async def test_engine_results_match_the_log(database: Database) -> None:
     """Every kind of synthetic recovery, written as the live service writes it, and read back."""
     source = SyntheticSource(load_shipped_assumptions(), 60, 7)
-    cases, world = source.cases(0, 60), a_world()
-    fate = OutcomeModels(source.outcomes, 7).for_cases(cases)
-    journeys = {}
+    cases, decision_world = source.cases(0, 60), a_world()
+    outcome_models = OutcomeModels(source.outcomes, 7).for_cases(cases)
+    runs = {}
     for row in range(len(cases)):
-        run = RecoverySimulation(world, fate, cases, row)
-        journeys[cases.case_at(row).invoice_id] = run.run_to_end()
+        run = RecoverySimulation(decision_world, outcome_models, cases, row)
+        runs[cases.case_at(row).invoice_id] = run.run_to_end()
         await _write_run(database, run)
     history = await read_event_log(database)
     assert {name: _charges_in(history, row) for row, name in enumerate(history.book.names)} == {
-        name: tuple((made.at, made.won) for made in journey.charges) for name, journey in journeys.items()
+        name: tuple((charge.at, charge.won) for charge in run.charges) for name, run in runs.items()
     }
-    assert history.decisions.keys() == {world.policy.version}
+    assert history.decisions.keys() == {decision_world.policy.version}
 
 
 async def _write_run(database: Database, run: RecoverySimulation) -> None:
     recovery = Recovery(provider="stripe", invoice_id=run.recovery.invoice_id)
-    events = [Event.model_validate(dict(one)) for one in run.records if one.type is not EventType.RECOVERY_CLOSED]
+    events = [
+        Event.model_validate(dict(record)) for record in run.records if record.type is not EventType.RECOVERY_CLOSED
+    ]
     async with database.begin() as session:
-        for one in events:
-            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [one], THEN))
+        for event in events:
+            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [event], THEN))
         if not recovery.stage.is_final:
             await event_log.append_to_log(session, recovery, [Event.model_validate(dict(run.records[-1]))], THEN)
 
 
 def _charges_in(history: History, row: int) -> tuple[tuple[int, bool], ...]:
-    mine = history.charges.recovery == row
-    return tuple(zip(history.charges.at[mine].tolist(), history.charges.won[mine].tolist(), strict=True))
+    is_own_charge = history.charges.recovery == row
+    return tuple(
+        zip(history.charges.at[is_own_charge].tolist(), history.charges.won[is_own_charge].tolist(), strict=True)
+    )

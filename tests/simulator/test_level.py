@@ -1,4 +1,4 @@
-"""What the chosen chances come to under the shipped policy, held against the totals that were published."""
+"""Recovery rates of the shipped policy and assumptions, against published totals."""
 
 from pathlib import Path
 
@@ -33,6 +33,6 @@ def test_messages_add_to_that_without_reaching_those_who_also_update_cards(tmp_p
     assert recovery_rate(tmp_path, NO_MESSAGES) < recovery_rate(tmp_path, "") < FULL_STACK
 
 
-def test_nothing_comes_of_nothing(tmp_path: Path) -> None:
-    hopeless = "[attempts]\nfactors = [0, 0, 0, 0, 0, 0, 0, 0]\n"
-    assert recovery_rate(tmp_path, NO_MESSAGES + NO_SELF_RECOVERY + hopeless) == 0
+def test_no_chances_win_nothing(tmp_path: Path) -> None:
+    no_success = "[attempts]\nfactors = [0, 0, 0, 0, 0, 0, 0, 0]\n"
+    assert recovery_rate(tmp_path, NO_MESSAGES + NO_SELF_RECOVERY + no_success) == 0

@@ -1,4 +1,4 @@
-"""A recovery without retries stays open until its window ends, in both engines: what comes until then counts."""
+"""A recovery without retries stays open until its window ends, in both engines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,8 +44,8 @@ class CaseEnd(NamedTuple):
     charges: int
 
 
-def a_case(code: str = "generic_decline", tried: int = 0, **acts: int) -> Cases:
-    """A customer of the default segment; `acts` says after how long they pay or give a card."""
+def a_case(code: str = "generic_decline", earlier_tries: int = 0, **acts: int) -> Cases:
+    """A case of the default segment; `acts` is when the customer pays or adds a card."""
     book = Codebook(
         provider="stripe",
         failures=(FailureKind(failure=Failure(code=code), card=Card(network="visa", country="US")),),
@@ -53,31 +53,33 @@ def a_case(code: str = "generic_decline", tried: int = 0, **acts: int) -> Cases:
         names=("in_1",),
         customers=("cus_1",),
     )
-    nought = np.zeros(1, dtype=np.int64)
+    zero = np.zeros(1, dtype=np.int64)
     times = {name: np.array([BEGIN + acts[name] if name in acts else NEVER]) for name in ("paid_at", "method_at")}
-    earlier = {0: tuple(BEGIN - 60 * (number + 1) for number in range(tried))}
+    earlier = {0: tuple(BEGIN - 60 * (number + 1) for number in range(earlier_tries))}
     return Cases(
         book=book,
-        number=nought.astype(np.uint64),
-        name=nought,
-        failure=nought,
-        payer=nought,
-        failed_at=nought + BEGIN,
+        number=zero.astype(np.uint64),
+        name=zero,
+        failure=zero,
+        payer=zero,
+        failed_at=zero + BEGIN,
         earlier=earlier,
         **times,
     )
 
 
-def end_of_case(cases: Cases, world: World, chances: OutcomeChances = NO_CHANCES) -> CaseEnd:
-    """By both engines, which must agree."""
-    fates = OutcomeModels(chances, seed=7)
-    told = [engine(world, fates).run(cases).summary_at(0) for engine in (EventEngine, ArrayEngine)]
-    assert told[0] == told[1]
-    state, reason, closed_at, charges = told[0]
+def end_of_case(cases: Cases, decision_world: World, chances: OutcomeChances = NO_CHANCES) -> CaseEnd:
+    """The end of a case, on which both engines must agree."""
+    outcome_models = OutcomeModels(chances, seed=7)
+    summaries = [
+        engine(decision_world, outcome_models).run(cases).summary_at(0) for engine in (EventEngine, ArrayEngine)
+    ]
+    assert summaries[0] == summaries[1]
+    state, reason, closed_at, charges = summaries[0]
     return CaseEnd(state, reason, closed_at - BEGIN, len(charges))
 
 
-def test_without_a_word_it_ends_with_its_window() -> None:
+def test_case_without_events_ends_with_its_window() -> None:
     assert end_of_case(a_case(), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
 
 
@@ -86,7 +88,7 @@ def test_a_payment_before_the_window_is_over_counts_from_its_moment_on(after: in
     assert end_of_case(a_case(paid_at=after), a_world()) == (State.RECOVERED, "paid_elsewhere", after, 4)
 
 
-def test_a_payment_behind_the_window_comes_too_late() -> None:
+def test_payment_after_the_window_does_not_count() -> None:
     assert end_of_case(a_case(paid_at=WINDOW + 1), a_world()) == (State.EXHAUSTED, "budget", WINDOW, 4)
 
 
@@ -100,7 +102,7 @@ def test_another_card_that_is_declined_too_leaves_the_window_as_it_was() -> None
     assert end_of_case(a_case(method_at=LAST_RETRY, paid_at=WINDOW), a_world()).reason == "paid_elsewhere"
 
 
-def test_another_card_behind_the_window_is_no_matter() -> None:
+def test_card_after_the_window_does_not_count() -> None:
     assert end_of_case(a_case(method_at=WINDOW + 1), a_world(), NEW_CARD_CHANCES) == (
         State.EXHAUSTED,
         "budget",
@@ -111,15 +113,18 @@ def test_another_card_behind_the_window_is_no_matter() -> None:
 
 def test_a_window_that_is_over_when_the_last_try_fails_ends_it_there() -> None:
     """An expired card waits for another one for 60 days; that one fails on day 40, behind the window of 21."""
-    found = end_of_case(a_case("expired_card", method_at=40 * DAY), a_world(LONG_DEADLINE_POLICY))
-    assert found == (State.EXHAUSTED, "window", 40 * DAY, 1)
+    end = end_of_case(a_case("expired_card", method_at=40 * DAY), a_world(LONG_DEADLINE_POLICY))
+    assert end == (State.EXHAUSTED, "window", 40 * DAY, 1)
 
 
 def test_a_limit_of_the_network_ends_the_retries_and_not_the_recovery() -> None:
-    world = a_world(shipped_policy_text() + "visa_30d = 3\n")
-    assert end_of_case(a_case(tried=5), world)[:3] == (State.EXHAUSTED, "network_limit", WINDOW)
-    assert end_of_case(a_case(tried=5, paid_at=WINDOW - 1), world)[:2] == (State.RECOVERED, "paid_elsewhere")
-    assert end_of_case(a_case(tried=5, method_at=WINDOW - 1), world, NEW_CARD_CHANCES) == (
+    decision_world = a_world(shipped_policy_text() + "visa_30d = 3\n")
+    assert end_of_case(a_case(earlier_tries=5), decision_world)[:3] == (State.EXHAUSTED, "network_limit", WINDOW)
+    assert end_of_case(a_case(earlier_tries=5, paid_at=WINDOW - 1), decision_world)[:2] == (
+        State.RECOVERED,
+        "paid_elsewhere",
+    )
+    assert end_of_case(a_case(earlier_tries=5, method_at=WINDOW - 1), decision_world, NEW_CARD_CHANCES) == (
         State.RECOVERED,
         "charged",
         WINDOW - 1,
@@ -127,10 +132,12 @@ def test_a_limit_of_the_network_ends_the_retries_and_not_the_recovery() -> None:
     )
 
 
-def test_a_cause_that_is_never_retried_waits_as_well() -> None:
-    world = a_world()
-    quiet = world.policy.model_copy(update={"segments": tuple(map(_without_strategies, world.policy.segments))})
-    never = replace(world, policy=quiet)
+def test_cause_without_retries_waits_for_the_window() -> None:
+    decision_world = a_world()
+    quiet = decision_world.policy.model_copy(
+        update={"segments": tuple(map(_without_strategies, decision_world.policy.segments))}
+    )
+    never = replace(decision_world, policy=quiet)
     assert end_of_case(a_case(), never) == (State.EXHAUSTED, "no_retry", WINDOW, 0)
     assert end_of_case(a_case(paid_at=WINDOW), never) == (State.RECOVERED, "paid_elsewhere", WINDOW, 0)
 
@@ -152,23 +159,25 @@ def test_the_end_is_written_after_the_last_look_alone() -> None:
 
 def test_the_time_to_the_money_counts_to_such_a_payment() -> None:
     cases = a_case(paid_at=20 * DAY)
-    told = ArrayEngine(a_world(), OutcomeModels(NO_CHANCES, 7)).run(cases)
-    sums = tally_results(cases, told, np.array([4_900]))
+    results = ArrayEngine(a_world(), OutcomeModels(NO_CHANCES, 7)).run(cases)
+    sums = tally_results(cases, results, np.array([4_900]))
     assert (sums.whole.recovered, sums.waits) == (1, {20 * DAY // WAIT_STEP: 1})
     assert sums.ends == {"recovered: paid_elsewhere": 1}
 
 
-def test_nothing_that_is_used_up_ends_before_its_window() -> None:
-    world, cases = a_world(), some_cases(3_000)
-    told = ArrayEngine(world, OutcomeModels(outcomes_with(), 7)).run(cases)
-    windows: Mapping[str, int] = {one.name: int(one.window.total_seconds()) for one in world.policy.segments}
-    ends = cases.failed_at + np.array([windows[name] for name in told.segments])[told.segment]
-    used_up = np.isin(np.array(told.reasons)[told.reason], ["budget", "window", "no_retry", "network_limit"])
+def test_exhausted_cases_end_with_their_window() -> None:
+    decision_world, cases = a_world(), some_cases(3_000)
+    results = ArrayEngine(decision_world, OutcomeModels(outcomes_with(), 7)).run(cases)
+    windows: Mapping[str, int] = {
+        segment.name: int(segment.window.total_seconds()) for segment in decision_world.policy.segments
+    }
+    ends = cases.failed_at + np.array([windows[name] for name in results.segments])[results.segment]
+    used_up = np.isin(np.array(results.reasons)[results.reason], ["budget", "window", "no_retry", "network_limit"])
     assert used_up.sum() > 500
-    assert (told.closed_at[used_up] >= ends[used_up]).all()
+    assert (results.closed_at[used_up] >= ends[used_up]).all()
 
 
-def test_a_longer_window_wins_by_waiting_and_the_verdict_says_so() -> None:
+def test_longer_window_wins_by_waiting_and_the_verdict_warns_of_it() -> None:
     """Hardly a retry is added: what is won is what customers do by themselves."""
     source, baseline = SyntheticSource(assumptions.load_shipped_assumptions(), 20_000, 5), a_world(None, "baseline")
     text = (
@@ -178,7 +187,7 @@ def test_a_longer_window_wins_by_waiting_and_the_verdict_says_so() -> None:
     )
     longer = build_verdict(simulate_policies(source, baseline, a_world(text), seed=5))
     assert longer.conclusion is Conclusion.BETTER
-    assert any("paid by themselves while the candidate kept" in one for one in longer.cautions)
+    assert any("paid by themselves while the candidate kept" in caution for caution in longer.cautions)
     shorter = build_verdict(simulate_policies(source, a_world(text, "baseline"), a_world(), seed=5))
     assert shorter.conclusion is Conclusion.WORSE
-    assert not any("paid by themselves while" in one for one in shorter.cautions)
+    assert not any("paid by themselves while" in caution for caution in shorter.cautions)

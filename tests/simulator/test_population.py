@@ -1,4 +1,4 @@
-"""The synthetic source: always the same cases, spread as its assumptions say."""
+"""The synthetic source: reproducible cases, distributed as its assumptions say."""
 
 import pickle
 from collections import Counter
@@ -38,23 +38,23 @@ def case_rows(cases: Cases) -> list[tuple[object, ...]]:
     return list(zip(*columns, [cases.earlier.get(row, ()) for row in range(len(cases))], strict=True))
 
 
-def is_about(found: Booleans, share: float, of: int | None = None) -> bool:
-    """Whether so many were found as such a share would bring, give or take five standard deviations."""
-    count = len(found) if of is None else of
+def is_about(values: Booleans, share: float, of: int | None = None) -> bool:
+    """Whether the share of true values is within five standard deviations of `share`."""
+    count = len(values) if of is None else of
     deviation = float((count * share * (1 - share)) ** 0.5)
-    return bool(abs(int(found.sum()) - share * count) <= 5 * deviation + 1e-6)
+    return bool(abs(int(values.sum()) - share * count) <= 5 * deviation + 1e-6)
 
 
 def kind_of(cases: Cases) -> Integers:
-    """Counted as `Assumptions.kinds` counts them."""
+    """The kinds of the cases, counted as `Assumptions.kinds` counts them."""
     return cases.failure // PLACES
 
 
 def kinds_of_category(hard: bool) -> Booleans:
-    wanted = [
+    matching = [
         (line.cause.category is Category.HARD_DECLINE) is hard for line, _, _ in SHIPPED_ASSUMPTIONS.failure_kinds
     ]
-    return np.array(wanted)[kind_of(CASES)]
+    return np.array(matching)[kind_of(CASES)]
 
 
 def load_changed(folder: Path, text: str) -> Assumptions:
@@ -72,7 +72,7 @@ NO_MESSAGES = "[messages]\nadded = []\n"
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**64 - 1), cuts=st.lists(st.integers(0, 700), max_size=6))
-def test_chunks_do_not_matter(seed: int, cuts: list[int]) -> None:
+def test_cases_are_independent_of_chunks(seed: int, cuts: list[int]) -> None:
     source, ends = a_source(700, seed), sorted([0, *cuts, 700])
     source.book = SOURCE.book
     parts = [source.cases(begin, end - begin) for begin, end in pairwise(ends)]
@@ -83,7 +83,7 @@ def test_a_case_does_not_depend_on_how_many_there_are() -> None:
     assert case_rows(a_source(100).cases(0, 100)) == case_rows(a_source(10**9).cases(0, 100))
 
 
-def test_there_are_as_many_as_were_wanted_and_no_more() -> None:
+def test_source_has_the_requested_number_of_cases() -> None:
     source = a_source(10)
     assert (len(source), len(source.cases(8, 5)), len(source.cases(10, 5))) == (10, 2, 0)
 
@@ -92,20 +92,20 @@ def test_another_seed_is_another_population() -> None:
     assert case_rows(a_source(50, 1).cases(0, 50)) != case_rows(a_source(50, 2).cases(0, 50))
 
 
-def test_a_process_that_is_handed_the_source_draws_the_same() -> None:
-    sent = pickle.dumps(SOURCE)
-    assert len(sent) < 60_000, "only the assumptions are sent, not what is made of them"
-    assert case_rows(pickle.loads(sent).cases(5_000, 200)) == case_rows(SOURCE.cases(5_000, 200))
+def test_pickled_source_draws_the_same_cases() -> None:
+    pickled = pickle.dumps(SOURCE)
+    assert len(pickled) < 60_000, "only the assumptions are sent, not what is made of them"
+    assert case_rows(pickle.loads(pickled).cases(5_000, 200)) == case_rows(SOURCE.cases(5_000, 200))
 
 
 def test_names_come_back_after_65536_cases() -> None:
     names = [a_source(10**6).cases(number, 1).case_at(0) for number in (0, DISTINCT_NAMES - 1, DISTINCT_NAMES)]
-    assert [one.invoice_id for one in names] == ["in_sim_00000", "in_sim_65535", "in_sim_00000"]
-    assert [one.customer_id for one in names] == ["cus_sim_00000", "cus_sim_65535", "cus_sim_00000"]
-    assert [one.number for one in names] == [0, DISTINCT_NAMES - 1, DISTINCT_NAMES]
+    assert [name.invoice_id for name in names] == ["in_sim_00000", "in_sim_65535", "in_sim_00000"]
+    assert [name.customer_id for name in names] == ["cus_sim_00000", "cus_sim_65535", "cus_sim_00000"]
+    assert [name.number for name in names] == [0, DISTINCT_NAMES - 1, DISTINCT_NAMES]
 
 
-def test_it_is_a_source() -> None:
+def test_implements_the_source_protocol() -> None:
     source: Source = SOURCE
     assert (source.name, source.currency) == ("synthetic", "USD")
     assert source.outcomes.recorded_attempts is None
@@ -126,17 +126,17 @@ def test_reasons_and_networks_are_spread_as_published() -> None:
 
 @pytest.mark.parametrize(("network", "share"), SHIPPED_ASSUMPTIONS.networks.shares.items())
 def test_networks_are_spread_over_all_cards(network: str, share: float) -> None:
-    used = np.array([one.card.network or "" for one in SOURCE.book.failures])[CASES.failure]
-    assert is_about(used == network, share, of=int((used != "").sum()))
+    networks = np.array([failure.card.network or "" for failure in SOURCE.book.failures])[CASES.failure]
+    assert is_about(networks == network, share, of=int((networks != "").sum()))
 
 
 def test_places_amounts_and_pasts_are_spread_independently() -> None:
     payers = SOURCE.book.payers
-    amount = np.array([one.amount for one in payers])[CASES.payer]
-    tenure = np.array([one.profile.tenure_days for one in payers])[CASES.payer]
-    zone = np.array([one.time_zone for one in payers])[CASES.payer]
+    amount = np.array([payer.amount for payer in payers])[CASES.payer]
+    tenure = np.array([payer.profile.tenure_days for payer in payers])[CASES.payer]
+    zone = np.array([payer.time_zone for payer in payers])[CASES.payer]
     assert all(is_about(amount == point.amount, point.share) for point in SHIPPED_ASSUMPTIONS.amounts.points)
-    assert all(is_about(zone == place.time_zone, place.share) for place in SHIPPED_ASSUMPTIONS.countries.places)
+    assert all(is_about(zone == country.time_zone, country.share) for country in SHIPPED_ASSUMPTIONS.countries.places)
     assert is_about(tenure == 240, 0.19)
     assert is_about((tenure == 240) & (amount == 1_900) & (zone == "Europe/Berlin"), 0.19 * 0.24 * 0.10)
 
@@ -152,7 +152,9 @@ def test_failures_arrive_over_the_days_and_hours() -> None:
 
 
 def test_cards_were_tried_before_as_assumed() -> None:
-    assert all(is_about(CASES.earlier_counts == one.tries, one.share) for one in SHIPPED_ASSUMPTIONS.priors.classes)
+    assert all(
+        is_about(CASES.earlier_counts == prior.tries, prior.share) for prior in SHIPPED_ASSUMPTIONS.priors.classes
+    )
     for row, times in CASES.earlier.items():
         ago = [int(CASES.failed_at[row]) - at for at in times]
         assert ago == sorted(ago, reverse=True)
@@ -175,7 +177,7 @@ def answering_cases(folder: Path) -> Cases:
     return a_source(assumptions=load_changed(folder, NO_SELF_RECOVERY)).cases(0, MANY_CASES)
 
 
-def test_so_many_pay_by_themselves(tmp_path: Path) -> None:
+def test_share_of_customers_who_pay_by_themselves(tmp_path: Path) -> None:
     cases = self_paying_cases(tmp_path)
     paid = cases.paid_at != NEVER
     assert is_about(paid & kinds_of_category(hard=False), 0.20, of=int(kinds_of_category(hard=False).sum()))
@@ -192,19 +194,19 @@ def test_nine_of_ten_who_pay_by_themselves_do_so_within_ten_days(tmp_path: Path)
     assert is_about(after <= DAY, 0.2)
 
 
-def test_so_many_answer_a_message_after_each_cause(tmp_path: Path) -> None:
+def test_share_of_customers_who_answer_a_message_by_cause(tmp_path: Path) -> None:
     cases = answering_cases(tmp_path)
-    answered = (cases.paid_at != NEVER) | (cases.method_at != NEVER)
+    has_answered = (cases.paid_at != NEVER) | (cases.method_at != NEVER)
     causes = np.array([line.cause.value for line, _, _ in SHIPPED_ASSUMPTIONS.failure_kinds])[kind_of(cases)]
     for cause in Cause:
-        mine = causes == cause.value
-        assert is_about(answered[mine], SHIPPED_ASSUMPTIONS.answering_share(cause)), cause
-        other = (cases.method_at != NEVER)[mine & answered]
+        has_cause = causes == cause.value
+        assert is_about(has_answered[has_cause], SHIPPED_ASSUMPTIONS.answering_share(cause)), cause
+        other = (cases.method_at != NEVER)[has_cause & has_answered]
         assert is_about(other, SHIPPED_ASSUMPTIONS.answers.causes[cause].another_card), cause
-    assert is_about(answered, SHIPPED_ASSUMPTIONS.messages.total_share)
+    assert is_about(has_answered, SHIPPED_ASSUMPTIONS.messages.total_share)
 
 
-def test_nobody_answers_twice(tmp_path: Path) -> None:
+def test_no_customer_answers_twice(tmp_path: Path) -> None:
     cases = answering_cases(tmp_path)
     assert not ((cases.paid_at != NEVER) & (cases.method_at != NEVER)).any()
 
@@ -214,9 +216,9 @@ def test_answers_follow_the_days_of_the_messages(tmp_path: Path) -> None:
     after = np.minimum(cases.paid_at, cases.method_at) - cases.failed_at
     after = after[after < 10**9]
     weights = np.array(SHIPPED_ASSUMPTIONS.messages.rates) / sum(SHIPPED_ASSUMPTIONS.messages.rates)
-    sent = np.array(SHIPPED_ASSUMPTIONS.messages.days)
-    soon = [(after > day * DAY) & (after <= day * DAY + 6 * 3_600) for day in sent]
-    assert all(is_about(found, weight * 0.45) for found, weight in zip(soon[2:], weights[2:], strict=True))
+    message_days = np.array(SHIPPED_ASSUMPTIONS.messages.days)
+    soon = [(after > day * DAY) & (after <= day * DAY + 6 * 3_600) for day in message_days]
+    assert all(is_about(share, weight * 0.45) for share, weight in zip(soon[2:], weights[2:], strict=True))
     assert is_about(soon[0], weights[0] * 0.45)
     assert after.max() <= (30 + 7) * DAY
 
@@ -236,9 +238,11 @@ def paid_at_baseline(soft: float, hard: float) -> Integers:
 def test_another_baseline_changes_only_who_pays_by_themselves() -> None:
     few, many = SOURCE.with_baseline(0.05, 0.0), SOURCE.with_baseline(0.35, 0.10)
     assert (few.assumptions.self_recovery.soft, few.assumptions.self_recovery.hard) == (0.05, 0.0)
-    one, other = few.cases(0, 5_000), many.cases(0, 5_000)
-    assert all(np.array_equal(getattr(one, name), getattr(other, name)) for name in COLUMNS if name != "paid_at")
-    assert one.earlier == other.earlier
+    few_payments, other = few.cases(0, 5_000), many.cases(0, 5_000)
+    assert all(
+        np.array_equal(getattr(few_payments, name), getattr(other, name)) for name in COLUMNS if name != "paid_at"
+    )
+    assert few_payments.earlier == other.earlier
 
 
 def test_whoever_pays_at_a_smaller_baseline_pays_at_a_larger_one_and_no_later() -> None:
@@ -255,11 +259,11 @@ def test_the_believed_baseline_is_the_source_itself() -> None:
 
 def test_there_are_few_enough_payers_to_segment_each_once() -> None:
     payers = SOURCE.book.payers
-    assert len({one.model_dump_json() for one in payers}) == len(payers) < 4_000
+    assert len({payer.model_dump_json() for payer in payers}) == len(payers) < 4_000
 
 
-def test_a_payer_is_told_as_the_service_would_know_them() -> None:
-    loyal = next(one for one in SOURCE.book.payers if one.profile.successes == 7 and one.country == "DE")
+def test_payer_profile_has_what_the_service_would_know() -> None:
+    loyal = next(payer for payer in SOURCE.book.payers if payer.profile.successes == 7 and payer.country == "DE")
     assert (loyal.amount, loyal.currency, loyal.time_zone) == (900, "USD", "Europe/Berlin")
     profile = loyal.profile
     assert (profile.lifetime_value, profile.invoice_amount, profile.recurring_revenue) == (6_300, 900, 900)
@@ -267,30 +271,30 @@ def test_a_payer_is_told_as_the_service_would_know_them() -> None:
     assert profile.tenure_days == 1_460
 
 
-def test_a_card_is_from_where_its_holder_lives() -> None:
-    found = [CASES.case_at(row) for row in range(2_000)]
-    assert all(one.kind.card.country in {one.payer.country, None} for one in found)
-    assert all((one.kind.card.country is None) == (one.kind.card.network is None) for one in found)
+def test_card_country_is_the_holders_country() -> None:
+    cases = [CASES.case_at(row) for row in range(2_000)]
+    assert all(case.kind.card.country in {case.payer.country, None} for case in cases)
+    assert all((case.kind.card.country is None) == (case.kind.card.network is None) for case in cases)
 
 
 def test_the_provider_says_how_high_the_risk_is() -> None:
-    levels = Counter((one.risk.level, one.failure.outcome_reason) for one in SOURCE.book.failures)
+    levels = Counter((failure.risk.level, failure.failure.outcome_reason) for failure in SOURCE.book.failures)
     assert {reason for level, reason in levels if level == "highest"} == {"highest_risk_level"}
     assert ("normal", "insufficient_funds") in levels
 
 
 def test_only_payments_without_a_card_have_no_network() -> None:
-    bare = {one.failure.outcome_reason for one in SOURCE.book.failures if one.failure.network is None}
+    bare = {failure.failure.outcome_reason for failure in SOURCE.book.failures if failure.failure.network is None}
     assert bare == {"partner_insufficient_funds"}
 
 
-def test_what_has_no_share_never_happens(tmp_path: Path) -> None:
+def test_categories_without_a_share_never_occur(tmp_path: Path) -> None:
     text = "[networks.shares]\nvisa = 0.0\nmastercard = 1.0\namex = 0.0\ndiscover = 0.0\n"
     source = a_source(20_000, assumptions=load_changed(tmp_path, text))
-    networks = {source.book.failures[one].card.network for one in source.cases(0, 20_000).failure.tolist()}
+    networks = {source.book.failures[index].card.network for index in source.cases(0, 20_000).failure.tolist()}
     assert networks == {"mastercard", None}
 
 
-def test_numbers_of_ones_own_are_announced(tmp_path: Path) -> None:
+def test_replaced_numbers_are_announced(tmp_path: Path) -> None:
     own = a_source(1, assumptions=load_changed(tmp_path, "[payday]\nfactor = 2.0\n"))
     assert own.notes == (*SOURCE.notes, "Replaced by you: payday.factor.")

@@ -1,4 +1,4 @@
-"""Recorded recoveries as cases: each as it was, the unknown drawn, the same however it is asked for."""
+"""Recorded recoveries as cases: observed events kept, unobserved ones drawn reproducibly."""
 
 import pickle
 from dataclasses import replace
@@ -37,9 +37,9 @@ def history_source(history: History, recoveries: int | None = None, seed: int = 
     return build_history_source(history, SHIPPED_ASSUMPTIONS, recoveries=recoveries, seed=seed)
 
 
-def are_same(one: Cases, other: Cases) -> bool:
-    columns = all((getattr(one, name) == getattr(other, name)).all() for name in COLUMNS)
-    return columns and one.earlier == other.earlier
+def are_same(cases: Cases, other: Cases) -> bool:
+    columns = all((getattr(cases, name) == getattr(other, name)).all() for name in COLUMNS)
+    return columns and cases.earlier == other.earlier
 
 
 def test_every_recovery_is_a_case_once(history: History) -> None:
@@ -51,26 +51,26 @@ def test_every_recovery_is_a_case_once(history: History) -> None:
         assert (getattr(cases, name) == getattr(history, name)).all()
 
 
-def test_what_was_seen_stays_and_what_was_not_comes_later(history: History) -> None:
+def test_observed_actions_are_kept_and_unobserved_ones_drawn_later(history: History) -> None:
     cases = history_source(history).cases(0, len(history))
-    for seen, drawn in ((history.paid_at, cases.paid_at), (history.method_at, cases.method_at)):
-        known = seen != NEVER
-        assert (drawn[known] == seen[known]).all()
-        assert (drawn[~known] > history.watched_until[~known]).all()
-        assert (drawn[~known] != NEVER).sum() > 20, "somebody acts after we stopped to look"
+    for observed, drawn in ((history.paid_at, cases.paid_at), (history.method_at, cases.method_at)):
+        is_observed = observed != NEVER
+        assert (drawn[is_observed] == observed[is_observed]).all()
+        assert (drawn[~is_observed] > history.watched_until[~is_observed]).all()
+        assert (drawn[~is_observed] != NEVER).sum() > 20, "somebody acts after we stopped to look"
 
 
-def test_chunks_do_not_matter(history: History) -> None:
+def test_cases_are_independent_of_chunks(history: History) -> None:
     source = history_source(history, 9_000)
-    whole = source.cases(0, 9_000)
+    all_cases = source.cases(0, 9_000)
     for first, count in ((0, 100), (3_950, 100), (8_990, 100)):
         part = source.cases(first, count)
         rows = slice(first, first + count)
         for name in COLUMNS:
-            assert (getattr(part, name) == getattr(whole, name)[rows]).all()
+            assert (getattr(part, name) == getattr(all_cases, name)[rows]).all()
 
 
-def test_it_is_the_same_in_another_process(history: History) -> None:
+def test_recorded_source_is_equal_in_another_process(history: History) -> None:
     source = history_source(history, 500)
     copy = pickle.loads(pickle.dumps(source))
     assert are_same(copy.cases(0, 500), source.cases(0, 500))
@@ -79,7 +79,7 @@ def test_it_is_the_same_in_another_process(history: History) -> None:
     )  # fmt: skip
 
 
-def test_fewer_are_the_newest_and_more_are_drawn_again(history: History) -> None:
+def test_fewer_cases_are_the_newest_and_more_are_resampled(history: History) -> None:
     newest = history_source(history, 50).cases(0, 50)
     assert newest.failed_at.min() >= np.sort(history.failed_at)[-50]
     more = history_source(history, 12_000).cases(0, 12_000)
@@ -90,22 +90,22 @@ def test_fewer_are_the_newest_and_more_are_drawn_again(history: History) -> None
     assert (other.name[len(history) :] != again).mean() > 0.9
 
 
-def test_what_was_taken_from_us_is_left_out_and_told(history: History) -> None:
+def test_recoveries_ended_by_the_merchant_are_excluded_and_reported(history: History) -> None:
     end = history.end.copy()
     end[:7] = STOPPED
     source = history_source(replace(history, end=end))
     assert len(source) == len(history) - 7
-    assert any(one.startswith("7 recoveries that ended since the invoice was voided") for one in source.notes)
+    assert any(note.startswith("7 recoveries that ended since the invoice was voided") for note in source.notes)
 
 
-def test_amounts_of_other_currencies_are_told() -> None:
+def test_amounts_in_other_currencies_are_reported() -> None:
     francs = [a_recovery(number, a_try(True), payer=Payer(amount=10, currency="CHF")) for number in range(120)]
     source = history_source(a_history([*recoveries_with_tries(10, 200), *francs]))
     assert source.currency == "EUR"
     assert "Amounts are of EUR only; recoveries in CHF (120) count in rates and not in amounts." in source.notes
 
 
-def test_too_few_attempts_are_told() -> None:
+def test_too_few_attempts_are_reported() -> None:
     with pytest.raises(InvalidInput, match=r"too few attempts: 99 recorded retries .* and 100 are needed, since"):
         history_source(a_history(recoveries_with_tries(9, 99)))
     assert len(history_source(a_history(recoveries_with_tries(9, 100)))) == 100
@@ -114,14 +114,14 @@ def test_too_few_attempts_are_told() -> None:
         history_source(a_history(empty))
 
 
-def test_the_sweep_moves_only_what_was_not_seen(history: History) -> None:
+def test_sweep_changes_only_unobserved_actions(history: History) -> None:
     source = history_source(history)
     few, many = (source.with_baseline(*shares).cases(0, len(history)).paid_at for shares in ((0.0, 0.0), (0.9, 0.9)))
-    seen = history.paid_at != NEVER
-    assert (few[seen] == many[seen]).all()
-    assert (few[~seen] == NEVER).all()
+    is_observed = history.paid_at != NEVER
+    assert (few[is_observed] == many[is_observed]).all()
+    assert (few[~is_observed] == NEVER).all()
     soft = history.cause == CAUSE_INDEX[Cause.INSUFFICIENT_FUNDS]
-    censored = ~seen & soft & (history.end == CHARGED)
+    censored = ~is_observed & soft & (history.end == CHARGED)
     assert (many[censored] != NEVER).mean() > 0.7
 
 
@@ -130,9 +130,9 @@ def test_a_run_over_a_history_is_the_same_for_every_number_of_jobs(history: Hist
         simulate_policies(history_source(history, 6_000), WORLD, a_world(), seed=1, jobs=jobs) for jobs in (1, 2)
     ]
     assert results[0] == results[1]
-    found = results[0]
-    assert (found.source, found.recoveries, found.difference.recovery_rate) == ("history", 6_000, 0.0)
-    assert found.assumptions[0].attempts is not None
+    result = results[0]
+    assert (result.source, result.recoveries, result.difference.recovery_rate) == ("history", 6_000, 0.0)
+    assert result.assumptions[0].attempts is not None
 
 
 def test_days_that_nobody_ever_tried_are_extrapolated() -> None:

@@ -1,4 +1,4 @@
-"""The report: a page that needs nothing else, says everything, and lets no text become markup."""
+"""The report: a self-contained page with every figure, which escapes untrusted text."""
 
 import re
 import subprocess
@@ -38,7 +38,7 @@ MARKUP = "<script>alert(1)</script> & \"'</style></pre><img src=x onerror=y> {{ 
 
 
 class Page(HTMLParser):
-    """What a browser would make of it, as far as these tests look."""
+    """The report parsed as far as these tests need."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -51,43 +51,43 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Every tag is closed again."""
+        """Opens a tag, which must be closed again."""
         self.tags.add(tag)
         self.attributes += attrs
         if tag not in VOID_TAGS:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Closed at once."""
+        """Counts a self-closing tag."""
         self.tags.add(tag)
         self.attributes += attrs
 
     def handle_endtag(self, tag: str) -> None:
-        """In their order."""
+        """Closes the innermost tag, which must have this name."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Style apart."""
+        """Collects text outside of styles."""
         (self.styles if self.open and self.open[-1] == "style" else self.texts).append(data)
 
     @property
     def text(self) -> str:
-        """What is read, spaces as one."""
+        """The text with single spaces."""
         return " ".join(" ".join(self.texts).split())
 
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    """Of a result that has everything."""
+    """The report of a complete result."""
     return Page(render_report(a_result()))
 
 
-def test_it_is_whole(page: Page) -> None:
+def test_report_is_well_formed_html(page: Page) -> None:
     assert page.open == []
     assert {"html", "head", "title", "body", "main", "table", "svg"} <= page.tags
 
 
-def test_it_asks_for_nothing(page: Page) -> None:
+def test_report_loads_no_resources(page: Page) -> None:
     names = {name for name, _ in page.attributes}
     assert not names & LOADING_ATTRIBUTES
     assert not [name for name in names if name.startswith("on")]
@@ -106,11 +106,11 @@ def test_the_same_result_gives_the_same_bytes_in_any_process() -> None:
         )
         for seed, lang in (("1", "C"), ("2", "de_DE.UTF-8"))
     ]
-    assert {one.stdout for one in pages} == {render_report(a_result()).encode()}
+    assert {page.stdout for page in pages} == {render_report(a_result()).encode()}
 
 
 def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
-    """Everything that is known of an arm, as it should be read."""
+    """Every figure of an arm as the report shows it."""
     numbers = (
         arm.recovered, arm.charge_attempts, arm.blocked_by_network_rules, arm.extrapolated_attempts,
         arm.extrapolated_recoveries, *arm.ends.values(), *arm.recovered_by_day,
@@ -118,7 +118,7 @@ def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
     groups = (*arm.by_cause, *arm.by_segment)
     return [
         arm.policy_version,
-        *(format_percent(one) for one in (arm.recovery_rate, arm.ci_low, arm.ci_high)),
+        *(format_percent(rate) for rate in (arm.recovery_rate, arm.ci_low, arm.ci_high)),
         format_money(arm.amount_recovered, currency),
         format_money(arm.network_fees, "USD"),
         format_money(arm.network_fees_avoided, "USD"),
@@ -126,32 +126,42 @@ def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
         f"{arm.median_hours_to_recovery:.1f} h",
         *(f"{number:,}" for number in numbers),
         *arm.ends,
-        *(one.name for one in groups),
-        *(f"{one.recoveries:,}" for one in groups),
-        *(f"{one.recovered:,}" for one in groups),
-        *(format_percent(one.recovery_rate) for one in groups),
-        *(format_money(one.amount_recovered, currency) for one in groups),
+        *(group.name for group in groups),
+        *(f"{group.recoveries:,}" for group in groups),
+        *(f"{group.recovered:,}" for group in groups),
+        *(format_percent(group.recovery_rate) for group in groups),
+        *(format_money(group.amount_recovered, currency) for group in groups),
     ]
 
 
 def expected_figures(result: Result) -> list[str]:
-    """Every number and text of a result, as it should be read."""
-    gap, found = result.difference, result.calibration
-    assert found is not None
+    """Every figure and text of a result as the report shows it."""
+    gap, calibration = result.difference, result.calibration
+    assert calibration is not None
     return [
         *(text for arm in result.arms for text in expected_arm_figures(arm, result.currency)),
-        *(format_points(one) for one in (gap.recovery_rate, gap.ci_low, gap.ci_high)),
-        *(format_money(one, result.currency) for one in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)),
-        *(format_percent(share) for one in result.sensitivity for share in (one.soft, one.hard)),
-        *(f"{one.recoveries:,} recoveries" for one in result.sensitivity),
-        *(format_points(n) for one in result.sensitivity for n in (one.recovery_rate, one.ci_low, one.ci_high)),
-        *(format_percent(one) for one in (found.real_rate, found.simulated_rate, found.version_share)),
-        *(format_points(one) for one in (found.gap, found.ci_low, found.ci_high)),
-        f"{found.recoveries:,}",
-        *found.warnings,
+        *(format_points(points) for points in (gap.recovery_rate, gap.ci_low, gap.ci_high)),
+        *(
+            format_money(amount, result.currency)
+            for amount in (gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)
+        ),
+        *(format_percent(share) for row in result.sensitivity for share in (row.soft, row.hard)),
+        *(f"{row.recoveries:,} recoveries" for row in result.sensitivity),
+        *(format_points(n) for row in result.sensitivity for n in (row.recovery_rate, row.ci_low, row.ci_high)),
+        *(
+            format_percent(rate)
+            for rate in (calibration.real_rate, calibration.simulated_rate, calibration.version_share)
+        ),
+        *(format_points(points) for points in (calibration.gap, calibration.ci_low, calibration.ci_high)),
+        f"{calibration.recoveries:,}",
+        *calibration.warnings,
         *result.notes,
-        *(text for one in result.assumptions for text in (one.value, one.source, one.weakness)),
-        *(part for one in result.assumptions for part in one.name.split(".", 1)),
+        *(
+            text
+            for assumption in result.assumptions
+            for text in (assumption.value, assumption.source, assumption.weakness)
+        ),
+        *(part for assumption in result.assumptions for part in assumption.name.split(".", 1)),
         "2,345 attempts",
         "0 attempts",
         *result.policy_diff.splitlines(),
@@ -161,7 +171,7 @@ def expected_figures(result: Result) -> list[str]:
     ]
 
 
-def test_every_number_of_the_result_is_on_it(page: Page) -> None:
+def test_report_shows_every_number_of_the_result(page: Page) -> None:
     missing = [
         text
         for text in expected_figures(a_result())
@@ -170,7 +180,7 @@ def test_every_number_of_the_result_is_on_it(page: Page) -> None:
     assert missing == []
 
 
-def test_untrusted_text_stays_text() -> None:
+def test_untrusted_text_is_escaped() -> None:
     """Names of groups, ends, notes, sources and policies come from files that anybody may have written."""
     named = an_arm("baseline", by_cause=(CANDIDATE.by_cause[0].model_copy(update={"name": MARKUP}),), ends={MARKUP: 3})
     result = a_result(
@@ -180,11 +190,11 @@ def test_untrusted_text_stays_text() -> None:
         policy_diff=f"+{MARKUP}\n",
         assumptions=(Assumption(name=MARKUP, value=MARKUP, source=MARKUP, weakness=MARKUP),),
     )
-    plain, strange = Page(render_report(a_result())), Page(render_report(result))
-    assert strange.tags == plain.tags
-    assert {name for name, _ in strange.attributes} == {name for name, _ in plain.attributes}
-    assert strange.open == []
-    assert strange.text.count(" ".join(MARKUP.split())) >= 8
+    plain, hostile = Page(render_report(a_result())), Page(render_report(result))
+    assert hostile.tags == plain.tags
+    assert {name for name, _ in hostile.attributes} == {name for name, _ in plain.attributes}
+    assert hostile.open == []
+    assert hostile.text.count(" ".join(MARKUP.split())) >= 8
 
 
 VERDICTS = [
@@ -201,38 +211,40 @@ def test_the_verdict_is_one_sentence_with_its_interval(
     gap: object, finding: Conclusion, says: str, interval: str
 ) -> None:
     result = a_result(difference=gap, sensitivity=())
-    said = build_verdict(result)
-    assert said.conclusion is finding
-    assert says in said.sentence
-    assert interval in said.sentence
-    assert said.sentence.endswith(".")
-    assert said.sentence.replace("'", "&#39;") in render_report(result)
+    verdict = build_verdict(result)
+    assert verdict.conclusion is finding
+    assert says in verdict.sentence
+    assert interval in verdict.sentence
+    assert verdict.sentence.endswith(".")
+    assert verdict.sentence.replace("'", "&#39;") in render_report(result)
 
 
-def test_the_terminal_says_the_same() -> None:
+def test_terminal_output_agrees_with_the_report() -> None:
     result = a_result()
     console = Console(width=200, record=True, file=StringIO())
     console.print(render_comparison(result))
-    said = console.export_text()
-    assert build_verdict(result).sentence in said
+    output = console.export_text()
+    assert build_verdict(result).sentence in output
     for arm in result.arms:
-        assert all(text in said for text in expected_arm_figures(arm, "EUR")[:8])
-    assert "Caution: Only 88 percent" in said
+        assert all(text in output for text in expected_arm_figures(arm, "EUR")[:8])
+    assert "Caution: Only 88 percent" in output
 
 
-def test_what_speaks_against_it_is_said_beside_the_verdict() -> None:
-    turned = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
-    assert any("of customers who pay by themselves" in one for one in build_verdict(turned).cautions)
+def test_cautions_stand_beside_the_verdict() -> None:
+    uncertain = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
+    assert any("of customers who pay by themselves" in caution for caution in build_verdict(uncertain).cautions)
     guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
-    assert any("nobody ever tried" in one for one in build_verdict(guessed).cautions)
+    assert any("nobody ever tried" in caution for caution in build_verdict(guessed).cautions)
     paying = {"recovered: charged": 501, "recovered: paid_elsewhere": 60}
     waiting = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"ends": paying})))
-    assert any(one.startswith("43 more customers paid by themselves") for one in build_verdict(waiting).cautions)
+    assert any(
+        caution.startswith("43 more customers paid by themselves") for caution in build_verdict(waiting).cautions
+    )
     calm = a_result(calibration=None)
     assert build_verdict(calm).cautions == ()
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_inputs_are_named() -> None:
     empty = an_arm("baseline", recovered_by_day=(), median_hours_to_recovery=None, ends={})
     bare = a_result(
         calibration=None, sensitivity=(), assumptions=(), notes=(), policy_diff="", currency="JPY",
@@ -256,25 +268,27 @@ def test_money_is_written_as_its_currency_is(amount: int, currency: str, text: s
 shares = st.floats(-1, 1, allow_nan=False)
 
 
-@given(st.lists(st.tuples(shares, shares, shares).map(lambda one: tuple(sorted(one))), min_size=1, max_size=6))
-def test_intervals_lie_on_their_axis(intervals: list[tuple[float, float, float]]) -> None:
-    drawn = build_forest(intervals)
-    for whisker in drawn.whiskers:
+@given(
+    st.lists(st.tuples(shares, shares, shares).map(lambda interval: tuple(sorted(interval))), min_size=1, max_size=6)
+)
+def test_intervals_lie_within_their_axis(intervals: list[tuple[float, float, float]]) -> None:
+    forest = build_forest(intervals)
+    for whisker in forest.whiskers:
         assert -0.01 <= whisker.low <= whisker.dot <= whisker.high <= 100.01
-    assert 0 <= drawn.zero <= 100
-    assert 2 <= len(drawn.ticks) <= 13
-    assert [tick.at for tick in drawn.ticks] == sorted(tick.at for tick in drawn.ticks)
+    assert 0 <= forest.zero <= 100
+    assert 2 <= len(forest.ticks) <= 13
+    assert [tick.at for tick in forest.ticks] == sorted(tick.at for tick in forest.ticks)
 
 
 growing = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=80).map(sorted)
 
 
 @given(growing)
-def test_a_curve_stays_in_its_box_and_only_rises(line: list[float]) -> None:
-    drawn = build_curve(line, line)
-    assert drawn.before == drawn.after
-    heights = [float(one.split()[1]) for one in drawn.before[1:].split(" L")]
-    assert all(-0.01 <= one <= 100.01 for one in heights)
-    assert all(one >= other for one, other in pairwise(heights))
-    assert drawn.days[0].label == "0"
-    assert all(0 <= tick.at <= 100.01 for tick in (*drawn.days, *drawn.shares))
+def test_curve_stays_in_its_box_and_is_monotonic(line: list[float]) -> None:
+    curve = build_curve(line, line)
+    assert curve.before == curve.after
+    heights = [float(point.split()[1]) for point in curve.before[1:].split(" L")]
+    assert all(-0.01 <= height <= 100.01 for height in heights)
+    assert all(height >= other for height, other in pairwise(heights))
+    assert curve.days[0].label == "0"
+    assert all(0 <= tick.at <= 100.01 for tick in (*curve.days, *curve.shares))

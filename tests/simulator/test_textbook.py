@@ -1,4 +1,4 @@
-"""Where the answer is known beforehand: so many tries with a constant chance p come to 1 - (1 - p)^n."""
+"""Cases with a known answer: n tries with a constant chance p recover 1 - (1 - p)^n."""
 
 from dataclasses import replace
 
@@ -19,13 +19,13 @@ NO_SEGMENT_PAYER = 3
 
 
 def constant_outcomes(chance: float) -> OutcomeChances:
-    """Nothing but the chance matters."""
+    """Outcomes with one chance for everything."""
     flat = {"attempts": LAST_ATTEMPT, "delays": DELAY_CLASSES, "hours": 24, "weekdays": 7}
     return outcomes_with(base=chance, payday=1.0, cap=1.0, **{name: np.ones(length) for name, length in flat.items()})
 
 
 def plain_cases(count: int) -> Cases:
-    """Missing funds, a customer of no particular segment who does nothing, and a card that was never tried before."""
+    """Cases of insufficient funds, default segment, no customer actions, and cards without earlier tries."""
     book, cases = a_book(), some_cases(count, busy_cards=0)
     assert book.failures[FUNDS_ON_VISA_KIND].failure.code == "insufficient_funds"
     never, kind, payer = (np.full(count, value) for value in (NEVER, FUNDS_ON_VISA_KIND, NO_SEGMENT_PAYER))
@@ -40,7 +40,7 @@ def policy_with_retries(count: int) -> str:
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("chance", [0.05, 0.2, 0.6])
 def test_fixed_tries_with_a_constant_chance(chance: float, count: int) -> None:
-    known = wilson_interval(
+    expected = wilson_interval(
         int(
             ArrayEngine(a_world(policy_with_retries(count)), OutcomeModels(constant_outcomes(chance), 3))
             .run(plain_cases(20_000))
@@ -48,13 +48,13 @@ def test_fixed_tries_with_a_constant_chance(chance: float, count: int) -> None:
         ),
         20_000,
     )
-    assert known
-    assert known.low <= 1 - (1 - chance) ** count <= known.high
+    assert expected
+    assert expected.low <= 1 - (1 - chance) ** count <= expected.high
 
 
 @pytest.mark.parametrize(("chance", "charges"), [(0.0, 4), (1.0, 1)])
 @pytest.mark.parametrize("engine", [ArrayEngine, EventEngine])
-def test_hopeless_and_certain(engine: type[Engine], chance: float, charges: int) -> None:
-    told = engine(a_world(), OutcomeModels(constant_outcomes(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
-    assert set(told.charges.tolist()) == {charges}
-    assert set(told.is_recovered.tolist()) == {bool(chance)}
+def test_chances_of_zero_and_one(engine: type[Engine], chance: float, charges: int) -> None:
+    results = engine(a_world(), OutcomeModels(constant_outcomes(chance), 3)).run(plain_cases(50))  # type: ignore[call-arg]
+    assert set(results.charges.tolist()) == {charges}
+    assert set(results.is_recovered.tolist()) == {bool(chance)}

@@ -1,4 +1,4 @@
-"""Shared by tests of several rooms."""
+"""Helpers shared by the tests of several packages."""
 
 import pytest
 

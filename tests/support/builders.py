@@ -1,4 +1,4 @@
-"""Values for tests, with everything that doesn't matter filled in."""
+"""Values for tests, with defaults for everything that doesn't matter."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 def a_failure_event(**changes: Any) -> ProviderEvent:
-    """`invoice.payment_failed`, first attempt, insufficient funds."""
+    """An `invoice.payment_failed` event: first attempt, insufficient funds, 49.00 EUR; `changes` replace fields."""
     return an_event(
         changes.pop("kind", EventKind.PAYMENT_FAILED),
         **{
@@ -29,8 +29,8 @@ def a_failure_event(**changes: Any) -> ProviderEvent:
 
 
 def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
-    """Any provider event about invoice in_1 of customer cus_1."""
-    known: dict[str, Any] = {
+    """A provider event of this kind about invoice in_1 of customer cus_1; `changes` replace fields."""
+    defaults: dict[str, Any] = {
         "provider": "stripe",
         "event_id": f"evt_{kind.value}",
         "event_type": f"test.{kind.value}",
@@ -39,10 +39,10 @@ def an_event(kind: EventKind, **changes: Any) -> ProviderEvent:
         "invoice_id": "in_1",
         "customer_id": "cus_1",
     }
-    return ProviderEvent(**known | changes)
+    return ProviderEvent(**defaults | changes)
 
 
 def data_without_policy(record: Record) -> dict[str, Any]:
-    """What a row says beside the policy and the arm that it happened under, and the name of a command."""
+    """The data of a row without policy version, experiment arm and command ids."""
     beside = {"policy_version", "experiment", "arm", "request_id", "signal"}
     return {key: value for key, value in record.data.stored.items() if key not in beside}

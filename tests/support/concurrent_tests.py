@@ -1,4 +1,4 @@
-"""Stories that sleep most of the time are told at the same time: the first test of a module starts all of them."""
+"""Runs scenarios that mostly sleep at the same time: the first test of a module starts all of them."""
 
 import asyncio
 import inspect
@@ -17,7 +17,7 @@ EARLY_GROUPS: list["ConcurrentTests"] = []
 
 
 class ConcurrentTests:
-    """Decorates the independent stories of one module; only those that were selected are begun.
+    """A decorator for the independent scenarios of a module; it starts only those that were selected.
 
     `early` ones begin with the first story of any module, because they take long.
     """
@@ -25,12 +25,12 @@ class ConcurrentTests:
     def __init__(self, *, early: bool = False) -> None:
         if early:
             EARLY_GROUPS.append(self)
-        self._stories: dict[str, Scenario] = {}
+        self._scenarios: dict[str, Scenario] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def __call__(self, scenario: Scenario) -> Test:
         name = scenario.__name__
-        self._stories[name] = scenario
+        self._scenarios[name] = scenario
 
         async def test(service: RunningService, request: pytest.FixtureRequest) -> None:
             for group in (self, *EARLY_GROUPS):
@@ -42,9 +42,9 @@ class ConcurrentTests:
 
     def _start_all(self, service: RunningService, request: pytest.FixtureRequest) -> None:
         chosen = {(item.path, item.name) for item in request.session.items}
-        for name, story in self._stories.items() if not self._running else ():
-            if (Path(inspect.getfile(story)), name) in chosen:
-                self._running[name] = asyncio.create_task(self._run_scenario(story, service))
+        for name, scenario in self._scenarios.items() if not self._running else ():
+            if (Path(inspect.getfile(scenario)), name) in chosen:
+                self._running[name] = asyncio.create_task(self._run_scenario(scenario, service))
 
     async def _run_scenario(self, scenario: Scenario, service: RunningService) -> None:
         await scenario(service)

@@ -1,4 +1,4 @@
-"""What the workflow does, without Temporal: hears, decides and charges, on a log in memory and a clock by hand."""
+"""Drives one recovery as the workflow does, without Temporal: a log in memory and a clock set by hand."""
 
 from datetime import date, datetime, timedelta
 
@@ -43,17 +43,17 @@ CARD = Card(fingerprint="fp_1", network="visa")
 
 
 def _count_limit(window: str, days: int, allowed: int) -> NetworkLimit:
-    known = {"per_amount": False, "approval_resets": False, "effective": date(2020, 1, 1), "source": "the test"}
-    return NetworkLimit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **known)
+    fields = {"per_amount": False, "approval_resets": False, "effective": date(2020, 1, 1), "source": "the test"}
+    return NetworkLimit(network="visa", window=window, length=timedelta(days=days), allowed=allowed, **fields)
 
 
 def limited_network_rules(day: int, month: int) -> NetworkRules:
-    """A network that allows so many tries of one card in a day and in 30."""
+    """Network rules that allow `day` tries of a card in 24 hours and `month` in 30 days."""
     return NetworkRules(limits=(_count_limit("24h", 1, day), _count_limit("30d", 30, month)))
 
 
 class Driver(RuleBasedStateMachine):
-    """One recovery and its provider; `frozen` are executions that Temporal has taken for dead."""
+    """A recovery and its provider; `frozen` are executions that Temporal has given up as dead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,13 +68,13 @@ class Driver(RuleBasedStateMachine):
         self.allowed = (3, 5)
 
     def now(self) -> datetime:
-        """No two moments are the same."""
+        """The time, a microsecond later at each call so that no two are equal."""
         self.time += timedelta(microseconds=1)
         return self.time
 
     def append_events(self, *events: Event) -> None:
-        written = Execution(self.log.append_events(self.recovery, events, self.time)).finish() if events else ()
-        self.recovery = fold_records(self.recovery, written)
+        records = Execution(self.log.append_events(self.recovery, events, self.time)).finish() if events else ()
+        self.recovery = fold_records(self.recovery, records)
 
     def receive_event(self, event: ProviderEvent) -> None:
         for _ in range(3):
@@ -90,30 +90,30 @@ class Driver(RuleBasedStateMachine):
         )
 
     def decide_failure(self, risk: Risk, signals: FraudSignals = NO_SIGNALS) -> None:
-        found, facts = classification_of(self.cause), self.failure_facts(risk)
+        classification, facts = classification_of(self.cause), self.failure_facts(risk)
         segment = Segment(name=self.recovery.segment or "default", rule="", why="")
         card = failed_credential(self.recovery, facts)
         tries = Execution(self.log.load_attempts(card, self.network_rules, self.time)).finish()
-        findings = DecisionInput(
+        decision_input = DecisionInput(
             recovery=self.recovery,
             facts=facts,
-            classification=found,
+            classification=classification,
             segment=segment,
-            assessment=assess_fraud(risk, found, signals),
+            assessment=assess_fraud(risk, classification, signals),
             now=self.time,
             attempts=tuple(tries),
         )
         config = DECISION_CONFIG.model_copy(update={"network_rules": self.network_rules})
-        self.append_events(*decide_rows(findings, config))
+        self.append_events(*decide_rows(decision_input, config))
 
     def start_charge(self, step: Charge | Reconcile) -> Execution[ChargeReport]:
-        trying = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]
+        attempt = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]
         self.provider.now = self.time
-        return Execution(_execute_charge(trying, self.recovery, step, self.time))
+        return Execution(_execute_charge(attempt, self.recovery, step, self.time))
 
     @property
     def network_rules(self) -> NetworkRules:
-        """What the card's network allows."""
+        """The rules of the card's network in this test."""
         return limited_network_rules(*self.allowed)
 
     @property
@@ -124,11 +124,11 @@ class Driver(RuleBasedStateMachine):
 async def _execute_charge(
     attempt: ChargeAttempt, recovery: Recovery, step: Charge | Reconcile, now: datetime
 ) -> ChargeReport:
-    """The order of `activities.charging`."""
-    known = await attempt.catch_up()
-    if isinstance(step, Charge) and known.sequence == recovery.sequence:
+    """The report of one charge or reconciliation, in the order of `activities.charging`."""
+    recovery_now = await attempt.catch_up()
+    if isinstance(step, Charge) and recovery_now.sequence == recovery.sequence:
         order = ChargeInput(now=now, recovery=recovery, trigger=step.trigger, method_id=step.method_id)
-        known = await attempt.request_charge(order)
-        if known.in_flight and attempt.is_own_request:
-            return await attempt.send_charge(known)
-    return await attempt.reconcile_charge(known) if known.in_flight else attempt.result_so_far()
+        recovery_now = await attempt.request_charge(order)
+        if recovery_now.in_flight and attempt.is_own_request:
+            return await attempt.send_charge(recovery_now)
+    return await attempt.reconcile_charge(recovery_now) if recovery_now.in_flight else attempt.result_so_far()

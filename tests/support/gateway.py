@@ -1,4 +1,4 @@
-"""A provider in memory that does what a script says and counts the money."""
+"""A provider gateway in memory that answers charges from a script and counts the money."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,13 +30,13 @@ UNKNOWN = ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
 
 
 def decline_result(code: str) -> ChargeResult:
-    """A decline with this code."""
+    """A declined charge result with this code."""
     return ChargeResult(outcome=Outcome.DECLINED, failure=Failure(code=code))
 
 
 @dataclass
 class ScriptedGateway:
-    """`script` is consumed by new keys only: a repeat of a key gets the answer that the key got."""
+    """A gateway whose `script` is consumed by new keys only: a repeated key gets its first answer again."""
 
     failure: Failure
     script: list[ChargeResult] = field(default_factory=list)
@@ -62,15 +62,15 @@ class ScriptedGateway:
 
     @property
     def success_count(self) -> int:
-        """Successful charges."""
+        """The number of successful charges."""
         return sum(answer.outcome is Outcome.SUCCEEDED for answer in self.answers.values())
 
     def set_status(self, status: InvoiceStatus) -> None:
-        """The invoice changes at the provider."""
+        """Sets the invoice's status at the provider."""
         self.invoice = self.invoice.model_copy(update={"status": status})
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it stands."""
+        """The invoice. Raises NotAllowed or ProviderUnavailable as often as scripted."""
         if self.refuses > 0:
             self.refuses -= 1
             raise NotAllowed("scripted: this key was revoked")
@@ -80,7 +80,7 @@ class ScriptedGateway:
         return self.invoice.model_copy(update={"invoice_id": invoice_id})
 
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
-        """The invoice with the scripted failure."""
+        """The invoice with the scripted failure, card and customer."""
         customer = CustomerView(
             customer_id="cus_1", created_at=self.created_at, country=self.country, time_zone=self.time_zone
         )
@@ -93,15 +93,15 @@ class ScriptedGateway:
         )
 
     async def read_contact(self, invoice_id: str, _: str | None) -> MessageRecipient:
-        """The invoice as it stands, and its customer."""
+        """The invoice and the customer's contact."""
         return MessageRecipient(invoice=await self.read_invoice(invoice_id), contact=self.contact)
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
-        """Nothing is known of another card than the first."""
+        """The scripted card of this method; None where there is none."""
         return self.cards.get(method_id or "")
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """The next outcome of the script for a new key."""
+        """The next result of the script for a new key. Raises ProviderUnavailable while scripted as busy."""
         self.orders.append(order)
         if self.busy:
             raise ProviderUnavailable("scripted: too many requests", retry_after=self.busy.pop(0))
@@ -113,15 +113,15 @@ class ScriptedGateway:
         return answer
 
     async def reconcile(self, _: ChargeOrder) -> ChargeResult:
-        """The next scripted settlement; unknown without one."""
+        """The next scripted reconciliation; unknown without one."""
         return self.reconciliations.pop(0) if self.reconciliations else UNKNOWN
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """Nothing to add."""
+        """The event unchanged."""
         return event
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: there are no connections."""
 
 
 def idempotency_keys(orders: Iterable[ChargeOrder]) -> list[str]:

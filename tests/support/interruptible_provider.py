@@ -1,4 +1,4 @@
-"""A provider for the money laws: executes each key once, counts the money, and can be interrupted anywhere."""
+"""A provider for the money laws: it executes each key once, counts the money, and can be interrupted anywhere."""
 
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ KEY_MEMORY: timedelta = timedelta(hours=24)
 
 
 class ConnectionLost(Exception):
-    """The worker dies here, or the connection does."""
+    """Raised in place of an answer when the worker or its connection dies."""
 
 
 class PausePoint:
-    """A place where an execution can be held: before and after everything that a provider does."""
+    """An awaitable at which an execution can be held: before and after each action of the provider."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield
@@ -32,7 +32,7 @@ class Execution(Generic[T]):
     result: T | None = None
 
     def step(self) -> bool:
-        """Go on to the next pause. Whether it is over."""
+        """Runs to the next pause. Returns whether the execution is over."""
         try:
             self.work.send(None)
         except StopIteration as stop:
@@ -41,7 +41,7 @@ class Execution(Generic[T]):
         return False
 
     def finish(self) -> T:
-        """Go on to the end."""
+        """Runs to the end and returns the result."""
         while not self.step():
             pass
         assert self.result is not None
@@ -50,7 +50,7 @@ class Execution(Generic[T]):
 
 @dataclass
 class InterruptibleProvider:
-    """The provider's side of invoice in_1. `next` is what the next new key comes to."""
+    """The provider of invoice in_1. `next` is the outcome of the next new key."""
 
     idempotency: timedelta | None = timedelta(hours=23)
     can_read: bool = True
@@ -67,30 +67,30 @@ class InterruptibleProvider:
 
     @property
     def success_count(self) -> int:
-        """How often the customer paid."""
-        return self.paid_elsewhere + sum(one.outcome is Outcome.SUCCEEDED for one in self.results_by_key.values())
+        """The number of times the customer paid."""
+        return self.paid_elsewhere + sum(result.outcome is Outcome.SUCCEEDED for result in self.results_by_key.values())
 
     def set_status(self, status: InvoiceStatus) -> None:
-        """The invoice changes."""
+        """Sets the invoice's status."""
         self.invoice = self.invoice.model_copy(update={"status": status})
 
     async def read_invoice(self, _: str) -> InvoiceView:
-        """The invoice, a moment ago."""
-        seen = self.invoice
+        """The invoice as it was before the last pause."""
+        invoice = self.invoice
         await PausePoint()
-        return seen
+        return invoice
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
-        """It knows the cards that customers give, and not which one it charges by default."""
+        """The card of a named method; None for the default, which it does not know."""
         return Card(fingerprint=f"fp_{method_id}", network="visa") if method_id else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """Execute a new key, replay a known one; a key without memory is executed whenever it comes."""
+        """Executes a new key and replays a known one; without key memory each call is executed."""
         await PausePoint()
         self.guard(order)
         self.sent_orders.append(order)
-        known = self.results_by_key.get(order.idempotency_key) if self.idempotency else None
-        answer = known or self._execute_order(order)
+        earlier_result = self.results_by_key.get(order.idempotency_key) if self.idempotency else None
+        answer = earlier_result or self._execute_order(order)
         await PausePoint()
         if self.answers_to_lose:
             self.answers_to_lose -= 1
@@ -111,10 +111,10 @@ class InterruptibleProvider:
         return answer
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
-        """What reading tells."""
+        """The result of the order's key as reading shows it."""
         await PausePoint()
-        if found := self.results_by_key.get(order.idempotency_key):
-            return found
+        if result := self.results_by_key.get(order.idempotency_key):
+            return result
         assert self.now
         if self.idempotency is None:
             return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_found")  # who searches may find it tomorrow

@@ -1,4 +1,4 @@
-"""What must be true of every installation at every moment, read from its log and from the provider's books."""
+"""Laws that hold for every installation at every moment, checked against its log and the provider's books."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ KEYLESS = frozenset({"braintree"})
 
 
 async def check_all_recoveries(service: RunningService) -> int:
-    """Every recovery that this installation knows; answers with their number."""
+    """Checks every recovery of this installation. Returns their number."""
     recoveries = [recovery async for recovery in each_recovery(service)]
     await asyncio.gather(*(check_recovery(recovery) for recovery in recoveries))
     return len(recoveries)
@@ -41,7 +41,7 @@ async def each_recovery(service: RunningService) -> AsyncIterator[Recovery]:
 
 
 async def check_recovery(recovery: Recovery) -> None:
-    """The laws about money and data, for one recovery."""
+    """Asserts the laws about money and data for one recovery."""
     rows = await recovery.fetch_events()
     _check_sequence(rows)
     _check_one_failure_per_attempt(rows)
@@ -59,8 +59,8 @@ def _check_sequence(rows: list[Row]) -> None:
 
 
 def _check_one_failure_per_attempt(rows: list[Row]) -> None:
-    told = Counter(row["data"].get("provider_attempt") for row in rows if row["type"] == "payment.failed")
-    assert all(count == 1 for count in told.values()), told
+    failures = Counter(row["data"].get("provider_attempt") for row in rows if row["type"] == "payment.failed")
+    assert all(count == 1 for count in failures.values()), failures
 
 
 async def _check_money(recovery: Recovery, rows: list[Row]) -> None:
@@ -71,30 +71,30 @@ async def _check_money(recovery: Recovery, rows: list[Row]) -> None:
     assert [row["attempt"] for row in requested] == list(range(1, len(requested) + 1))
     keys = [row["data"]["idempotency_key"] for row in requested]
     assert len(set(keys)) == len(keys)
-    answered = Counter(row["attempt"] for row in rows if row["type"] in ANSWER_EVENTS)
-    unanswered = {row["attempt"] for row in requested} - set(answered)
-    assert all(count == 1 for count in answered.values())
+    results = Counter(row["attempt"] for row in rows if row["type"] in ANSWER_EVENTS)
+    unanswered = {row["attempt"] for row in requested} - set(results)
+    assert all(count == 1 for count in results.values())
     assert unanswered <= {len(requested)}, "a new attempt began before the old one was answered"
-    handed = {row["attempt"] for row in rows if row["data"].get("reason") == "charge_unknown"}
-    assert not (unanswered - handed and rows[-1]["to_state"] in FINAL_STATES), "it ended with a charge in flight"
-    sent = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
+    handed_over = {row["attempt"] for row in rows if row["data"].get("reason") == "charge_unknown"}
+    assert not (unanswered - handed_over and rows[-1]["to_state"] in FINAL_STATES), "it ended with a charge in flight"
+    sent_keys = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
     if recovery.provider in KEYLESS:
-        assert len(sent) <= len(requested), "without keys an attempt is sent once or not at all"
-        assert set(sent) <= {None}
+        assert len(sent_keys) <= len(requested), "without keys an attempt is sent once or not at all"
+        assert set(sent_keys) <= {None}
     else:
-        assert set(sent) <= set(keys)
+        assert set(sent_keys) <= set(keys)
 
 
-async def wait_until_inbox_drained(service: RunningService, within: float = 30.0) -> None:
-    """Every stored webhook has come to something: handed over, or ignored with a reason."""
+async def wait_until_inbox_drained(service: RunningService, timeout_seconds: float = 30.0) -> None:
+    """Waits until every stored webhook is delivered or ignored with a reason."""
     database = Database(service.stack.addresses.writer_url)
     table = webhook_inbox
     try:
-        for _ in range(int(within)):
+        for _ in range(int(timeout_seconds)):
             async with database.begin() as session:
                 waiting = (await session.execute(_count_rows(table.c.outcome.is_(None)))).scalar_one()
-                mute = (table.c.outcome == "ignored") & table.c.reason.is_(None)
-                without_reason = (await session.execute(_count_rows(mute))).scalar_one()
+                is_unexplained = (table.c.outcome == "ignored") & table.c.reason.is_(None)
+                without_reason = (await session.execute(_count_rows(is_unexplained))).scalar_one()
             if not waiting:
                 break
             await asyncio.sleep(1)
@@ -103,22 +103,22 @@ async def wait_until_inbox_drained(service: RunningService, within: float = 30.0
         await database.close()
 
 
-def _count_rows(what: Any) -> Any:
-    return select(func.count()).select_from(webhook_inbox).where(what)
+def _count_rows(condition: Any) -> Any:
+    return select(func.count()).select_from(webhook_inbox).where(condition)
 
 
 async def verify_audit(environment: dict[str, str]) -> str:
-    """`pri audit verify` finds nothing; what it says."""
+    """The output of `pri audit verify`, which must find no problem."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(ROOT / "cli.py"), "audit", "verify", env=environment, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
-    return said.decode()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
 
 
 async def check_service(service: RunningService) -> None:
-    """All of it, at the end of everything."""
+    """Asserts all laws for the whole installation."""
     await wait_until_inbox_drained(service)
     count = await check_all_recoveries(service)
     assert f"{count} recoveries" in await verify_audit(service.stack.environment)

@@ -1,4 +1,4 @@
-"""Messages without tables and without a network: what a customer got, and a channel that fails as told."""
+"""Messages without tables or network: what a customer received, and a channel with scripted errors."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from notifications.channels import Channel, CustomerMessage
 
 @dataclass
 class MemoryChannel:
-    """A channel that keeps what it is given. `trouble` is consumed first: an error a message."""
+    """A channel that keeps its messages. `trouble` is consumed first: one error per message."""
 
     name: str = "email"
     messages: list[CustomerMessage] = field(default_factory=list)
@@ -25,22 +25,22 @@ class MemoryChannel:
 
     @property
     def channels(self) -> Mapping[str, Channel]:
-        """As a worker has them."""
+        """The channels as a worker has them, by name."""
         return {self.name: self}
 
     @property
     def message_kinds(self) -> list[str]:
-        """What the customer was told, in order."""
-        return [letter.kind.value for letter in self.messages]
+        """The kinds of the messages that the customer received, in order."""
+        return [message.kind.value for message in self.messages]
 
-    async def send(self, letter: CustomerMessage) -> None:
-        """Keep it, or fail."""
+    async def send(self, message: CustomerMessage) -> None:
+        """Keeps the message, or raises the next scripted error."""
         self.send_count += 1
         if self.hangs:
             await self.released.wait()
         if self.errors:
             raise self.errors.pop(0)
-        self.messages.append(letter)
+        self.messages.append(message)
 
 
 @dataclass
@@ -50,32 +50,32 @@ class MemoryContacts:
     contacts: dict[str, Contact] = field(default_factory=dict)
 
     async def save_contact(self, _: str, customer_id: str, __: str, contact: Contact) -> None:
-        """What the provider says now."""
+        """Stores the contact."""
         self.contacts[customer_id] = contact
 
     async def load_contact(self, _: str, customer_id: str, __: str) -> Contact | None:
-        """Whom to write to."""
+        """The customer's contact, or None."""
         return self.contacts.get(customer_id)
 
 
 @dataclass
 class MemoryOutbox:
-    """The table `message`. `crash` loses the next conclusion, as a worker does that dies after sending."""
+    """The table `message`. `crash` loses the next conclusion, like a worker that dies after sending."""
 
     rows: dict[MessageName, Claim] = field(default_factory=dict)
     crash_on_conclude: bool = False
 
     async def claim_message(self, name: MessageName, _: MessageKind) -> Claim:
-        """The right to send, once."""
-        known = self.rows.get(name)
-        if known and known.state is not MessageState.UNSENT:
-            return known
-        tries = known.tries + 1 if known else 1
+        """A claim that lets one caller send the message."""
+        row = self.rows.get(name)
+        if row and row.state is not MessageState.UNSENT:
+            return row
+        tries = row.tries + 1 if row else 1
         self.rows[name] = Claim(is_ours=False, state=MessageState.SENDING, tries=tries)
         return Claim(is_ours=True, state=MessageState.SENDING, tries=tries)
 
     async def conclude_message(self, name: MessageName, state: MessageState, reason: str | None, _: str | None) -> None:
-        """How it ended."""
+        """Records the outcome of a message."""
         if self.crash_on_conclude:
             self.crash_on_conclude = False
             raise StoreUnavailable("scripted: the worker dies here")

@@ -1,4 +1,4 @@
-"""The log without a database: same promises as `db.recovery_log.Log`, for tests of what happens above it."""
+"""The event log in memory: the same promises as `db.recovery_log.Log`, for tests of the layers above."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from db.recovery_log import ReservationRule
 
 
 class MemoryLog:
-    """Rows by recovery; what is written is what is returned, also to a repeat."""
+    """Rows by recovery; a repeated append returns the rows that are already written."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[Record]] = {}
@@ -25,8 +25,8 @@ class MemoryLog:
         """How many of the next appends hang for longer than a local activity may take."""
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
-        """These events behind `before`, or what is there already."""
-        await self._fail_if_told()
+        """Appends the events behind `before`; returns the rows that are there already, if any."""
+        await self._fail_if_scripted()
         if written := await self.load_since(before):
             return written
         _, records = append_events(before, events, now)
@@ -36,25 +36,27 @@ class MemoryLog:
 
     def _record_attempts(self, before: Recovery, records: Sequence[Record]) -> None:
         for entry in build_ledger_entries(before, records):
-            known = self.ledger.get((entry.recovery_id, entry.key))
-            kept = {"fingerprint": entry.fingerprint or (known and known.fingerprint) or None}
-            kept |= {"network": entry.network or (known and known.network) or None}
-            self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=kept)
+            earlier_entry = self.ledger.get((entry.recovery_id, entry.key))
+            update = {"fingerprint": entry.fingerprint or (earlier_entry and earlier_entry.fingerprint) or None}
+            update |= {"network": entry.network or (earlier_entry and earlier_entry.network) or None}
+            self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=update)
 
     async def reserve_attempt(
-        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
+        self, before: Recovery, card: Credential, rules: NetworkRules, decide: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
-        """What the verdict says to the tries so far, as append."""
-        return await self.append_events(before, (verdict(await self.load_attempts(card, rules, now)),), now)
+        """Appends the event that `decide` makes of the card's tries so far."""
+        return await self.append_events(before, (decide(await self.load_attempts(card, rules, now)),), now)
 
     async def load_attempts(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
         """The tries of this card, oldest first."""
-        mine = [
-            one for one in self.ledger.values() if _is_same_card(one, card) and one.outcome is not AttemptOutcome.HELD
+        attempts = [
+            entry
+            for entry in self.ledger.values()
+            if _is_same_card(entry, card) and entry.outcome is not AttemptOutcome.HELD
         ]
-        return tuple(sorted(mine, key=lambda one: one.at))
+        return tuple(sorted(attempts, key=lambda entry: entry.at))
 
-    async def _fail_if_told(self) -> None:
+    async def _fail_if_scripted(self) -> None:
         if self.hangs:
             self.hangs -= 1
             await asyncio.sleep(5)
@@ -63,15 +65,15 @@ class MemoryLog:
             raise StoreUnavailable("scripted: away")
 
     async def load_since(self, before: Recovery) -> tuple[Record, ...]:
-        """What is written behind `before`."""
+        """The rows behind `before`."""
         return tuple(r for r in self.rows.get(before.recovery_id, []) if r.sequence > before.sequence)
 
     async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
-        """The whole log of one recovery."""
+        """All rows of one recovery."""
         return tuple(self.rows.get(recovery_id, []))
 
 
-def _is_same_card(one: LedgerEntry, card: Credential) -> bool:
+def _is_same_card(entry: LedgerEntry, card: Credential) -> bool:
     if card.fingerprint is None:
-        return one.recovery_id == card.recovery_id and one.fingerprint is None
-    return (one.provider, one.fingerprint) == (card.provider, card.fingerprint)
+        return entry.recovery_id == card.recovery_id and entry.fingerprint is None
+    return (entry.provider, entry.fingerprint) == (card.provider, card.fingerprint)

@@ -1,4 +1,4 @@
-"""A real PgBouncer before the tests' PostgreSQL."""
+"""A real PgBouncer in front of the tests' PostgreSQL."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from tests.tools import pgbouncer
 
 @contextmanager
 def run_pooler(cluster: Cluster, settings: Mapping[str, str]) -> Iterator[int]:
-    """The port of one that has these settings and else its defaults."""
+    """The port of a PgBouncer with these settings, else its defaults."""
     try:
         program = pgbouncer.ensure_pgbouncer()
     except DevstackError as error:
@@ -38,13 +38,13 @@ def run_pooler(cluster: Cluster, settings: Mapping[str, str]) -> Iterator[int]:
 
 def _write_config(folder: Path, cluster: Cluster, settings: Mapping[str, str]) -> None:
     """Readable for the account that runs the server, as PgBouncer doesn't run as root either."""
-    known = {
+    options = {
         "listen_addr": "127.0.0.1",
         "auth_type": "trust",
         "auth_file": str(folder / "users"),
         "unix_socket_dir": "",
     }
-    lines = "\n".join(f"{name} = {value}" for name, value in {**known, **settings}.items())
+    lines = "\n".join(f"{name} = {value}" for name, value in {**options, **settings}.items())
     (folder / "pgbouncer.ini").write_text(f"[databases]\n* = host={cluster.sockets}\n[pgbouncer]\n{lines}\n")
     (folder / "users").write_text(f'"{WRITER}" ""\n"{OWNER}" ""\n')
     if cluster.user:

@@ -1,4 +1,4 @@
-"""One recovery told in words, without Temporal, database or provider: the pure parts, one after the other."""
+"""One recovery without Temporal, database or provider: the pure parts, called one after another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ NEW_RECOVERY = Recovery(provider="stripe", invoice_id="in_1")
 
 
 def shipped_decision_config(text: str | None = None) -> DecisionConfig:
-    """The shipped policy, or this one, at real speed."""
+    """The decision config of the shipped policy, or of this policy text, at real speed."""
     return decision_config_of(parse_policy(text or POLICY_FILE.read_text(), "policies.toml", STRATEGIES))
 
 
@@ -65,7 +65,7 @@ def decide_rows(decision_input: DecisionInput, config: DecisionConfig) -> tuple[
 
 
 def classification_of(cause: Cause, wait_seconds: int | None = None) -> Classification:
-    """A classification with this cause."""
+    """A classification with this cause; `wait_seconds` is an advised wait."""
     return Classification(
         category=cause.category, cause=cause, decided_by="the test", source="the test", wait_seconds=wait_seconds
     )
@@ -73,7 +73,7 @@ def classification_of(cause: Cause, wait_seconds: int | None = None) -> Classifi
 
 @dataclass
 class RecoveryScenario:
-    """Each method is one sentence; it answers with the types of the rows that were written for it."""
+    """A recovery under test. Its methods return the types of the rows that they wrote."""
 
     decision_config: DecisionConfig = field(default_factory=shipped_decision_config)
     now: datetime = THEN
@@ -81,42 +81,42 @@ class RecoveryScenario:
     records: list[Record] = field(default_factory=list)
 
     def append_events(self, *events: Event) -> list[str]:
-        """These events happen."""
-        self.recovery, placed = append_events(self.recovery, events, self.now)
-        self.records.extend(placed)
-        return [record.type.value for record in placed]
+        """Appends events to the log at the current time."""
+        self.recovery, records = append_events(self.recovery, events, self.now)
+        self.records.extend(records)
+        return [record.type.value for record in records]
 
     def fail_payment(self, cause: Cause = Cause.INSUFFICIENT_FUNDS, **more: Any) -> "RecoveryScenario":
-        """The payment fails, and it is decided what comes next."""
+        """Opens the recovery with a failed payment of this cause and decides on it. Returns the scenario."""
         self.append_events(opening_event(a_failure_event()))
         self.decide_failure(cause, **more)
         return self
 
     def receive_event(self, kind: EventKind | ProviderEvent, **more: Any) -> list[str]:
-        """The provider says something, now unless it says otherwise."""
+        """Handles a provider event; by default it occurred now."""
         event = kind if isinstance(kind, ProviderEvent) else an_event(kind, **{"occurred_at": self.now} | more)
         return self.append_events(*react_to_event(self.recovery, event))
 
     def submit_command(self, action: Action, **more: Any) -> list[str]:
-        """An operator wants something. Raises Refused."""
+        """Submits an operator command. Raises CommandRefused."""
         return self.append_events(*accept_command(self.recovery, Command(action=action, actor="ann", **more), self.now))
 
     def decide_failure(self, cause: Cause, *, wait_seconds: int | None = None, risk: Risk | None = None) -> list[str]:
-        """The failure is of this cause; the whole decision about it."""
-        found = classification_of(cause, wait_seconds)
+        """Decides on the open failure as one of this cause."""
+        classification = classification_of(cause, wait_seconds)
         facts = FailureFacts(invoice=OPEN_INVOICE, failure=self.recovery.failure, risk=risk or Risk())
-        findings = DecisionInput(
+        decision_input = DecisionInput(
             recovery=self.recovery,
             facts=facts,
-            classification=found,
+            classification=classification,
             segment=Segment(name=self.recovery.segment or "default", rule="", why="the test"),
-            assessment=assess_fraud(facts.risk, found),
+            assessment=assess_fraud(facts.risk, classification),
             now=self.now,
         )
-        return self.append_events(*decide_rows(findings, self.decision_config))
+        return self.append_events(*decide_rows(decision_input, self.decision_config))
 
     def request_charge(self, invoice: InvoiceView = OPEN_INVOICE, trigger: Trigger | None = None) -> list[str]:
-        """The charge that the machine asks for is requested, or what the invoice says against it written."""
+        """Requests the due charge, or writes why the invoice forbids it. Fails where no charge is due."""
         step = self.next_step()
         assert isinstance(step, Charge), f"no charge is due, but {step!r}"
         order = ChargeInput(now=self.now, recovery=self.recovery, trigger=step.trigger, method_id=step.method_id)
@@ -125,50 +125,50 @@ class RecoveryScenario:
         )
 
     def record_answer(self, result: ChargeResult, *, by_reading: bool = False) -> list[str]:
-        """What the provider says of the charge in flight."""
+        """Writes the provider's answer to the charge in flight."""
         event = charge_events.charge_result_event(
             self.recovery, result, self.now, repeated=False, by_reading=by_reading
         )
         return self.append_events(event) if event else []
 
     def take_last_look(self, invoice: InvoiceView = OPEN_INVOICE) -> list[str]:
-        """It is about to end, and the provider is asked once more."""
+        """Reads the invoice once more before the recovery closes. Fails where no end is due."""
         step = self.next_step()
         assert isinstance(step, Close), f"no end is due, but {step!r}"
         assert step.read_first, "it ends without a look"
         return self.append_events(*final_check_events(self.recovery, step, invoice, self.now))
 
     def read_invoice(self, invoice: InvoiceView) -> list[str]:
-        """The provider is asked, and the invoice is found like this."""
+        """Handles a fresh read of the invoice."""
         return self.append_events(*check_invoice(self.recovery, invoice, self.now))
 
     def advance_clock(self, span: timedelta) -> "RecoveryScenario":
-        """Time passes."""
+        """Moves the clock on by `span`. Returns the scenario."""
         self.now += span
         return self
 
     def advance_until_due(self) -> "RecoveryScenario":
-        """It is the moment of the next charge."""
+        """Moves the clock to the next planned charge. Returns the scenario."""
         assert self.recovery.next_attempt_at, "nothing is planned"
         self.now = max(self.now, self.recovery.next_attempt_at)
         return self
 
     def next_step(self) -> Step:
-        """What is to be done now."""
+        """The machine's next step at the current time."""
         return next_step(self.recovery, self.now)
 
     def current_state(self) -> State:
-        """Where it stands."""
+        """The recovery's state."""
         return self.recovery.state
 
     @property
     def ending(self) -> tuple[State, str | None]:
-        """How it ended, and why."""
+        """The final state and its close reason. Fails while the recovery is open."""
         assert self.recovery.closed_at, f"it has not ended: {self.current_state()}"
         return self.recovery.state, self.recovery.close_reason
 
     def last_record(self, kind: EventType) -> Record:
-        """The newest row of that type."""
+        """The newest row of this type."""
         return next(record for record in reversed(self.records) if record.type is kind)
 
 
@@ -177,12 +177,12 @@ NOT_CHARGED = ChargeResult(outcome=Outcome.NOT_CHARGED, reason="no_trace")
 
 
 def scenario_in_flight(scenario: RecoveryScenario | None = None) -> RecoveryScenario:
-    """A scheduled charge has been sent."""
+    """A scenario whose scheduled charge has been requested and not yet answered."""
     scenario = (scenario or RecoveryScenario().fail_payment()).advance_until_due()
     scenario.request_charge()
     return scenario
 
 
 def scenario_in_review(cause: Cause = Cause.FRAUD) -> RecoveryScenario:
-    """It waits for an operator."""
+    """A scenario that waits for a review by an operator."""
     return RecoveryScenario().fail_payment(cause)

@@ -1,4 +1,4 @@
-"""A provider that answers as a simulator's luck had it, and the stage where the real workflow meets it."""
+"""A provider that answers charges as the simulator drew them, and a runner of such cases on the real workflow."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,7 +41,7 @@ PROVIDER = "stripe"
 
 @dataclass
 class InvoiceScenario:
-    """What the provider knows of one invoice, and how its charges will end."""
+    """An invoice at the provider, with the drawn results of its charges."""
 
     case: Case
     outcomes: OutcomeChances
@@ -54,59 +54,61 @@ class InvoiceScenario:
         self.card = self.case.kind.card.model_copy(update={"fingerprint": FIRST_CARD})
 
     def invoice_view(self) -> InvoiceView:
-        """As it stands."""
+        """The invoice, open or paid."""
         status = InvoiceStatus.PAID if self.is_paid else InvoiceStatus.OPEN
         return to_invoice_view(self.case).model_copy(update={"status": status})
 
     def answer_charge(self, order: ChargeOrder) -> ChargeResult:
-        """The next of the script for a new key."""
+        """The next scripted result for a new key, the first result for a repeated one."""
         if order.idempotency_key not in self.answers:
             self.answers[order.idempotency_key] = self._charge_result(self.script.pop(0))
         return self.answers[order.idempotency_key]
 
-    def _charge_result(self, won: bool) -> ChargeResult:
-        self.is_paid = self.is_paid or won
-        if won:
+    def _charge_result(self, is_won: bool) -> ChargeResult:
+        self.is_paid = self.is_paid or is_won
+        if is_won:
             return ChargeResult(outcome=Outcome.SUCCEEDED, card=self.card)
         failure = decline_charge(self.case, self.card, self.outcomes)
         return ChargeResult(outcome=Outcome.DECLINED, failure=failure, card=self.card)
 
 
 class ScenarioProvider:
-    """A provider for all scenes, and the log that they are written to."""
+    """A provider for all invoice scenarios, with the log of their recoveries."""
 
     def __init__(self) -> None:
         self.idempotency: timedelta | None = timedelta(hours=23)
         self.can_read = True
-        self.scenes: dict[str, InvoiceScenario] = {}
+        self.scenarios: dict[str, InvoiceScenario] = {}
         self.log = MemoryLog()
 
     def add_scenario(self, scenario: InvoiceScenario) -> None:
-        """A new one, with a card of its own."""
+        """Adds an invoice whose card has only the tries of its own case."""
         self.log.ledger.clear()
-        self.scenes[scenario.case.invoice_id] = scenario
+        self.scenarios[scenario.case.invoice_id] = scenario
         for entry in list_earlier_entries(scenario.case, PROVIDER, scenario.card):
             self.log.ledger[entry.recovery_id, entry.key] = entry
 
     async def read_history(self, _: str, customer_id: str, __: str) -> CustomerHistory:
-        """What our own log would say of the customer."""
-        payer = next(one.case.payer for one in self.scenes.values() if one.case.customer_id == customer_id)
-        known = payer.profile
+        """The customer's history as our own log would have it."""
+        payer = next(
+            scenario.case.payer for scenario in self.scenarios.values() if scenario.case.customer_id == customer_id
+        )
+        profile = payer.profile
         return CustomerHistory(
-            successes=known.successes or 0,
-            failures=known.failures or 0,
-            open_recoveries=known.open_recoveries or 0,
-            recovered_amounts={payer.currency: known.lifetime_value or 0},
+            successes=profile.successes or 0,
+            failures=profile.failures or 0,
+            open_recoveries=profile.open_recoveries or 0,
+            recovered_amounts={payer.currency: profile.lifetime_value or 0},
         )
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
-        """The invoice as it stands."""
-        return self.scenes[invoice_id].invoice_view()
+        """The invoice."""
+        return self.scenarios[invoice_id].invoice_view()
 
     async def read_failure(self, invoice_id: str, _: ProviderEvent | None) -> FailureFacts:
-        """All there is to know."""
-        scene = self.scenes[invoice_id]
-        case, tenure = scene.case, timedelta(days=scene.case.payer.profile.tenure_days or 0)
+        """The facts of the case: failure, card, customer and risk."""
+        scenario = self.scenarios[invoice_id]
+        case, tenure = scenario.case, timedelta(days=scenario.case.payer.profile.tenure_days or 0)
         customer = CustomerView(
             customer_id=case.customer_id,
             created_at=to_utc_datetime(case.failed_at) - tenure,
@@ -114,54 +116,54 @@ class ScenarioProvider:
             time_zone=case.payer.time_zone,
         )
         return FailureFacts(
-            invoice=scene.invoice_view(),
+            invoice=scenario.invoice_view(),
             failure=case.kind.failure,
-            card=scene.card,
+            card=scenario.card,
             customer=customer,
             risk=case.kind.risk,
         )
 
     async def read_card(self, invoice_id: str, _: str | None) -> Card | None:
-        """The one that would be charged."""
-        return self.scenes[invoice_id].card
+        """The card that would be charged."""
+        return self.scenarios[invoice_id].card
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """As the simulator's luck had it."""
-        return self.scenes[order.invoice_id].answer_charge(order)
+        """The drawn result."""
+        return self.scenarios[order.invoice_id].answer_charge(order)
 
     async def reconcile(self, _: ChargeOrder) -> ChargeResult:
-        """Nothing is ever in doubt here."""
+        """Fails: every charge has a definite answer."""
         raise AssertionError("every charge has a definite answer")
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
-        """Nothing to add."""
+        """The event unchanged."""
         return event
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: there are no connections."""
 
 
 class WorkflowRunner:
-    """Plays cases on the real workflow, one after another."""
+    """Runs cases on the real workflow, one after another."""
 
     def __init__(self, environment: WorkflowEnvironment, provider: ScenarioProvider) -> None:
-        self._environment, self._theatre = environment, provider
+        self._environment, self._provider = environment, provider
 
     async def server_time(self) -> int:
-        """By the server's clock, in whole seconds."""
+        """The server's clock in whole seconds since 1970 (UTC)."""
         return int((await self._environment.get_current_time()).timestamp())
 
     async def run_scenario(self, scenario: InvoiceScenario, closes_at: int) -> list[Record]:
-        """The case to its end by the real workflow, and the rows that were written. Nothing is said after the end."""
-        self._theatre.add_scenario(scenario)
-        failed, *others = list_provider_events(scenario.case, PROVIDER)
+        """Runs the case to its end and returns its rows. Events after `closes_at` are not sent."""
+        self._provider.add_scenario(scenario)
+        failed, *later_events = list_provider_events(scenario.case, PROVIDER)
         await self._sleep_until(failed)
         handle = await self._start_workflow(failed)
-        for word in others:
-            if word.occurred_at.timestamp() <= closes_at:
-                await self._deliver_event(handle, scenario, word)
+        for event in later_events:
+            if event.occurred_at.timestamp() <= closes_at:
+                await self._deliver_event(handle, scenario, event)
         await handle.result()
-        return self._theatre.log.rows[handle.id]
+        return self._provider.log.rows[handle.id]
 
     async def _start_workflow(self, event: ProviderEvent) -> WorkflowHandle[Any, RecoveryStatus]:
         return await self._environment.client.start_workflow(
@@ -177,7 +179,7 @@ class WorkflowRunner:
     async def _deliver_event(
         self, handle: WorkflowHandle[Any, RecoveryStatus], scenario: InvoiceScenario, event: ProviderEvent
     ) -> None:
-        """When its time has come."""
+        """Sends the event when its time has come."""
         await self._sleep_until(event)
         if event.kind is EventKind.INVOICE_PAID:
             scenario.is_paid = True

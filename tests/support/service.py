@@ -1,4 +1,4 @@
-"""The running service as a stranger sees it: HTTP to the API, the provider's own books, Temporal's command line."""
+"""The running service from outside: the HTTP API, the provider's books, Temporal's command line."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ Awaited = TypeVar("Awaited")
 
 @dataclass(frozen=True)
 class ServiceEndpoints:
-    """Where the parts of one installation listen, and the key that opens its API."""
+    """The addresses of one installation, and its API key and webhook secret."""
 
     api: str
     sandbox: str
@@ -37,179 +37,183 @@ class ServiceEndpoints:
 
 
 def endpoints_of(stack: DevStack) -> ServiceEndpoints:
-    """The parts of a stack that runs in this process."""
-    found = stack.addresses
+    """The endpoints of a stack that runs in this process."""
+    addresses = stack.addresses
     key, secret = stack.environment["BOOTSTRAP_API_KEY"], stack.environment["STRIPE_WEBHOOK_SECRETS"]
-    return ServiceEndpoints(found.api, found.sandbox, found.temporal, key, secret)
+    return ServiceEndpoints(addresses.api, addresses.sandbox, addresses.temporal, key, secret)
 
 
 class RunningService:
-    """One installation. `stack` is there when it runs in this process and its parts may be killed."""
+    """One installation. `stack` is set when it runs in this process and its parts may be killed."""
 
     def __init__(
-        self, place: ServiceEndpoints, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None
+        self, endpoints: ServiceEndpoints, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None
     ) -> None:
-        self.place, self.sandbox, self.api = place, sandbox, api
-        self.adyen = AdyenSandboxClient(place.sandbox)
-        self.braintree = BraintreeSandboxClient(place.sandbox)
+        self.endpoints, self.sandbox, self.api = endpoints, sandbox, api
+        self.adyen = AdyenSandboxClient(endpoints.sandbox)
+        self.braintree = BraintreeSandboxClient(endpoints.sandbox)
         self._stack = stack
 
     def provider_sandbox(self, provider: str) -> SandboxClient:
-        """The control side of a provider's fake gateway."""
+        """The control client of a provider's sandbox."""
         return {"stripe": self.sandbox, "adyen": self.adyen, "braintree": self.braintree}[provider]
 
     @property
     def stack(self) -> DevStack:
-        """The stack behind it."""
+        """The stack behind the service. Fails where it runs elsewhere."""
         assert self._stack is not None, "this world runs elsewhere"
         return self._stack
 
     async def create_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
-        """A payment fails at the provider, whose webhook has been answered with 202."""
+        """Makes a payment fail at Stripe and returns its recovery once the webhook was answered with 202."""
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
-        made = await self.sandbox.create_failed_invoice(**fields)
-        return Recovery(self, made)
+        failed_invoice = await self.sandbox.create_failed_invoice(**fields)
+        return Recovery(self, failed_invoice)
 
-    async def create_untold_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
-        """A payment failed at the provider; nobody was told yet."""
+    async def create_unreported_failure(self, code: str = "insufficient_funds", **spec: Any) -> "Recovery":
+        """Makes a payment fail at Stripe without sending a webhook."""
         return await self.create_failure(code, **{"delivery": None} | spec)
 
     async def post_webhook(self, event: Row | bytes, signature: str | bytes | None = None) -> httpx.Response:
-        """What the API answers to a webhook that we send ourselves, rightly signed unless told otherwise."""
+        """The API's response to a webhook that the test sends, validly signed by default."""
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         if signature is None:
-            signature = sign_stripe_payload(body, self.place.secret, int(time.time()))
-        async with httpx.AsyncClient(base_url=self.place.api, trust_env=False, timeout=30) as stranger:
+            signature = sign_stripe_payload(body, self.endpoints.secret, int(time.time()))
+        async with httpx.AsyncClient(base_url=self.endpoints.api, trust_env=False, timeout=30) as client:
             headers: Any = {"Stripe-Signature": signature}
-            return await stranger.post("/webhooks/stripe", content=body, headers=headers)
+            return await client.post("/webhooks/stripe", content=body, headers=headers)
 
     async def create_adyen_failure(self, code: str = "Not enough balance", **spec: Any) -> "Recovery":
-        """A recurring payment is refused at Adyen, whose webhook has been answered with 202."""
+        """Makes Adyen refuse a recurring payment; the webhook was answered with 202."""
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
-        made = await self.adyen.create_failed_payment(**fields)
-        return self.recovery_of(made.invoice, "adyen")
+        failed_payment = await self.adyen.create_failed_payment(**fields)
+        return self.recovery_of(failed_payment.invoice, "adyen")
 
     async def create_braintree_failure(self, code: str = "2001", **spec: Any) -> "Recovery":
-        """A transaction fails at Braintree, whose webhook has been answered with 202."""
+        """Makes a Braintree transaction fail; the webhook was answered with 202."""
         fields: dict[str, Any] = {"delivery": Delivery(wait=True), "decline_code": code} | spec
-        made = await self.braintree.create_failed_payment(**fields)
-        return self.recovery_of(made.invoice, "braintree")
+        failed_payment = await self.braintree.create_failed_payment(**fields)
+        return self.recovery_of(failed_payment.invoice, "braintree")
 
     def recovery_of(self, invoice: str, provider: str = "stripe") -> "Recovery":
-        """The recovery of an invoice that the test did not make."""
-        made = {"invoice": invoice, "customer": "", "payment_method": "", "payment_intent": "", "charge": None}
-        known = FailedInvoiceIds.model_validate(made | {"invoice_payment": "", "subscription": None, "event": ""})
-        return Recovery(self, known, provider)
+        """The recovery of an invoice that the test did not create."""
+        fields = {"invoice": invoice, "customer": "", "payment_method": "", "payment_intent": "", "charge": None}
+        ids = FailedInvoiceIds.model_validate(fields | {"invoice_payment": "", "subscription": None, "event": ""})
+        return Recovery(self, ids, provider)
 
     async def run_temporal_cli(self, *arguments: str) -> str:
-        """What Temporal's own command line says."""
-        argv = (str(temporal.find_temporal_server()), *arguments, "--address", self.place.temporal)
+        """The output of Temporal's command line."""
+        argv = (str(temporal.find_temporal_server()), *arguments, "--address", self.endpoints.temporal)
         pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         process = await asyncio.create_subprocess_exec(*argv, **pipes)  # type: ignore[arg-type]
-        said, _ = await process.communicate()
-        assert process.returncode == 0, said.decode()
-        return said.decode()
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
+        return output.decode()
 
     async def describe_workflow(self, workflow_id: str) -> dict[str, Any]:
         """The newest run of a workflow as Temporal describes it."""
-        said = await self.run_temporal_cli("workflow", "describe", "--workflow-id", workflow_id, "--output", "json")
-        found: dict[str, Any] = json.loads(said)["workflowExecutionInfo"]
-        return found
+        output = await self.run_temporal_cli("workflow", "describe", "--workflow-id", workflow_id, "--output", "json")
+        info: dict[str, Any] = json.loads(output)["workflowExecutionInfo"]
+        return info
 
 
 @asynccontextmanager
-async def open_service(place: ServiceEndpoints, stack: DevStack | None = None) -> AsyncIterator[RunningService]:
-    """A world for as long as the block runs."""
-    headers = {"Authorization": f"Bearer {place.key}"}
+async def open_service(endpoints: ServiceEndpoints, stack: DevStack | None = None) -> AsyncIterator[RunningService]:
+    """A client of the installation for as long as the block runs."""
+    headers = {"Authorization": f"Bearer {endpoints.key}"}
     limits = httpx.Limits(max_connections=300)
     async with (
-        SandboxClient(place.sandbox) as sandbox,
-        httpx.AsyncClient(base_url=place.api, headers=headers, timeout=30, trust_env=False, limits=limits) as api,
+        SandboxClient(endpoints.sandbox) as sandbox,
+        httpx.AsyncClient(base_url=endpoints.api, headers=headers, timeout=30, trust_env=False, limits=limits) as api,
     ):
-        found = RunningService(place, sandbox, api, stack)
-        yield found
-        await found.adyen.close()
-        await found.braintree.close()
+        service = RunningService(endpoints, sandbox, api, stack)
+        yield service
+        await service.adyen.close()
+        await service.braintree.close()
 
 
 class Recovery:
-    """The recovery of one invoice: what the API tells of it, and what the provider's books say."""
+    """The recovery of one invoice, seen through the API and the provider's books."""
 
-    def __init__(self, service: RunningService, made: FailedInvoiceIds, provider: str = "stripe") -> None:
-        self.service, self.made, self.provider = service, made, provider
+    def __init__(self, service: RunningService, ids: FailedInvoiceIds, provider: str = "stripe") -> None:
+        self.service, self.ids, self.provider = service, ids, provider
         self.books = service.provider_sandbox(provider)
-        self.invoice, self.customer = made.invoice, made.customer
-        self.id = f"recovery-{provider}-{made.invoice}"
-        self.path = f"/v1/recoveries/{provider}/{made.invoice}"
+        self.invoice, self.customer = ids.invoice, ids.customer
+        self.id = f"recovery-{provider}-{ids.invoice}"
+        self.path = f"/v1/recoveries/{provider}/{ids.invoice}"
 
     async def fetch_view(self) -> Row:
-        """As the API shows it."""
+        """The recovery as the API shows it."""
         answer = await self.service.api.get(self.path)
         assert answer.status_code == 200, answer.text
-        found: Row = answer.json()
-        return found
+        view: Row = answer.json()
+        return view
 
     async def fetch_events(self, *types: str) -> list[Row]:
-        """The rows of its log in order, all or those of some types."""
+        """The rows of the log in order: all, or those of these types."""
         answer = await self.service.api.get(f"{self.path}/events")
         assert answer.status_code == 200, answer.text
         rows: list[Row] = answer.json()["items"]
         return [row for row in rows if not types or row["type"] in types]
 
     async def fetch_event_types(self) -> list[str]:
-        """The types of its rows."""
+        """The types of all rows."""
         return [row["type"] for row in await self.fetch_events()]
 
     async def fetch_only_event(self, kind: str) -> Row:
-        """The one row of a type."""
+        """The only row of this type. Fails where there is none or several."""
         rows = await self.fetch_events(kind)
         assert len(rows) == 1, f"{kind}: {len(rows)} rows in {await self.fetch_event_types()}"
         return rows[0]
 
-    async def wait_for_state(self, *states: str, within: float = WAIT_SECONDS) -> Row:
-        """Waits until it is in one of the states; one that has ended otherwise fails at once."""
+    async def wait_for_state(self, *states: str, timeout_seconds: float = WAIT_SECONDS) -> Row:
+        """Waits for one of these states. Fails at once where the recovery ended in another."""
 
         async def find_state() -> Row | None:
-            found = await self.fetch_view()
-            ended = found["state"] in FINAL_STATES and found["state"] not in states
-            assert not ended, f"{found['state']}, not {states}: {await self.fetch_event_types()}"
-            return found if found["state"] in states else None
+            view = await self.fetch_view()
+            has_ended = view["state"] in FINAL_STATES and view["state"] not in states
+            assert not has_ended, f"{view['state']}, not {states}: {await self.fetch_event_types()}"
+            return view if view["state"] in states else None
 
-        return await self._poll_until(find_state, " or ".join(states), within)
+        return await self._poll_until(find_state, " or ".join(states), timeout_seconds)
 
-    async def wait_for_event(self, kind: str, count: int = 1, within: float = WAIT_SECONDS) -> list[Row]:
-        """Waits until its log has so many rows of a type."""
+    async def wait_for_event(self, kind: str, count: int = 1, timeout_seconds: float = WAIT_SECONDS) -> list[Row]:
+        """Waits until the log has `count` rows of this type."""
 
         async def find_events() -> list[Row] | None:
             rows = await self.fetch_events(kind)
             return rows if len(rows) >= count else None
 
-        return await self._poll_until(find_events, f"{count} {kind}", within)
+        return await self._poll_until(find_events, f"{count} {kind}", timeout_seconds)
 
-    async def wait_for_pay_calls(self, count: int = 1, within: float = WAIT_SECONDS) -> list[LogEntry]:
-        """Waits until the provider has been called to pay so many times."""
+    async def wait_for_pay_calls(self, count: int = 1, timeout_seconds: float = WAIT_SECONDS) -> list[LogEntry]:
+        """Waits until the provider has received `count` pay calls."""
 
         async def find_pay_calls() -> list[LogEntry] | None:
             calls = await self.fetch_pay_calls()
             return calls if len(calls) >= count else None
 
-        return await self._poll_until(find_pay_calls, f"{count} pay calls", within)
+        return await self._poll_until(find_pay_calls, f"{count} pay calls", timeout_seconds)
 
-    async def _poll_until(self, look: Callable[[], Awaitable[Awaited | None]], what: str, within: float) -> Awaited:
-        deadline = time.monotonic() + within
-        while (found := await look()) is None:
+    async def _poll_until(
+        self, poll: Callable[[], Awaitable[Awaited | None]], description: str, timeout_seconds: float
+    ) -> Awaited:
+        deadline = time.monotonic() + timeout_seconds
+        while (result := await poll()) is None:
             if time.monotonic() > deadline:
-                raise AssertionError(f"{self.invoice}: no {what} within {within:g} s: {await self.describe_state()}")
+                raise AssertionError(
+                    f"{self.invoice}: no {description} within {timeout_seconds:g} s: {await self.describe_state()}"
+                )
             await asyncio.sleep(0.2)
-        return found
+        return result
 
     async def describe_state(self) -> str:
-        """Where it stands, for an error message."""
+        """State, next attempt and row types, for an error message."""
         view = await self.fetch_view()
         return f"{view['state']}, next {view['next_attempt_at']}: {await self.fetch_event_types()}"
 
     async def submit_command(self, action: str, reason: str = "a test asks", **more: Any) -> httpx.Response:
-        """What the API answers to an operator."""
+        """The API's response to an operator command."""
         return await self.service.api.post(f"{self.path}/{action}", json={"reason": reason} | more)
 
     async def assert_refused(self, action: str, code: str, **more: Any) -> None:
@@ -222,31 +226,31 @@ class Recovery:
         assert await self.fetch_event_types() == before
 
     async def send_signal(self, name: str, *arguments: str) -> None:
-        """A signal from Temporal's command line."""
+        """Sends a signal by Temporal's command line."""
         await self.service.run_temporal_cli("workflow", "signal", "--workflow-id", self.id, "--name", name, *arguments)
 
     async def send_event(self, type: str, *, fresh: bool = False, delivery: Delivery = AT_ONCE) -> ActionResult:
-        """The provider sends an event about the invoice, again or (`fresh`) a new one."""
+        """Makes the provider send an event about the invoice, repeated or (`fresh`) new."""
         return await self.service.sandbox.send_invoice_event(self.invoice, type, fresh=fresh, delivery=delivery)
 
     async def fetch_charges(self) -> list[LedgerEntry]:
-        """The successful charges of its invoice."""
+        """The successful charges of the invoice."""
         return await self.books.read_ledger(self.invoice)
 
     async def fetch_pay_calls(self) -> list[LogEntry]:
         """The pay calls that reached the provider."""
         return await self.books.pay_calls(self.invoice)
 
-    async def wait_for_one_payment(self, within: float = WAIT_SECONDS) -> Row:
-        """Waits for the good end: the money is there, once, and the log says so."""
-        view = await self.wait_for_state("recovered", within=within)
+    async def wait_for_one_payment(self, timeout_seconds: float = WAIT_SECONDS) -> Row:
+        """Waits until the invoice is recovered by exactly one payment. Returns the recovery's view."""
+        view = await self.wait_for_state("recovered", timeout_seconds=timeout_seconds)
         charges = await self.fetch_charges()
         assert [charge.amount for charge in charges] == [view["amount"]], await self.describe_state()
         return view
 
-    async def wait_for_unpaid_end(self, state: str, within: float = WAIT_SECONDS) -> Row:
-        """Waits for another end, after which the provider's books show no payment."""
-        view = await self.wait_for_state(state, within=within)
+    async def wait_for_unpaid_end(self, state: str, timeout_seconds: float = WAIT_SECONDS) -> Row:
+        """Waits for this final state without any payment. Returns the recovery's view."""
+        view = await self.wait_for_state(state, timeout_seconds=timeout_seconds)
         assert await self.fetch_charges() == []
         last = (await self.fetch_events())[-1]
         assert last["type"] == "recovery.closed", json.dumps(last)

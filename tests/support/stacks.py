@@ -1,4 +1,4 @@
-"""Real stacks for tests: free ports, a folder of their own, time compressed."""
+"""Real stacks for tests: free ports, a folder of their own, compressed time."""
 
 import shutil
 import tempfile
@@ -26,23 +26,23 @@ FAST_SETTINGS = {
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """An empty folder with a path short enough for sockets, gone afterwards."""
-    made = Path(tempfile.mkdtemp(prefix="pri-"))
+    """An empty folder with a path short enough for sockets, removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="pri-"))
     try:
-        yield made
+        yield folder
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def default_settings() -> Settings:
-    """The settings of somebody who has set nothing."""
+    """The settings where nothing is set."""
     return Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without any setting of ours, for programs that a test starts itself."""
-    ours = {name.upper() for name in Settings.model_fields}
-    return {name: text for name, text in read_environment().items() if name not in ours}
+    """The environment without any of our settings, for programs that a test starts itself."""
+    setting_names = {name.upper() for name in Settings.model_fields}
+    return {name: text for name, text in read_environment().items() if name not in setting_names}
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def running_stack(extra: Mapping[str, str] | None = None) -> Iterator[DevStack]:
 
 
 class SharedStack:
-    """One stack for the whole session, whoever uses it."""
+    """One stack for the whole session, however many use it."""
 
     def __init__(self) -> None:
         self.users = 0
@@ -64,7 +64,7 @@ class SharedStack:
 
     @contextmanager
     def enter_stack(self) -> Iterator[DevStack]:
-        """Started by the first, ended after the last."""
+        """The stack, started by its first user and stopped after its last."""
         self._stack = self._stack or self._exit.enter_context(running_stack())
         self.users += 1
         try:
@@ -76,7 +76,7 @@ class SharedStack:
 
     @property
     def is_unused(self) -> bool:
-        """Whether nobody else uses it any more."""
+        """Whether only one user is left."""
         return self.users == 1
 
 

@@ -44,22 +44,22 @@ QUEUE_LOCK, TEST_LOCK = Path(__file__), Path(__file__).with_name("__init__.py")
 
 
 def group_of(nodeid: str) -> str:
-    """What runs in one process, in order: a module, or all modules that share a stack."""
+    """The group of a test, which runs in one process in order: its module, or all modules that share a stack."""
     path = nodeid.partition("::")[0]
     return next((name or path for start, name in SHARED_STACK_TESTS if path.startswith(start)), path)
 
 
 def sort_longest_first(items: list[pytest.Item]) -> None:
-    """Long lanes first; within a lane nothing changes."""
+    """Sorts long groups first; the order within a group stays."""
     items.sort(key=lambda item: _group_rank(group_of(item.nodeid)))
 
 
 def _group_rank(group: str) -> int:
-    return next((place for place, name in enumerate(LONGEST_GROUPS) if group.startswith(name)), len(LONGEST_GROUPS))
+    return next((rank for rank, name in enumerate(LONGEST_GROUPS) if group.startswith(name)), len(LONGEST_GROUPS))
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands out whole lanes, in the order of the collection."""
+    """Hands out whole groups in the order of the collection."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
@@ -86,7 +86,7 @@ def quiet_turn(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def hold_turn(queue_lock: Path, test_lock: Path, *, quiet: bool) -> Iterator[None]:
-    """In the room, with others or `quiet` alone; who waits to be alone is waited for by all who come later."""
+    """Holds the test lock, shared or (`quiet`) exclusive. Later callers wait for a waiting exclusive one."""
     with queue_lock.open() as entrance, test_lock.open() as inside:
         fcntl.flock(entrance, fcntl.LOCK_EX)
         fcntl.flock(inside, fcntl.LOCK_EX if quiet else fcntl.LOCK_SH)

@@ -17,15 +17,15 @@ SEARCH_PATH: Final = os.pathsep.join((os.defpath, "/usr/sbin", "/usr/local/sbin"
 
 def ensure_program(names: Sequence[str], package: str) -> Path:
     """The first of them that is installed here; as root on Debian it is installed first. Raises DevstackError."""
-    found = _find_installed(names)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    installed = _find_installed(names)
+    if installed is None and os.geteuid() == 0 and shutil.which("apt-get"):
         print_status(f"installing {package} for the tests")
         _run_command("apt-get", "update", "-qq")
         _run_command("apt-get", "install", "-qq", "-y", "--no-install-recommends", package)
-        found = _find_installed(names)
-    if found is None:
+        installed = _find_installed(names)
+    if installed is None:
         raise DevstackError(f"there is no {package} here; install it (Debian: apt-get install {package})")
-    return found
+    return installed
 
 
 def _find_installed(names: Sequence[str]) -> Path | None:
@@ -35,8 +35,8 @@ def _find_installed(names: Sequence[str]) -> Path | None:
 
 def _run_command(*command: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise DevstackError(f"{' '.join(command)} took longer than {TIMEOUT_SECONDS} s") from error
-    if done.returncode:
-        raise DevstackError(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+    if process.returncode:
+        raise DevstackError(f"{' '.join(command)} failed: {process.stderr.strip()[-300:]}")

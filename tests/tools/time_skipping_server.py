@@ -33,13 +33,13 @@ def test_server_folder() -> Path:
     return program_cache.cache_dir() / "temporal-test-server"
 
 
-def find_test_server(given: str) -> Path:
-    """The one `given` by TEMPORAL_TEST_SERVER, else cached or fetched; DevstackError when nothing works."""
+def find_test_server(path_setting: str) -> Path:
+    """The server named by TEMPORAL_TEST_SERVER, else cached or fetched. Raises DevstackError."""
     cached = test_server_folder() / "temporal-test-server"
-    if given and not program_cache.is_program(Path(given)):
-        raise DevstackError(f"TEMPORAL_TEST_SERVER is {given}, which is not an executable file")
-    if given:
-        return Path(given)
+    if path_setting and not program_cache.is_program(Path(path_setting)):
+        raise DevstackError(f"TEMPORAL_TEST_SERVER is {path_setting}, which is not an executable file")
+    if path_setting:
+        return Path(path_setting)
     return cached if program_cache.is_program(cached) else _fetch_server(cached)
 
 
@@ -47,27 +47,27 @@ def _fetch_server(target: Path) -> Path:
     with program_cache.build_folder("temporal-test-server") as folder:
         if program_cache.is_program(target):
             return target
-        made = folder / "made"
-        made.mkdir()
+        build_folder = folder / "made"
+        build_folder.mkdir()
         try:
-            program_cache.fetch_sdk_server("test", made).rename(made / target.name)
+            program_cache.fetch_sdk_server("test", build_folder).rename(build_folder / target.name)
         except DevstackError as no_download:
             print_status(f"no download of the test server ({no_download})")
-            _fetch_with_maven(folder, made)
+            _fetch_with_maven(folder, build_folder)
         shutil.rmtree(test_server_folder(), ignore_errors=True)
-        made.rename(test_server_folder())
+        build_folder.rename(test_server_folder())
     return target
 
 
-def _fetch_with_maven(folder: Path, made: Path) -> None:
-    """Jars in made/lib and the script that runs them."""
+def _fetch_with_maven(folder: Path, target: Path) -> None:
+    """Fetches the jars into `lib` and writes the script that runs them."""
     if not (shutil.which("mvn") and shutil.which("java")):
         raise DevstackError("no test server: needs its download, or Maven and Java, or TEMPORAL_TEST_SERVER")
     (folder / "pom.xml").write_text(MAVEN_PROJECT)
-    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={made / 'lib'}", "-DincludeScope=runtime"]
+    arguments = ["dependency:copy-dependencies", f"-DoutputDirectory={target / 'lib'}", "-DincludeScope=runtime"]
     with show_progress("fetching Temporal's test server with Maven, once") as line:
-        program_cache.run_helper(["mvn", "-B", "-f", str(folder / "pom.xml"), *goal], line, folder / "output")
-    script = made / "temporal-test-server"
+        program_cache.run_helper(["mvn", "-B", "-f", str(folder / "pom.xml"), *arguments], line, folder / "output")
+    script = target / "temporal-test-server"
     script.write_text(JAVA_WRAPPER)
     script.chmod(0o755)
 

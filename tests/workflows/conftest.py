@@ -55,7 +55,7 @@ async def time_server() -> AsyncIterator[WorkflowEnvironment]:
 
 @asynccontextmanager
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose clock is its own."""
+    """A time-skipping server with a clock of its own."""
     program = str(time_skipping_server.find_test_server(Settings().temporal_test_server))
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program,
@@ -67,7 +67,7 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture(scope="session")
 def knowledge() -> DecisionSources:
-    """What recoveries are decided with."""
+    """The sources that decisions are made from."""
     return shipped_knowledge()
 
 
@@ -81,13 +81,13 @@ def shipped_knowledge() -> DecisionSources:
 
 
 async def unknown_history(_: str, __: str, ___: str) -> CustomerHistory:
-    """A customer without a past."""
+    """The history of a customer without earlier payments."""
     return CustomerHistory()
 
 
 @dataclass
 class RecoveryRun:
-    """One recovery under test: what is said to it, and what came of it."""
+    """One recovery under test: sends it events and commands, and reads its log."""
 
     environment: WorkflowEnvironment
     gateway: ScriptedGateway
@@ -100,13 +100,13 @@ class RecoveryRun:
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
     async def begin_with_failure(self, event: ProviderEvent | None = None, history_limit: int = 10_000) -> datetime:
-        """The failure arrives; answers with the moment it happened."""
+        """Sends the failure. Returns the time at which it occurred."""
         now = await self.environment.get_current_time()
         await self.send_event(event or a_failure_event(occurred_at=now), history_limit=history_limit)
         return now
 
     async def send_event(self, event: ProviderEvent, history_limit: int = 10_000) -> None:
-        """A provider event, by signal with start as the intake does it."""
+        """Sends a provider event by signal-with-start, as the intake does."""
         self.handle = await self.environment.client.start_workflow(
             "PaymentRecovery",
             RecoveryInput(provider="stripe", invoice_id=self.invoice_id, history_limit=history_limit),
@@ -121,27 +121,27 @@ class RecoveryRun:
 
     @property
     def running_handle(self) -> WorkflowHandle[Any, RecoveryStatus]:
-        """The running recovery."""
+        """The handle of the running recovery."""
         assert self.handle is not None, "begin first"
         return self.handle
 
     async def submit_update(self, update: str, command: Command) -> RecoveryStatus:
-        """An operator command as an update."""
+        """Submits an operator command as an update. Returns the recovery's status."""
         answer = await self.running_handle.execute_update(update, command, result_type=RecoveryStatus)
         return RecoveryStatus.model_validate(answer)
 
     async def advance_clock(self, span: timedelta) -> datetime:
-        """Let time pass."""
+        """Lets time pass. Returns the new time."""
         await self.environment.sleep(span)
         return await self.environment.get_current_time()
 
     async def wait_for_end(self) -> RecoveryStatus:
-        """Time passes until it is over."""
+        """Skips time until the recovery has ended. Returns its status."""
         return await self.running_handle.result()
 
     @property
     def records(self) -> list[Record]:
-        """The log."""
+        """The rows of the log."""
         return self.log.rows.get(f"recovery-stripe-{self.invoice_id}", [])
 
     @property
@@ -150,22 +150,22 @@ class RecoveryRun:
         return [record.type.value for record in self.records]
 
     def first_record(self, kind: EventType) -> Record:
-        """The first row of that type."""
+        """The first row of this type."""
         return next(record for record in self.records if record.type is kind)
 
     def all_records_of(self, kind: EventType) -> list[Record]:
-        """All rows of that type."""
+        """All rows of this type."""
         return [record for record in self.records if record.type is kind]
 
 
 class RecoveryRuns:
-    """Makes campaigns; workers run while one is under way."""
+    """Starts recoveries; workers run while one is open."""
 
-    def __init__(self, environment: WorkflowEnvironment, knowledge: DecisionSources, stack: AsyncExitStack) -> None:
-        self._environment, self._knowledge, self._stack = environment, knowledge, stack
+    def __init__(self, environment: WorkflowEnvironment, sources: DecisionSources, stack: AsyncExitStack) -> None:
+        self._environment, self._knowledge, self._stack = environment, sources, stack
 
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> RecoveryRun:
-        """A campaign against a provider whose invoice failed with this code."""
+        """A recovery at a provider whose invoice failed with this code."""
         shadow, post = gateway.pop("shadow", None), gateway.pop("post", None)
         fraud_signals, between = gateway.pop("fraud_signals", None), gateway.pop("interceptors", ())
         approvals = gateway.pop("approvals", NO_APPROVAL_NEEDED)
@@ -181,7 +181,7 @@ class RecoveryRuns:
         fraud_signals: FraudSignalLookup | None = None,
         between: Sequence[Interceptor] = (),
     ) -> None:
-        """Workers for it."""
+        """Starts the workers of a recovery."""
         channels = recovery_run.message_channel.channels if recovery_run.message_channel else {}
         self._knowledge.channels = frozenset(channels)
         decisions = Decisions(
@@ -225,6 +225,6 @@ async def _no_search_attributes() -> tuple[str, ...]:
 
 @pytest.fixture
 async def recovery_runs(time_server: WorkflowEnvironment, knowledge: DecisionSources) -> AsyncIterator[RecoveryRuns]:
-    """Campaigns one after another on the session's server."""
+    """Starts recoveries one after another on the session's server."""
     async with AsyncExitStack() as stack:
         yield RecoveryRuns(time_server, knowledge, stack)

@@ -1,4 +1,4 @@
-"""The causes that `test_campaigns` doesn't play: what is charged when, and how it ends."""
+"""The causes that test_recoveries.py doesn't cover: what is charged when, and how each recovery ends."""
 
 from contextlib import AsyncExitStack
 
@@ -71,26 +71,26 @@ async def test_what_is_decided_stays_decided_when_tables_and_policy_are_emptied(
     time_server: WorkflowEnvironment,
 ) -> None:
     """No run stays in memory in these tests: every step replays all that came before, under other rules."""
-    knowledge = shipped_knowledge()
+    sources = shipped_knowledge()
     async with AsyncExitStack() as stack:
-        recovery_run = await RecoveryRuns(time_server, knowledge, stack)("generic_decline")
+        recovery_run = await RecoveryRuns(time_server, sources, stack)("generic_decline")
         await recovery_run.begin_with_failure()
         await recovery_run.advance_clock(HOUR)
-        knowledge.tables = DeclineTables({}, {}, {})
-        knowledge.policy = _EmptyPolicySource(knowledge.policy.current_policy())  # type: ignore[assignment]
-        asked = await recovery_run.running_handle.query("status", result_type=RecoveryStatus)
-        assert (asked.state, asked.cause) == (State.WAITING, "GENERIC")
+        sources.tables = DeclineTables({}, {}, {})
+        sources.policy = _EmptyPolicySource(sources.policy.current_policy())  # type: ignore[assignment]
+        status = await recovery_run.running_handle.query("status", result_type=RecoveryStatus)
+        assert (status.state, status.cause) == (State.WAITING, "GENERIC")
         await assert_ended(recovery_run, State.RECOVERED, "charged")
     assert 3 <= charge_times(recovery_run)[0] <= 3.31
     assert recovery_run.event_types.count("retry.planned") == 1
 
 
 class _EmptyPolicySource:
-    """A policy that retries nothing and knows one segment."""
+    """A policy that retries nothing and has one segment."""
 
     def __init__(self, policy: Policy) -> None:
-        nothing = {"strategies": {}, "attempts_allowed": 0, "window_days": 1}
-        only = policy.segments[-1].model_copy(update=nothing)
+        policy_fields = {"strategies": {}, "attempts_allowed": 0, "window_days": 1}
+        only = policy.segments[-1].model_copy(update=policy_fields)
         self._policy = policy.model_copy(update={"version": "0" * 12, "segments": (only,), "strategies": {}})
 
     def current_policy(self) -> Policy:

@@ -1,4 +1,4 @@
-"""Reaching recoveries by Temporal, at awkward moments."""
+"""Signals and updates to recoveries at the moment they end."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ NO_PATIENCE = timedelta(0)
 
 
 async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> RecoveryRun:
-    """A recovery that ended by this wish."""
+    """A recovery that this command has ended."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -26,17 +26,17 @@ async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> Recover
     return recovery_run
 
 
-async def test_a_command_that_ended_its_recovery_is_answered_by_its_effect(recovery_runs: RecoveryRuns) -> None:
+async def test_command_that_ended_the_recovery_returns_its_effect(recovery_runs: RecoveryRuns) -> None:
     """The caller's patience ended a moment too early: the signal left behind finds nobody any more."""
-    wish = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
-    recovery_run = await canceled_run(recovery_runs, wish)
+    command = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
+    recovery_run = await canceled_run(recovery_runs, command)
     recoveries = TemporalRecoveries(recovery_run.environment.client)
-    status = await recoveries.submit_command(recovery_run.running_handle.id, wish, NO_PATIENCE)
+    status = await recoveries.submit_command(recovery_run.running_handle.id, command, NO_PATIENCE)
     assert status
     assert status.state is State.CANCELED
 
 
-async def test_another_command_finds_nobody(recovery_runs: RecoveryRuns) -> None:
+async def test_command_to_an_ended_run_is_not_found(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await canceled_run(recovery_runs, Command(action=Action.CANCEL, actor="ann"))
     recoveries = TemporalRecoveries(recovery_run.environment.client)
     with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""The real workflow in a living account: late cards, money on its way, refused keys, claims that aren't ours."""
+"""The real workflow with late cards, pending payments, refused keys, and invoices out of scope."""
 
 from datetime import timedelta
 
@@ -27,8 +27,8 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "state", "reason"), ENDS, ids=lambda one: getattr(one, "__name__", ""))
-async def test_each_path_ends_as_it_should(
+@pytest.mark.parametrize(("path", "state", "reason"), ENDS, ids=lambda value: getattr(value, "__name__", ""))
+async def test_each_path_has_its_expected_end(
     recovery_runs: RecoveryRuns, path: paths.Path, state: State, reason: str
 ) -> None:
     recovery_run = await path(recovery_runs)
@@ -39,12 +39,12 @@ async def test_each_path_ends_as_it_should(
 async def test_a_card_given_when_all_retries_are_used_is_charged_at_once(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await paths.late_method(recovery_runs)
     await recovery_run.wait_for_end()
-    given, asked = (
+    new_method, requested = (
         recovery_run.first_record(EventType.METHOD_UPDATED),
         recovery_run.all_records_of(EventType.CHARGE_REQUESTED)[-1],
     )
-    assert asked.data["method_id"] == "pm_2"
-    assert (asked.occurred_at - given.occurred_at).total_seconds() < 10
+    assert requested.data["method_id"] == "pm_2"
+    assert (requested.occurred_at - new_method.occurred_at).total_seconds() < 10
 
 
 async def test_a_payment_when_all_retries_are_used_counts(recovery_runs: RecoveryRuns) -> None:
@@ -55,24 +55,24 @@ async def test_a_payment_when_all_retries_are_used_counts(recovery_runs: Recover
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_the_window_is_the_end_of_waiting(recovery_runs: RecoveryRuns) -> None:
+async def test_waiting_ends_with_the_window(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 4)
-    begun = await recovery_run.begin_with_failure()
+    started_at = await recovery_run.begin_with_failure()
     assert (await recovery_run.wait_for_end()).state is State.EXHAUSTED
     closed = recovery_run.first_record(EventType.RECOVERY_CLOSED)
     assert closed.data["reason"] == "budget"
-    assert abs(closed.occurred_at - begun - 21 * DAY) < HOUR
+    assert abs(closed.occurred_at - started_at - 21 * DAY) < HOUR
 
 
-async def test_no_charge_is_made_beside_money_on_its_way(recovery_runs: RecoveryRuns) -> None:
+async def test_no_charge_beside_a_pending_payment(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await paths.money_on_its_way(recovery_runs)
     await recovery_run.wait_for_end()
     assert recovery_run.gateway.orders == []
-    looks = [row for row in recovery_run.all_records_of(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
-    assert 2 <= len(looks) <= 12, "looks come seldom after a while"
+    skips = [row for row in recovery_run.all_records_of(EventType.RETRY_SKIPPED) if row.data["action"] == "stand_back"]
+    assert 2 <= len(skips) <= 12, "looks come seldom after a while"
 
 
-async def test_a_reason_to_look_decides_nothing_where_the_provider_refuses_to_be_read(
+async def test_wake_event_changes_nothing_while_the_provider_refuses_reads(
     recovery_runs: RecoveryRuns,
 ) -> None:
     recovery_run = await recovery_runs()
@@ -88,22 +88,22 @@ async def test_a_reason_to_look_decides_nothing_where_the_provider_refuses_to_be
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_what_the_provider_says_of_money_on_its_way_is_looked_into_at_once(recovery_runs: RecoveryRuns) -> None:
+async def test_event_about_a_pending_payment_is_checked_at_once(recovery_runs: RecoveryRuns) -> None:
     """A debit that failed is told of as a reason to look; by then looks come only twice a day."""
     recovery_run = await recovery_runs()
     recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
     await recovery_run.begin_with_failure()
     now = await recovery_run.advance_clock(3 * DAY + HOUR)
-    looked = recovery_run.all_records_of(EventType.RETRY_SKIPPED)[-1].data["at"]
+    skipped_at = recovery_run.all_records_of(EventType.RETRY_SKIPPED)[-1].data["at"]
     recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": False})
     await recovery_run.send_event(an_event(EventKind.WAKE, occurred_at=now))
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     decided = recovery_run.all_records_of(EventType.FAILURE_CLASSIFIED)[-1].occurred_at
     assert decided - now < HOUR / 60
-    assert format_timestamp(decided) < looked
+    assert format_timestamp(decided) < skipped_at
 
 
-async def test_a_refused_key_shows_at_once_and_is_told_once(recovery_runs: RecoveryRuns) -> None:
+async def test_refused_key_is_shown_at_once_and_reported_once(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     recovery_run.gateway.refuses = 2
     await recovery_run.begin_with_failure()
@@ -133,13 +133,13 @@ async def test_a_lost_event_changes_nothing(recovery_runs: RecoveryRuns) -> None
 
 async def _wait_for_record(recovery_run: RecoveryRun, kind: EventType) -> Record:
     for _ in range(100):
-        if found := recovery_run.all_records_of(kind):
-            return found[0]
+        if records := recovery_run.all_records_of(kind):
+            return records[0]
         await recovery_run.environment.sleep(0.1)
     raise AssertionError(f"no {kind} in {recovery_run.event_types}")
 
 
-async def test_when_the_provider_says_something_the_look_is_at_once(recovery_runs: RecoveryRuns) -> None:
+async def test_provider_event_triggers_an_immediate_look(recovery_runs: RecoveryRuns) -> None:
     """A payment that was on its way failed: it is decided on now, and not when the next look was due."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
@@ -158,7 +158,7 @@ async def test_when_the_provider_says_something_the_look_is_at_once(recovery_run
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_while_money_is_on_its_way_the_customer_hears_nothing(recovery_runs: RecoveryRuns) -> None:
+async def test_no_messages_while_a_payment_is_pending(recovery_runs: RecoveryRuns) -> None:
     """The first letter is out when the customer's payment begins: no second one, however long it takes."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
@@ -172,7 +172,7 @@ async def test_while_money_is_on_its_way_the_customer_hears_nothing(recovery_run
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_a_provider_that_is_away_is_asked_again_before_it_is_given_up(recovery_runs: RecoveryRuns) -> None:
+async def test_unavailable_provider_is_read_again_before_giving_up(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("lost_card")
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(20 * DAY)
@@ -182,7 +182,7 @@ async def test_a_provider_that_is_away_is_asked_again_before_it_is_given_up(reco
     assert recovery_run.gateway.away == 0
 
 
-async def test_who_asks_for_a_charge_hears_that_the_key_is_refused(recovery_runs: RecoveryRuns) -> None:
+async def test_retry_command_is_refused_while_the_key_is_refused(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)

@@ -1,4 +1,4 @@
-"""Workflow tasks that are lost behind the commit of a row, as the server ends them when too many signals come."""
+"""Workflow tasks that are lost behind the commit of a row, as when too many signals arrive."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,19 +23,19 @@ from tests.workflows.conftest import RecoveryRun, RecoveryRuns
 
 
 class TaskLosses(Interceptor):
-    """Loses the workflow task that comes to these writes (counted from 1): the rows before are committed by then."""
+    """Loses the workflow tasks that make these writes (counted from 1), after their rows are committed."""
 
     def __init__(self, *of: int) -> None:
         self._of, self._writes = frozenset(of), 0
 
     def workflow_interceptor_class(self, _: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
-        """One that counts here."""
-        begun = self.count_write
+        """An interceptor that counts writes here."""
+        on_write = self.count_write
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
                 if input.activity == "record_events":
-                    begun()
+                    on_write()
                 return super().start_local_activity(input)
 
         class Inbound(WorkflowInboundInterceptor):
@@ -45,7 +45,7 @@ class TaskLosses(Interceptor):
         return Inbound
 
     def count_write(self) -> None:
-        """Another write. An error that is none of Temporal's own fails the task, with all that it did."""
+        """Counts a write. Raises where its task is to be lost, since any error but Temporal's own fails the task."""
         if not workflow.unsafe.is_replaying():
             self._writes += 1
             if self._writes in self._of:
@@ -53,12 +53,12 @@ class TaskLosses(Interceptor):
 
     @property
     def all_happened(self) -> bool:
-        """Whether all of them did."""
+        """Whether all planned losses happened."""
         return self._writes > max(self._of)
 
 
 def operator_reasons(recovery_run: RecoveryRun) -> list[str]:
-    """The reasons in operators' rows."""
+    """The reasons in the rows of operator commands."""
     return [str(record.data["reason"]) for record in recovery_run.records if record.type in COMMAND_EVENT_TYPES]
 
 
@@ -67,25 +67,25 @@ async def test_each_signal_has_one_row(recovery_runs: RecoveryRuns, time_server:
     losses = TaskLosses(3, 25)
     recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
     await recovery_run.begin_with_failure()
-    sent = [f"{word} {number}" for number in range(15) for word in ("pause", "resume")]
-    for reason in sent:
+    signals = [f"{name} {number}" for number in range(15) for name in ("pause", "resume")]
+    for reason in signals:
         await recovery_run.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
     await recovery_runs.start_workers(recovery_run, between=[losses])
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert losses.all_happened
-    assert operator_reasons(recovery_run) == sent
+    assert operator_reasons(recovery_run) == signals
 
 
-async def test_refused_and_idle_signals_come_to_the_same(
+async def test_refused_and_redundant_signals_survive_lost_tasks(
     recovery_runs: RecoveryRuns, time_server: WorkflowEnvironment
 ) -> None:
     losses = TaskLosses(4)
     recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
     await recovery_run.begin_with_failure()
-    for word, reason in (
+    for name, reason in (
         ("pause", "1"), ("retry_now", "2 refused"), ("pause", "3 idle"), ("resume", "4"), ("review", "5 refused"),
     ):  # fmt: skip
-        await recovery_run.running_handle.signal(word, {"actor": "ann", "reason": reason})
+        await recovery_run.running_handle.signal(name, {"actor": "ann", "reason": reason})
     await recovery_runs.start_workers(recovery_run, between=[losses])
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED, (
         "the idle pause must not pause anew behind the resume"
@@ -97,7 +97,7 @@ async def test_refused_and_idle_signals_come_to_the_same(
     ]  # fmt: skip
 
 
-async def test_updates_and_signals_among_each_other(recovery_runs: RecoveryRuns) -> None:
+async def test_interleaved_updates_and_signals_survive_lost_tasks(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(interceptors=[TaskLosses(2, 6)])
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -110,15 +110,15 @@ async def test_updates_and_signals_among_each_other(recovery_runs: RecoveryRuns)
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_names_live_through_continue_as_new(recovery_runs: RecoveryRuns) -> None:
+async def test_signal_ids_survive_continue_as_new(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(interceptors=[TaskLosses(4)])
     await recovery_run.begin_with_failure(history_limit=30)
-    sent = [f"{word} {number}" for number in range(6) for word in ("pause", "resume")]
-    for reason in sent:
+    signals = [f"{name} {number}" for number in range(6) for name in ("pause", "resume")]
+    for reason in signals:
         await recovery_run.running_handle.signal(reason.split()[0], {"actor": "ann", "reason": reason})
         await recovery_run.advance_clock(timedelta(minutes=1))
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
-    assert operator_reasons(recovery_run) == sent
+    assert operator_reasons(recovery_run) == signals
     runs = {
         str(record.data["signal"]).split(":")[0]
         for record in recovery_run.records

@@ -1,4 +1,4 @@
-"""What the customer is told, and when: whole recoveries over weeks, on the time-skipping server."""
+"""Messages to customers in whole recoveries over weeks, on the time-skipping server."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ NEVER_FUNDS = [decline_result("insufficient_funds")] * 9
 
 
 async def begin_at_ten(recovery_run: RecoveryRun) -> datetime:
-    """The failure comes at ten in the morning (UTC), so that no quiet hours are near."""
+    """Sends the failure at ten in the morning (UTC), far from quiet hours. Returns its time."""
     now = await recovery_run.environment.get_current_time()
     ten = now.replace(hour=10, minute=0, second=0, microsecond=0)
     await recovery_run.advance_clock(ten - now if now < ten else ten + DAY - now)
@@ -32,12 +32,12 @@ def message_records(recovery_run: RecoveryRun) -> list[Record]:
 
 
 def hours_to_messages(recovery_run: RecoveryRun) -> list[int]:
-    """Whole hours from the failure to each message."""
+    """The whole hours from the failure to each message."""
     failed_at = recovery_run.first_record(EventType.PAYMENT_FAILED).occurred_at
     return [round((row.occurred_at - failed_at) / HOUR) for row in message_records(recovery_run)]
 
 
-async def test_without_money_the_customer_hears_at_once_again_before_the_last_retry_and_at_the_end(
+async def test_unpaid_customer_gets_messages_at_the_start_before_the_last_retry_and_at_the_end(
     recovery_runs: RecoveryRuns,
 ) -> None:
     post = MemoryChannel()
@@ -51,12 +51,12 @@ async def test_without_money_the_customer_hears_at_once_again_before_the_last_re
     last_try = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)[-1].occurred_at
     warning = message_records(recovery_run)[2].occurred_at
     assert timedelta(hours=12) <= last_try - warning <= timedelta(hours=36)
-    assert all("card" not in letter.text.lower().replace("card numbers", "") for letter in post.messages)
+    assert all("card" not in message.text.lower().replace("card numbers", "") for message in post.messages)
     assert [row.data["outcome"] for row in message_records(recovery_run)] == ["sent"] * 4
     assert recovery_run.records[-2].type is EventType.RECOVERY_CLOSED
 
 
-async def test_who_was_told_of_the_failure_hears_that_it_is_mended(recovery_runs: RecoveryRuns) -> None:
+async def test_informed_customer_gets_a_recovery_message(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs(post=post)
     await begin_at_ten(recovery_run)
@@ -64,7 +64,7 @@ async def test_who_was_told_of_the_failure_hears_that_it_is_mended(recovery_runs
     assert post.message_kinds == ["payment_failed", "recovered"]
 
 
-async def test_who_was_told_nothing_hears_nothing(recovery_runs: RecoveryRuns) -> None:
+async def test_uninformed_customer_gets_no_recovery_message(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("generic_decline", post=post)
     await begin_at_ten(recovery_run)
@@ -77,7 +77,7 @@ async def test_who_was_told_nothing_hears_nothing(recovery_runs: RecoveryRuns) -
     ("code", "kind"),
     [("expired_card", "card_data"), ("authentication_required", "authentication"), ("lost_card", "no_method")],
 )
-async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
+async def test_customer_action_is_requested_until_the_deadline(
     recovery_runs: RecoveryRuns, code: str, kind: str
 ) -> None:
     post = MemoryChannel()
@@ -88,7 +88,7 @@ async def test_what_only_the_customer_can_mend_is_asked_for_until_the_deadline(
     assert recovery_run.gateway.orders == []
 
 
-async def test_nobody_hears_of_a_recovery_that_ended_meanwhile(recovery_runs: RecoveryRuns) -> None:
+async def test_no_message_after_the_recovery_has_ended(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     now = await begin_at_ten(recovery_run)
@@ -124,17 +124,17 @@ async def test_a_message_asks_for_what_is_open_now(recovery_runs: RecoveryRuns) 
     recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"amount_due": 1200})
     await recovery_run.wait_for_end()
     assert "49.00" in post.messages[0].text
-    assert all("12.00" in letter.text and "49.00" not in letter.text for letter in post.messages[1:])
+    assert all("12.00" in message.text and "49.00" not in message.text for message in post.messages[1:])
     assert len(post.messages) == 5
 
 
-async def test_a_deleted_customer_hears_nothing_more(recovery_runs: RecoveryRuns) -> None:
+async def test_deleted_customer_gets_no_further_messages(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)
     await recovery_run.advance_clock(HOUR)
-    gone = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
-    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": gone})
+    terms = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": terms})
     status = await recovery_run.wait_for_end()
     assert (status.state, recovery_run.first_record(EventType.RECOVERY_CLOSED).data["reason"]) == (
         State.CANCELED,
@@ -144,20 +144,20 @@ async def test_a_deleted_customer_hears_nothing_more(recovery_runs: RecoveryRuns
     assert post.message_kinds == ["card_data"]
 
 
-async def test_not_even_good_news_goes_to_a_deleted_customer(recovery_runs: RecoveryRuns) -> None:
+async def test_deleted_customer_gets_no_recovery_message(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     now = await begin_at_ten(recovery_run)
     await recovery_run.advance_clock(HOUR)
-    gone = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
-    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": gone})
+    terms = recovery_run.gateway.invoice.terms.model_copy(update={"customer_deleted": True})
+    recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"terms": terms})
     await recovery_run.send_event(an_event(EventKind.INVOICE_PAID, occurred_at=now))
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
     assert post.message_kinds == ["card_data"]
     assert message_records(recovery_run)[-1].data["reason"] == "customer_deleted"
 
 
-async def test_quiet_hours_are_the_customers_own(recovery_runs: RecoveryRuns) -> None:
+async def test_quiet_hours_follow_the_customers_time_zone(recovery_runs: RecoveryRuns) -> None:
     """By the clocks in Auckland, whatever time the tests' server has, nothing comes between 21 and 8."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post, time_zone="Pacific/Auckland")
@@ -183,7 +183,7 @@ async def test_a_pause_silences_messages_too(recovery_runs: RecoveryRuns) -> Non
     await recovery_run.wait_for_end()
 
 
-async def test_while_a_person_reviews_the_customer_hears_nothing(recovery_runs: RecoveryRuns) -> None:
+async def test_no_messages_during_a_review(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("fraudulent", risk=Risk(level="highest"), post=post)
     await begin_at_ten(recovery_run)
@@ -196,7 +196,7 @@ async def test_while_a_person_reviews_the_customer_hears_nothing(recovery_runs: 
     await recovery_run.wait_for_end()
 
 
-async def test_a_broken_channel_never_delays_money(recovery_runs: RecoveryRuns) -> None:
+async def test_broken_channel_does_not_delay_a_charge(recovery_runs: RecoveryRuns) -> None:
     """The first message can't be handed in, for minutes; the charge comes when it was planned to come."""
     post = MemoryChannel(errors=[NotDelivered("smtp_421")] * 99)
     recovery_run = await recovery_runs("insufficient_funds", post=post)
@@ -222,7 +222,7 @@ def _planned_hour(planned: Record) -> float:
     return at.timestamp()
 
 
-async def test_a_channel_that_hangs_keeps_nobody_from_charging(recovery_runs: RecoveryRuns) -> None:
+async def test_hanging_channel_does_not_delay_a_charge(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel(hangs=True)
     recovery_run = await recovery_runs("insufficient_funds", post=post)
     await begin_at_ten(recovery_run)
@@ -239,7 +239,7 @@ async def test_a_channel_that_hangs_keeps_nobody_from_charging(recovery_runs: Re
     assert post.message_kinds[0] == "payment_failed"
 
 
-async def test_a_worker_that_dies_between_sending_and_saying_so_never_sends_twice(recovery_runs: RecoveryRuns) -> None:
+async def test_worker_crash_after_sending_never_sends_twice(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs(post=post)
     recovery_run.outbox.crash_on_conclude = True
@@ -260,20 +260,20 @@ async def test_an_unknown_error_of_a_channel_counts_as_maybe_sent(recovery_runs:
     assert post.send_count == 2
 
 
-async def test_nothing_personal_is_in_the_history_or_in_the_log(recovery_runs: RecoveryRuns) -> None:
+async def test_history_and_log_hold_no_personal_data(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs(post=post)
     await begin_at_ten(recovery_run)
     await recovery_run.wait_for_end()
     assert post.messages[0].to.email == "jenny@example.com"
-    kept = (await recovery_run.running_handle.fetch_history()).to_json() + "".join(
+    text = (await recovery_run.running_handle.fetch_history()).to_json() + "".join(
         row.model_dump_json() for row in recovery_run.records
     )
-    assert "example.com" not in kept
-    assert "Jenny" not in kept
+    assert "example.com" not in text
+    assert "Jenny" not in text
 
 
-async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(recovery_runs: RecoveryRuns) -> None:
+async def test_rows_and_steps_without_channels_are_unchanged(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await begin_at_ten(recovery_run)
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
@@ -281,7 +281,7 @@ async def test_where_no_channel_is_set_up_rows_and_steps_are_as_they_were(recove
     assert all("messages" not in row.data for row in recovery_run.records)
 
 
-async def test_the_status_says_whom_it_waits_for(recovery_runs: RecoveryRuns) -> None:
+async def test_status_names_what_the_recovery_waits_for(recovery_runs: RecoveryRuns) -> None:
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)

@@ -1,4 +1,4 @@
-"""A recovery whose card has used up what its network allows: it waits, or ends, and says so."""
+"""A recovery whose card has reached its network's limit waits, or ends with the reason."""
 
 from datetime import datetime
 from typing import Any
@@ -22,17 +22,17 @@ ALLOWED_TRIES = 20
 
 
 def add_used_tries(recovery_run: RecoveryRun, at: datetime, count: int = ALLOWED_TRIES, **more: Any) -> None:
-    """So many tries of this card by recoveries of other invoices, at that moment."""
-    known: dict[str, Any] = {"fingerprint": "fp_1", "network": "visa", "amount": 4900, "currency": "EUR"}
+    """Adds tries of this card at that time by recoveries of other invoices."""
+    defaults: dict[str, Any] = {"fingerprint": "fp_1", "network": "visa", "amount": 4900, "currency": "EUR"}
     for number in range(count):
         entry = LedgerEntry(
             recovery_id=f"recovery-stripe-in_other_{format_timestamp(at)}_{number}", key="failure-1", provider="stripe",
-            at=at, trigger="provider", outcome=AttemptOutcome.DECLINED, **known | more,
+            at=at, trigger="provider", outcome=AttemptOutcome.DECLINED, **defaults | more,
         )  # fmt: skip
         recovery_run.log.ledger[entry.recovery_id, entry.key] = entry
 
 
-async def test_a_plan_moves_to_the_moment_when_the_window_frees_up(recovery_runs: RecoveryRuns) -> None:
+async def test_plan_is_moved_to_the_time_the_network_window_frees_up(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("generic_decline")
     freed = await recovery_run.environment.get_current_time() + 5 * DAY
     add_used_tries(recovery_run, freed - 30 * DAY)
@@ -41,15 +41,15 @@ async def test_a_plan_moves_to_the_moment_when_the_window_frees_up(recovery_runs
     await assert_ended(recovery_run, State.RECOVERED, "charged")
     plan = recovery_run.first_record(EventType.RETRY_PLANNED)
     assert parse_timestamp(plan.data["at"]) == freed
-    said = plan.data["network"]
-    assert (said["rule"], said["used"], said["allowed"]) == ("visa_30d", 21, 20)
-    assert (parse_timestamp(said["planned_at"]) or freed) < freed - 4 * DAY
+    network_check = plan.data["network"]
+    assert (network_check["rule"], network_check["used"], network_check["allowed"]) == ("visa_30d", 21, 20)
+    assert (parse_timestamp(network_check["planned_at"]) or freed) < freed - 4 * DAY
     (charge,) = recovery_run.all_records_of(EventType.CHARGE_REQUESTED)
     assert freed <= charge.occurred_at < freed + HOUR / 60
     assert EventType.RETRY_SKIPPED.value not in recovery_run.event_types, "nothing was due that had to be skipped"
 
 
-async def test_a_charge_that_finds_the_tries_used_up_is_skipped_and_made_later(recovery_runs: RecoveryRuns) -> None:
+async def test_charge_at_the_network_limit_is_skipped_and_made_later(recovery_runs: RecoveryRuns) -> None:
     """When it was planned there was room; other invoices of the card took it."""
     recovery_run = await recovery_runs("generic_decline")
     start = await recovery_run.begin_with_failure()
@@ -69,7 +69,7 @@ async def test_a_charge_that_finds_the_tries_used_up_is_skipped_and_made_later(r
     assert len(recovery_run.gateway.orders) == 1
 
 
-async def test_a_window_that_never_frees_up_in_time_ends_it_with_the_reason(recovery_runs: RecoveryRuns) -> None:
+async def test_network_window_beyond_the_retry_window_ends_the_recovery(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("generic_decline")
     now = await recovery_run.environment.get_current_time()
     add_used_tries(recovery_run, now - HOUR)
@@ -86,7 +86,7 @@ async def test_a_window_that_never_frees_up_in_time_ends_it_with_the_reason(reco
     assert recovery_run.gateway.orders == []
 
 
-async def test_it_ends_too_when_that_turns_out_at_the_charge(recovery_runs: RecoveryRuns) -> None:
+async def test_network_window_found_full_at_the_charge_ends_the_recovery(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("generic_decline")
     await recovery_run.begin_with_failure()
     add_used_tries(recovery_run, await recovery_run.advance_clock(HOUR))
@@ -95,7 +95,7 @@ async def test_it_ends_too_when_that_turns_out_at_the_charge(recovery_runs: Reco
     assert recovery_run.gateway.orders == []
 
 
-async def test_a_stop_of_another_invoice_s_try_ends_it_for_this_card(recovery_runs: RecoveryRuns) -> None:
+async def test_stop_instruction_on_another_invoice_ends_the_recovery_for_this_card(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("generic_decline")
     start = await recovery_run.begin_with_failure()
     add_used_tries(recovery_run, start - 300 * DAY, 1, network_code="R1")
@@ -106,7 +106,7 @@ async def test_a_stop_of_another_invoice_s_try_ends_it_for_this_card(recovery_ru
     assert recovery_run.gateway.orders == []
 
 
-async def test_its_own_retries_count_too(recovery_runs: RecoveryRuns) -> None:
+async def test_own_retries_count_towards_the_network_limit(recovery_runs: RecoveryRuns) -> None:
     """Eighteen used: the opening failure and one retry fill the window, the next plan moves."""
     recovery_run = await recovery_runs("generic_decline", script=[decline_result("generic_decline")])
     now = await recovery_run.environment.get_current_time()
@@ -119,7 +119,7 @@ async def test_its_own_retries_count_too(recovery_runs: RecoveryRuns) -> None:
     assert first.occurred_at < freed <= second.occurred_at < freed + HOUR / 60
 
 
-async def test_a_manual_retry_is_refused_with_the_sentence_and_the_plan_stays(recovery_runs: RecoveryRuns) -> None:
+async def test_manual_retry_at_the_network_limit_is_refused_and_the_plan_kept(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("generic_decline")
     start = await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -154,7 +154,7 @@ async def test_another_card_has_tries_of_its_own(recovery_runs: RecoveryRuns) ->
     assert recovery_run.first_record(EventType.CHARGE_REQUESTED).data["fingerprint"] == "fp_2"
 
 
-async def test_the_same_card_under_another_name_has_not(recovery_runs: RecoveryRuns) -> None:
+async def test_same_card_with_another_id_shares_its_tries(recovery_runs: RecoveryRuns) -> None:
     """A method that turns out to be the card that is used up is refused, and the customer is waited for."""
     recovery_run = await recovery_runs("lost_card", failure=Failure(code="lost_card"))
     recovery_run.gateway.cards["pm_same"] = Card(fingerprint="fp_1", network="visa")

@@ -1,4 +1,4 @@
-"""What operators can do to a running recovery, by update, by signal, and by Temporal's own cancel."""
+"""Operator commands to a running recovery: by update, by signal, and by Temporal's own cancel."""
 
 import asyncio
 from typing import Any
@@ -22,15 +22,15 @@ ANN = {"actor": "ann", "reason": "customer called"}
 
 
 def command_of(action: Action, **more: Any) -> Command:
-    """A command of Ann's."""
+    """A command of operator Ann."""
     return Command(action=action, **ANN, **more)
 
 
 async def refusal_code(recovery_run: RecoveryRun, update: str, command: Command) -> str:
-    """The code with which an update is refused."""
-    with pytest.raises(WorkflowUpdateFailedError) as caught:
+    """The code with which the update is refused."""
+    with pytest.raises(WorkflowUpdateFailedError) as excinfo:
         await recovery_run.submit_update(update, command)
-    cause = caught.value.cause
+    cause = excinfo.value.cause
     assert isinstance(cause, ApplicationError)
     assert cause.type == "Refused"
     return str(cause.details[0])
@@ -48,7 +48,7 @@ async def test_retry_now_charges_at_once_and_leaves_the_budget_alone(recovery_ru
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_cancel_ends_it(recovery_runs: RecoveryRuns) -> None:
+async def test_cancel_ends_the_recovery(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     assert (await recovery_run.submit_update("cancel", command_of(Action.CANCEL))).state is State.CANCELED
@@ -68,7 +68,7 @@ async def test_a_pause_outlasts_the_due_time_and_resume_charges(recovery_runs: R
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-async def test_a_paused_recovery_still_hears_that_the_invoice_was_paid(recovery_runs: RecoveryRuns) -> None:
+async def test_paused_recovery_still_handles_a_payment(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.submit_update("pause", command_of(Action.PAUSE))
@@ -91,7 +91,7 @@ async def test_retry_now_is_refused_with_the_reason(recovery_runs: RecoveryRuns,
     await recovery_run.wait_for_end()
 
 
-async def test_a_charge_whose_result_is_unknown_is_in_flight_for_everybody(recovery_runs: RecoveryRuns) -> None:
+async def test_unknown_charge_refuses_commands_as_in_flight(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[UNKNOWN])
     recovery_run.gateway.reconciliations = [UNKNOWN] * 4
     recovery_run.gateway.idempotency = None
@@ -118,7 +118,7 @@ async def test_a_review_decides_about_fraud(recovery_runs: RecoveryRuns, decisio
 
 
 @pytest.mark.parametrize(
-    ("given", "actor", "reason"),
+    ("arguments", "actor", "reason"),
     [
         ((), "temporal", ""),
         (("because",), "temporal", "because"),
@@ -127,13 +127,13 @@ async def test_a_review_decides_about_fraud(recovery_runs: RecoveryRuns, decisio
         (({"actor": "bo", "reason": "asked", "x": 1},), "bo", "asked"),
     ],
 )
-async def test_signals_take_anything_or_nothing(
-    recovery_runs: RecoveryRuns, given: tuple[Any, ...], actor: str, reason: str
+async def test_signals_accept_any_arguments(
+    recovery_runs: RecoveryRuns, arguments: tuple[Any, ...], actor: str, reason: str
 ) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
-    await recovery_run.running_handle.signal("cancel", *given)
+    await recovery_run.running_handle.signal("cancel", *arguments)
     assert (await recovery_run.wait_for_end()).state is State.CANCELED
     assert data_without_policy(recovery_run.first_record(EventType.CANCEL_REQUESTED)) == {
         "actor": actor,
@@ -141,21 +141,21 @@ async def test_signals_take_anything_or_nothing(
     }
 
 
-@pytest.mark.parametrize("way", ["update", "signal"])
-async def test_a_command_of_two_people_is_in_the_log_with_both(recovery_runs: RecoveryRuns, way: str) -> None:
+@pytest.mark.parametrize("sender", ["update", "signal"])
+async def test_a_command_of_two_people_is_in_the_log_with_both(recovery_runs: RecoveryRuns, sender: str) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     both = command_of(Action.CANCEL, asked_by="bob", asked_reason="she called")
-    if way == "update":
+    if sender == "update":
         await recovery_run.submit_update("cancel", both)
     else:
         await recovery_run.running_handle.signal("cancel", both)
     await recovery_run.wait_for_end()
-    told = recovery_run.first_record(EventType.CANCEL_REQUESTED).data.stored
-    assert told.items() >= (ANN | {"asked_by": "bob", "asked_reason": "she called"}).items()
+    data = recovery_run.first_record(EventType.CANCEL_REQUESTED).data.stored
+    assert data.items() >= (ANN | {"asked_by": "bob", "asked_reason": "she called"}).items()
 
 
-async def test_a_signal_that_cannot_be_followed_is_in_the_log_without_effect(recovery_runs: RecoveryRuns) -> None:
+async def test_refused_signal_is_recorded_without_effect(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("lost_card")
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -167,7 +167,7 @@ async def test_a_signal_that_cannot_be_followed_is_in_the_log_without_effect(rec
     assert (await recovery_run.wait_for_end()).state is State.CANCELED
 
 
-async def test_temporals_own_cancel_means_cancel(recovery_runs: RecoveryRuns) -> None:
+async def test_temporal_cancel_request_cancels_the_recovery(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -183,16 +183,16 @@ async def test_the_same_command_sent_twice_has_one_effect(recovery_runs: Recover
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")])
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
-    once = command_of(Action.RETRY, request_id="req_1")
-    await recovery_run.submit_update("retry_now", once)
-    await recovery_run.running_handle.signal("retry_now", once)
+    command = command_of(Action.RETRY, request_id="req_1")
+    await recovery_run.submit_update("retry_now", command)
+    await recovery_run.running_handle.signal("retry_now", command)
     status = await recovery_run.running_handle.query("status", result_type=RecoveryStatus)
     assert status.attempt == 1
     assert recovery_run.event_types.count("operator.retry_requested") == 1
     await recovery_run.wait_for_end()
 
 
-async def test_fifty_impatient_operators_make_one_charge(recovery_runs: RecoveryRuns) -> None:
+async def test_fifty_concurrent_retry_commands_make_one_charge(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -228,14 +228,14 @@ async def test_a_cancel_is_not_lost_where_the_log_is_ahead_of_the_workflow(recov
 
 
 async def is_granted_to_two(_: str, __: Action, ___: str | None, request_id: str | None) -> bool:
-    """One request only."""
+    """Whether this is the one request that two people made."""
     return request_id == "req_of_two"
 
 
 TWO_PEOPLE = ApprovalCheck(lambda: OperatorRules(second_approver_above={"EUR": 4899}), is_granted_to_two)
 
 
-async def test_above_the_amount_a_signal_charges_nothing_and_is_in_the_log(recovery_runs: RecoveryRuns) -> None:
+async def test_signal_above_the_amount_is_recorded_without_a_charge(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(approvals=TWO_PEOPLE)
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -249,7 +249,7 @@ async def test_above_the_amount_a_signal_charges_nothing_and_is_in_the_log(recov
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED, "the schedule goes on"
 
 
-async def test_above_the_amount_an_update_takes_two(recovery_runs: RecoveryRuns) -> None:
+async def test_update_above_the_amount_needs_two_people(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(approvals=TWO_PEOPLE)
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -263,13 +263,13 @@ async def test_above_the_amount_an_update_takes_two(recovery_runs: RecoveryRuns)
     assert (await recovery_run.wait_for_end()).state is State.RECOVERED
 
 
-@pytest.mark.parametrize("way", ["signal", "update"])
-async def test_above_the_amount_an_approval_takes_two(recovery_runs: RecoveryRuns, way: str) -> None:
+@pytest.mark.parametrize("sender", ["signal", "update"])
+async def test_approval_above_the_amount_needs_two_people(recovery_runs: RecoveryRuns, sender: str) -> None:
     recovery_run = await recovery_runs("fraudulent", approvals=TWO_PEOPLE)
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
     alone = command_of(Action.REVIEW, decision="approve", request_id="req_of_one")
-    if way == "signal":
+    if sender == "signal":
         await recovery_run.running_handle.signal("review", alone)
         await recovery_run.advance_clock(HOUR)
         assert recovery_run.first_record(EventType.REVIEWED).data["refused"] == "second_approver"

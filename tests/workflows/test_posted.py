@@ -1,4 +1,4 @@
-"""What a look before a message found counts by what is known when it is heard, not by what was known when it began."""
+"""A read before a message is applied to the recovery as it is when the result arrives."""
 
 from core.events import EventType
 from core.payments import EventKind
@@ -9,18 +9,18 @@ PROCESSING = OPEN_INVOICE.model_copy(update={"processing": True})
 PART = OPEN_INVOICE.model_copy(update={"amount_due": 3000})
 
 
-def test_our_own_charge_that_began_meanwhile_is_no_reason_to_stand_back() -> None:
-    story = RecoveryScenario().fail_payment()
-    assert [event.type for event in MessageResult(PROCESSING, story.now).to_events(story.recovery)] == [
+def test_own_charge_in_progress_is_no_reason_to_stand_back() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    assert [event.type for event in MessageResult(PROCESSING, scenario.now).to_events(scenario.recovery)] == [
         EventType.RETRY_SKIPPED
     ]
-    assert MessageResult(PROCESSING, story.now).to_events(scenario_in_flight(story).recovery) == ()
+    assert MessageResult(PROCESSING, scenario.now).to_events(scenario_in_flight(scenario).recovery) == ()
 
 
-def test_a_part_that_was_told_of_meanwhile_counts_once() -> None:
-    story = RecoveryScenario().fail_payment()
-    assert [event.type for event in MessageResult(PART, story.now).to_events(story.recovery)] == [
+def test_partial_payment_reported_during_a_charge_counts_once() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    assert [event.type for event in MessageResult(PART, scenario.now).to_events(scenario.recovery)] == [
         EventType.PAID_ELSEWHERE
     ]
-    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
-    assert MessageResult(PART, story.now).to_events(story.recovery) == ()
+    scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    assert MessageResult(PART, scenario.now).to_events(scenario.recovery) == ()

@@ -1,4 +1,4 @@
-"""Whole recoveries over weeks: what is charged when, and how it ends."""
+"""Whole recoveries over weeks: what is charged when, and how each ends."""
 
 from datetime import timedelta
 
@@ -16,13 +16,13 @@ OPENING = ["payment.failed", "failure.classified", "customer.segmented", "fraud.
 
 
 def charge_times(recovery_run: RecoveryRun) -> list[float]:
-    """Hours from the first failure to each charge."""
+    """The hours from the first failure to each charge."""
     failed_at = recovery_run.first_record(EventType.PAYMENT_FAILED).occurred_at
     return [(row.occurred_at - failed_at) / HOUR for row in recovery_run.all_records_of(EventType.CHARGE_REQUESTED)]
 
 
 async def assert_ended(recovery_run: RecoveryRun, state: State, reason: str) -> RecoveryStatus:
-    """It ends like this, and the log says so last."""
+    """The final status; asserts state and close reason, also in the last row."""
     status = await recovery_run.wait_for_end()
     assert status.state is state
     assert data_without_policy(recovery_run.records[-1]) == {"reason": reason, "state": state.value}
@@ -42,7 +42,7 @@ async def test_the_reference_story_a_soft_decline_is_retried_after_three_hours_a
     assert recovery_run.gateway.success_count == 1
 
 
-async def test_insufficient_funds_climbs_the_ladder_until_the_budget_is_used(recovery_runs: RecoveryRuns) -> None:
+async def test_insufficient_funds_follows_the_ladder_until_the_budget_is_used(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 9)
     await recovery_run.begin_with_failure()
 
@@ -57,7 +57,7 @@ async def test_insufficient_funds_climbs_the_ladder_until_the_budget_is_used(rec
 
 
 @pytest.mark.parametrize("code", ["lost_card", "expired_card", "authentication_required"])
-async def test_what_no_retry_can_mend_waits_for_the_customer_and_a_new_method_is_tried_at_once(
+async def test_hard_decline_waits_for_the_customer_and_a_new_method_is_tried_at_once(
     recovery_runs: RecoveryRuns, code: str
 ) -> None:
     recovery_run = await recovery_runs(code)
@@ -76,28 +76,28 @@ async def test_what_no_retry_can_mend_waits_for_the_customer_and_a_new_method_is
     assert recovery_run.first_record(EventType.CHARGE_REQUESTED).data["trigger"] == "payment_method_change"
 
 
-async def test_a_customer_who_never_acts_loses_the_recovery_at_the_deadline(recovery_runs: RecoveryRuns) -> None:
+async def test_customer_deadline_ends_the_recovery(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("lost_card")
     await recovery_run.begin_with_failure()
     await assert_ended(recovery_run, State.EXHAUSTED, "customer_deadline")
     assert recovery_run.gateway.orders == []
 
 
-async def test_a_stop_instruction_ends_it_at_once(recovery_runs: RecoveryRuns) -> None:
+async def test_stop_instruction_ends_the_recovery_at_once(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("revocation_of_authorization")
     await recovery_run.begin_with_failure()
     await assert_ended(recovery_run, State.BLOCKED, "stop_instruction")
     assert recovery_run.event_types == [*OPENING, "retry.skipped", "recovery.closed"]
 
 
-async def test_fraud_waits_for_a_review_that_nobody_gives(recovery_runs: RecoveryRuns) -> None:
+async def test_fraud_review_expires(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("fraudulent", risk=Risk(level="highest"))
     await recovery_run.begin_with_failure()
     await assert_ended(recovery_run, State.BLOCKED, "review_overdue")
     assert recovery_run.gateway.orders == []
 
 
-async def test_an_unknown_code_follows_the_most_careful_ladder(recovery_runs: RecoveryRuns) -> None:
+async def test_unknown_code_follows_the_most_conservative_ladder(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs("never_heard_of")
     await recovery_run.begin_with_failure()
     await assert_ended(recovery_run, State.RECOVERED, "charged")
@@ -120,7 +120,7 @@ async def test_an_advice_to_wait_is_honoured_over_the_ladder(recovery_runs: Reco
     assert charge_times(recovery_run)[0] >= 144
 
 
-async def test_a_setting_of_ours_goes_to_the_operators_and_approval_means_one_attempt(
+async def test_configuration_failure_goes_to_review_and_approval_means_one_attempt(
     recovery_runs: RecoveryRuns,
 ) -> None:
     from core.operators import Action, Command
@@ -138,7 +138,7 @@ async def test_a_setting_of_ours_goes_to_the_operators_and_approval_means_one_at
     }
 
 
-async def test_a_paid_invoice_is_never_charged_even_when_the_payment_was_not_announced(
+async def test_paid_invoice_is_never_charged_even_without_an_event(
     recovery_runs: RecoveryRuns,
 ) -> None:
     recovery_run = await recovery_runs()
@@ -149,7 +149,7 @@ async def test_a_paid_invoice_is_never_charged_even_when_the_payment_was_not_ann
     assert recovery_run.gateway.orders == []
 
 
-async def test_a_failure_that_comes_after_the_payment_finds_the_invoice_paid(recovery_runs: RecoveryRuns) -> None:
+async def test_failure_event_after_the_payment_reads_the_invoice_as_paid(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     recovery_run.gateway.set_status(InvoiceStatus.PAID)
     await recovery_run.begin_with_failure()
@@ -167,7 +167,7 @@ async def test_a_failure_that_comes_after_the_payment_finds_the_invoice_paid(rec
         (EventKind.FRAUD_WARNING, State.BLOCKED, "early_fraud_warning"),
     ],
 )
-async def test_a_word_from_the_provider_ends_the_sleep(
+async def test_provider_event_ends_the_wait(
     recovery_runs: RecoveryRuns, kind: EventKind, state: State, reason: str
 ) -> None:
     recovery_run = await recovery_runs()
@@ -178,7 +178,7 @@ async def test_a_word_from_the_provider_ends_the_sleep(
     assert recovery_run.gateway.orders == []
 
 
-async def test_while_the_provider_retries_by_itself_we_stand_down(recovery_runs: RecoveryRuns) -> None:
+async def test_recovery_stands_back_while_the_provider_retries(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     now = await recovery_run.begin_with_failure()
     in_two_days = now + 2 * DAY
@@ -192,7 +192,7 @@ async def test_while_the_provider_retries_by_itself_we_stand_down(recovery_runs:
     assert recovery_run.first_record(EventType.CHARGE_REQUESTED).occurred_at > in_two_days
 
 
-async def test_a_retry_of_the_provider_is_a_new_failure_and_several_events_about_it_are_one(
+async def test_several_events_about_one_provider_retry_are_one_failure(
     recovery_runs: RecoveryRuns,
 ) -> None:
     recovery_run = await recovery_runs("generic_decline")
@@ -235,7 +235,7 @@ async def test_after_the_key_has_expired_a_charge_is_only_read_until_it_is_known
     assert 25 < len(repeated) < 32
 
 
-async def test_a_provider_without_keys_is_never_asked_twice(recovery_runs: RecoveryRuns) -> None:
+async def test_provider_without_idempotency_keys_is_never_charged_twice(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[UNKNOWN], idempotency=None)
     recovery_run.gateway.reconciliations = [UNKNOWN] * 3 + [ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="tx_1")]
     await recovery_run.begin_with_failure()
@@ -243,7 +243,7 @@ async def test_a_provider_without_keys_is_never_asked_twice(recovery_runs: Recov
     assert len(recovery_run.gateway.orders) == 1
 
 
-async def test_what_a_provider_without_keys_never_shows_a_person_decides(recovery_runs: RecoveryRuns) -> None:
+async def test_unresolvable_charge_without_idempotency_keys_goes_to_review(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[UNKNOWN, SUCCEED], idempotency=None)
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(2 * DAY)
@@ -258,12 +258,12 @@ async def test_what_a_provider_without_keys_never_shows_a_person_decides(recover
 
 
 async def failure_event_with_method(recovery_run: RecoveryRun) -> ProviderEvent:
-    """Of a provider that can't be asked which method failed: its event is all there is."""
+    """The failure event of an unreadable provider, which names the failed method."""
     failure = Failure(code="insufficient_funds", method_id="pm_1")
     return a_failure_event(occurred_at=await recovery_run.environment.get_current_time(), failure=failure)
 
 
-async def test_a_provider_that_cannot_be_read_tells_by_webhook_what_became_of_a_charge(
+async def test_webhook_answers_a_charge_at_an_unreadable_provider(
     recovery_runs: RecoveryRuns,
 ) -> None:
     recovery_run = await recovery_runs(script=[UNKNOWN], can_read=False, away=99)
@@ -289,7 +289,7 @@ async def test_a_recovery_may_begin_where_the_providers_own_retries_end(recovery
     assert charge_times(recovery_run) == pytest.approx([3], rel=0.11)
 
 
-async def test_a_provider_that_is_away_delays_and_costs_no_attempt(recovery_runs: RecoveryRuns) -> None:
+async def test_unavailable_provider_delays_and_costs_no_attempt(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -298,13 +298,11 @@ async def test_a_provider_that_is_away_delays_and_costs_no_attempt(recovery_runs
     assert recovery_run.event_types.count("charge.requested") == 1
 
 
-@pytest.mark.parametrize("asked", [timedelta(minutes=2), timedelta(minutes=40)])
-async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(
-    recovery_runs: RecoveryRuns, asked: timedelta
-) -> None:
+@pytest.mark.parametrize("wait", [timedelta(minutes=2), timedelta(minutes=40)])
+async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(recovery_runs: RecoveryRuns, wait: timedelta) -> None:
     """Shorter than the activity's patience or longer: never sooner, with the same key, and no attempt is lost."""
     recovery_run = await recovery_runs()
-    recovery_run.gateway.busy = [asked] * 3
+    recovery_run.gateway.busy = [wait] * 3
     await recovery_run.begin_with_failure()
     await assert_ended(recovery_run, State.RECOVERED, "charged")
     assert len(idempotency_keys(recovery_run.gateway.orders)) == 4
@@ -313,10 +311,10 @@ async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(
         recovery_run.first_record(EventType.CHARGE_REQUESTED),
         recovery_run.first_record(EventType.CHARGE_SUCCEEDED),
     )
-    assert 3 * asked <= landed.occurred_at - asked_for.occurred_at < 4 * asked
+    assert 3 * wait <= landed.occurred_at - asked_for.occurred_at < 4 * wait
 
 
-async def test_a_long_history_begins_anew_and_goes_on_from_the_log(recovery_runs: RecoveryRuns) -> None:
+async def test_long_history_continues_as_new_from_the_log(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[decline_result("insufficient_funds")] * 2 + [SUCCEED])
     now = await recovery_run.environment.get_current_time()
     await recovery_run.send_event(a_failure_event(occurred_at=now), history_limit=25)

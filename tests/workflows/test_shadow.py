@@ -1,4 +1,4 @@
-"""A shadow policy beside whole recoveries: what it would do is written down, what happens stays the same."""
+"""A shadow policy in whole recoveries: its plans are recorded, and nothing else changes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ TYPES = ["payment.failed", "failure.classified", "customer.segmented", "fraud.as
 
 
 class HangingStrategy:
-    """A strategy that never answers until it is let go."""
+    """A strategy that doesn't answer until it is released."""
 
     release_event = threading.Event()
 
     def propose(self, _: Situation) -> Proposal | None:
-        """Not before it is let go."""
+        """A proposal, once the strategy is released."""
         self.release_event.wait(20)
         return None
 
@@ -38,7 +38,7 @@ WriteShadow = Callable[[str | None], Path]
 
 @pytest.fixture
 def write_shadow(tmp_path: Path) -> WriteShadow:
-    """The shadow's file with this text; without one it isn't there."""
+    """Writes the shadow policy's file; None removes it."""
 
     def write_shadow_file(text: str | None) -> Path:
         file = tmp_path / "shadow.toml"
@@ -56,7 +56,7 @@ def released() -> Iterator[None]:
 
 
 def shadow_of(file: Path, **more: Any) -> ShadowPlanner:
-    """A shadow of this file, with a strategy that hangs installed besides."""
+    """A shadow planner for this file, with a hanging strategy installed."""
     strategies = {**catalog.installed_strategies(), "hangs": lambda **_: HangingStrategy()}
     shipped = shipped_knowledge()
     policy = catalog.PolicyFile(file)
@@ -64,7 +64,7 @@ def shadow_of(file: Path, **more: Any) -> ShadowPlanner:
 
 
 async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPlanner | None) -> RecoveryRun:
-    """One decline, then the money."""
+    """A recovery with one declined and one successful charge."""
     recovery_run = await recovery_runs(
         "generic_decline", shadow=beside, script=[decline_result("generic_decline"), SUCCEED]
     )
@@ -74,8 +74,8 @@ async def play_decline_and_payment(recovery_runs: RecoveryRuns, beside: ShadowPl
 
 
 def rows_without_shadow(recovery_run: RecoveryRun) -> list[str]:
-    """Its rows, but for the shadow's."""
-    return [one for one in recovery_run.event_types if one != "shadow.planned"]
+    """The types of its rows without the shadow's."""
+    return [event_type for event_type in recovery_run.event_types if event_type != "shadow.planned"]
 
 
 USUAL_TYPES = [
@@ -84,7 +84,7 @@ USUAL_TYPES = [
 ]  # fmt: skip
 
 
-async def test_a_shadow_that_disagrees_is_written_beside_every_decision_and_charges_nothing(
+async def test_disagreeing_shadow_plan_is_recorded_beside_every_decision_and_charges_nothing(
     recovery_runs: RecoveryRuns, write_shadow: WriteShadow
 ) -> None:
     recovery_run = await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(QUICKER_POLICY)))
@@ -104,7 +104,7 @@ async def test_a_shadow_that_disagrees_is_written_beside_every_decision_and_char
 
 
 @pytest.mark.parametrize("text", ["this is no policy", "", None], ids=["broken", "empty", "missing"])
-async def test_a_shadow_that_cannot_be_read_costs_the_recovery_nothing(
+async def test_unreadable_shadow_policy_does_not_affect_the_recovery(
     recovery_runs: RecoveryRuns, write_shadow: WriteShadow, text: str | None
 ) -> None:
     assert (await play_decline_and_payment(recovery_runs, shadow_of(write_shadow(text)))).event_types == USUAL_TYPES
@@ -114,8 +114,8 @@ async def test_a_shadow_that_hangs_is_left_out(
     recovery_runs: RecoveryRuns, write_shadow: WriteShadow, released: None
 ) -> None:
     del released
-    head, _, tail = SHIPPED.partition("[strategies.standard_ladder]\n")
-    file = write_shadow(head + OTHER_STRATEGY.format(use="hangs") + "\n[" + tail.partition("\n[")[2])
+    before, _, after = SHIPPED.partition("[strategies.standard_ladder]\n")
+    file = write_shadow(before + OTHER_STRATEGY.format(use="hangs") + "\n[" + after.partition("\n[")[2])
     assert (await play_decline_and_payment(recovery_runs, shadow_of(file, budget=0.1))).event_types == USUAL_TYPES
 
 

@@ -1,4 +1,4 @@
-"""Dry runs as workflows: computed in a process of their own, cancelable, begun anew where that process is lost."""
+"""Dry runs as workflows: computed in a process of their own, cancelable, restarted where that process is lost."""
 
 import asyncio
 import sys
@@ -40,13 +40,13 @@ CRASHING_PROGRAM = (
 
 
 class SimulationWorker:
-    """A worker with a database, and what became of the orders given to it."""
+    """A worker with a database, and the simulations started on it."""
 
     def __init__(self, environment: WorkflowEnvironment, database: Database) -> None:
         self._environment, self.database = environment, database
 
     async def start_simulation(self, order: SimulationOrder = ORDER) -> UUID:
-        """An order with its run begun."""
+        """The id of a started simulation."""
         id = uuid4()
         async with self.database.begin() as session:
             await simulations.insert_simulation(session, id, order, "ann", datetime.now(UTC))
@@ -56,11 +56,11 @@ class SimulationWorker:
         return id
 
     def run_handle(self, id: UUID) -> WorkflowHandle[Any, Any]:
-        """Its run."""
+        """The handle of its workflow run."""
         return self._environment.client.get_workflow_handle(f"simulation-{id}")
 
     async def fetch_row(self, id: UUID) -> Any:
-        """Its row, with its report."""
+        """Its row with the report."""
         async with self.database.begin() as session:
             row, report = await simulations.load_simulation(session, id), await simulations.load_report(session, id)
         assert row is not None
@@ -70,7 +70,7 @@ class SimulationWorker:
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """One of our own: after a canceled activity that nobody had begun, its clock skips nothing any more."""
+    """A server of its own: a canceled activity that never started keeps its clock from skipping."""
     async with time_skipping() as environment:
         yield environment
 
@@ -85,7 +85,7 @@ StartWorkers = Callable[..., Any]
 
 @pytest.fixture
 def start_workers(server: WorkflowEnvironment, database: Database, addresses: Addresses) -> StartWorkers:
-    """Workers for as long as the block runs; `program` takes the place of the real computation."""
+    """Workers for as long as the block runs; `program` replaces the real computation."""
 
     @asynccontextmanager
     async def run_workers(*program: str) -> AsyncIterator[None]:
@@ -107,14 +107,14 @@ def start_workers(server: WorkflowEnvironment, database: Database, addresses: Ad
 
 
 async def wait_until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Waits for it, within limits."""
+    """Waits until the condition holds. Fails after a time limit."""
     async with asyncio.timeout(WAIT_SECONDS):
         while not await true():  # noqa: ASYNC110 (rows can't wake us)
             await asyncio.sleep(0.1)
 
 
 def is_process_gone(file: Path) -> Callable[[], Awaitable[bool]]:
-    """Whether the process that wrote its number there is no more."""
+    """A condition: the process that wrote its id to this file has ended."""
 
     def is_gone() -> bool:
         return not Path(f"/proc/{file.read_text()}").exists()
@@ -122,7 +122,7 @@ def is_process_gone(file: Path) -> Callable[[], Awaitable[bool]]:
     return lambda: asyncio.to_thread(is_gone)
 
 
-async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
+async def test_simulation_gives_a_reproducible_result_and_report(
     simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
     async with start_workers():
@@ -138,7 +138,7 @@ async def test_an_order_becomes_a_result_and_a_report_and_again_the_same(
     assert (second["result"], second["report"]) == (first["result"], first["report"])
 
 
-async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(
+async def test_invalid_assumptions_fail_the_simulation_with_a_reason(
     simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
     async with start_workers():
@@ -153,7 +153,7 @@ async def test_numbers_that_make_no_sense_fail_it_with_a_sentence(
     assert (row["result"], row["report"]) == (None, None)
 
 
-async def test_it_can_be_canceled_while_it_is_computed(
+async def test_simulation_can_be_canceled_while_running(
     simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     file = tmp_path / "pid"
@@ -175,7 +175,7 @@ async def test_it_can_be_canceled_while_it_is_computed(
     assert (row["state"], row["problem"], row["ended_at"] is not None) == ("canceled", None, True)
 
 
-async def test_it_can_be_canceled_while_it_waits_for_another(
+async def test_simulation_can_be_canceled_while_queued(
     simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     file = tmp_path / "pid"
@@ -193,7 +193,7 @@ async def test_it_can_be_canceled_while_it_waits_for_another(
             await simulation_worker.run_handle(first).result()
 
 
-async def test_a_process_that_is_lost_is_begun_anew(
+async def test_lost_simulation_process_is_restarted(
     simulation_worker: SimulationWorker, start_workers: StartWorkers, tmp_path: Path
 ) -> None:
     async with start_workers("-c", CRASHING_PROGRAM, str(tmp_path / "marker")):
@@ -203,7 +203,7 @@ async def test_a_process_that_is_lost_is_begun_anew(
     assert (row["state"], row["report"]) == ("done", "again")
 
 
-async def test_a_process_that_is_always_lost_fails_it_in_the_end(
+async def test_repeatedly_lost_process_fails_the_simulation(
     simulation_worker: SimulationWorker, start_workers: StartWorkers
 ) -> None:
     async with start_workers("-c", "import os; os._exit(9)"):
@@ -214,7 +214,7 @@ async def test_a_process_that_is_always_lost_fails_it_in_the_end(
     assert (row["state"], row["problem"]) == ("failed", "the process that computed it ended with 9")
 
 
-async def test_the_process_ends_with_whoever_wanted_its_result(tmp_path: Path) -> None:
+async def test_simulation_process_ends_with_its_activity(tmp_path: Path) -> None:
     """Its stdin closes when a worker dies."""
     order = ORDER.model_copy(update={"recoveries": 1_000_000})
     task = f'{{"order": {order.model_dump_json()}, "address": ""}}\n'

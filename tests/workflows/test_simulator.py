@@ -1,4 +1,4 @@
-"""A dry run is worth something because it is the production code: both live the same stories and tell them alike.
+"""The simulator's engines give the same result for a case as the real workflow.
 
 Every case is lived twice: by both engines of the simulator, and by the real workflow on the time-skipping server, whose
 provider answers each charge as the simulator's luck had it.
@@ -56,7 +56,7 @@ class ChargeFact(NamedTuple):
 
 
 class CaseResult(NamedTuple):
-    """What became of one case, whoever lived it."""
+    """The result of one case, by workflow or engine."""
 
     state: State
     reason: str
@@ -76,18 +76,18 @@ class FixedPolicySource:
         self._world = world
 
     def current_policy(self) -> Any:
-        """It."""
+        """The policy."""
         return self._world.policy
 
 
 @pytest.fixture
 async def workflow_runner(time_server: WorkflowEnvironment) -> AsyncIterator[WorkflowRunner]:
-    """Workers for everything, and a provider that knows its scenes."""
-    theatre, world = ScenarioProvider(), a_world(POLICY)
-    policy: Any = FixedPolicySource(world)
-    knowledge = catalog.DecisionSources(world.tables, policy, dict(catalog.installed_strategies()), TimeScale())
-    decisions = Decisions(knowledge, theatre.read_history, theatre.log, PlanLookups(StatisticsCache(no_cells)))
-    recording, charging = Recording(theatre.log, no_search_attributes), Charging({"stripe": theatre}, theatre.log)
+    """A runner with workers for all queues and a provider for its cases."""
+    provider, decision_world = ScenarioProvider(), a_world(POLICY)
+    policy: Any = FixedPolicySource(decision_world)
+    sources = catalog.DecisionSources(decision_world.tables, policy, dict(catalog.installed_strategies()), TimeScale())
+    decisions = Decisions(sources, provider.read_history, provider.log, PlanLookups(StatisticsCache(no_cells)))
+    recording, charging = Recording(provider.log, no_search_attributes), Charging({"stripe": provider}, provider.log)
     quick: list[Callable[..., Any]] = [
         recording.open_recovery,
         recording.record_events,
@@ -101,77 +101,85 @@ async def workflow_runner(time_server: WorkflowEnvironment) -> AsyncIterator[Wor
         Worker(client, task_queue=RECOVERY_QUEUE, workflows=WORKFLOWS, activities=quick),
         Worker(client, task_queue=charge_queue("stripe"), activities=calls),
     ):
-        yield WorkflowRunner(time_server, theatre)
+        yield WorkflowRunner(time_server, provider)
 
 
 async def no_cells() -> list[RetryCell]:
-    """No retry was ever recorded."""
+    """Statistics without any recorded retry."""
     return []
 
 
 async def no_search_attributes() -> tuple[str, ...]:
-    """No search attribute is registered."""
+    """No registered search attributes."""
     return ()
 
 
 def case_beginning_at(cases: Cases, row: int, at: int) -> Cases:
-    """That case alone, failing at that moment."""
+    """The case at this row alone, failing at that time."""
     shift = at - int(cases.failed_at[row])
-    here = np.array([row])
+    rows = np.array([row])
 
     def shift_times(times: Any) -> Any:
-        return np.where(times[here] == NEVER, NEVER, times[here] + shift)
+        return np.where(times[rows] == NEVER, NEVER, times[rows] + shift)
 
     earlier = {0: tuple(at + shift for at in cases.earlier.get(row, ()))}
-    columns = {name: getattr(cases, name)[here] for name in ("number", "name", "failure", "payer")}
+    columns = {name: getattr(cases, name)[rows] for name in ("number", "name", "failure", "payer")}
     times = {name: shift_times(getattr(cases, name)) for name in ("failed_at", "paid_at", "method_at")}
     return replace(cases, earlier=earlier, **columns, **times)
 
 
 def case_result(rows: Sequence[Record]) -> CaseResult:
-    """What a log tells."""
-    recovery, charges, patience, delays = BLANK_RECOVERY, [], [], []
+    """The result that these rows record."""
+    recovery, charges, waiting_times, delays = BLANK_RECOVERY, [], [], []
     for row in rows:
         if row.type is EventType.CHARGE_REQUESTED:
             planned = recovery.next_attempt_at if row.data["trigger"] == Trigger.SCHEDULED else None
-            waited = seconds_between(recovery.failed_at, planned or row.occurred_at)
-            charges.append(ChargeFact(row.data["trigger"], round(waited) if planned else NO_MOMENT))
+            wait_seconds = seconds_between(recovery.failed_at, planned or row.occurred_at)
+            charges.append(ChargeFact(row.data["trigger"], round(wait_seconds) if planned else NO_MOMENT))
             delays.append(seconds_between(planned, row.occurred_at) if planned else 0.0)
         recovery = apply(recovery, row)
         if row.type is EventType.RETRY_SKIPPED and recovery.until:
             begin = recovery.opened_at if recovery.used_up else row.occurred_at
-            patience.append(round(seconds_between(begin, recovery.until)))
+            waiting_times.append(round(seconds_between(begin, recovery.until)))
     end = rows[-1]
     assert end.type is EventType.RECOVERY_CLOSED
     types = tuple(row.type.value for row in rows)
-    return CaseResult(end.to_state, end.data["reason"], tuple(charges), tuple(patience), types, tuple(delays))
+    return CaseResult(end.to_state, end.data["reason"], tuple(charges), tuple(waiting_times), types, tuple(delays))
 
 
 def seconds_between(begin: datetime | None, end: datetime) -> float:
-    """From then to then."""
+    """The seconds from one time to another."""
     assert begin is not None
     return (end - begin).total_seconds()
 
 
 @pytest.mark.timeout(3_600)
-async def test_recoveries_are_lived_alike(workflow_runner: WorkflowRunner, pytestconfig: pytest.Config) -> None:
+async def test_workflow_and_engines_agree_on_every_recovery(
+    workflow_runner: WorkflowRunner, pytestconfig: pytest.Config
+) -> None:
     recoveries: int = pytestconfig.getoption("--recoveries")
-    believed, world = assumptions.load_shipped_assumptions(), a_world(POLICY)
-    source, fates = SyntheticSource(believed, recoveries, SEED), OutcomeModels(believed.to_outcome_chances(), SEED)
-    every, ends, waited = source.cases(0, recoveries), set(), set()
+    believed, decision_world = assumptions.load_shipped_assumptions(), a_world(POLICY)
+    source, outcome_models = (
+        SyntheticSource(believed, recoveries, SEED),
+        OutcomeModels(believed.to_outcome_chances(), SEED),
+    )
+    every, ends, wait_lengths = source.cases(0, recoveries), set(), set()
     for row in range(recoveries):
         case = case_beginning_at(every, row, await workflow_runner.server_time() + LEAD_SECONDS)
-        run = RecoverySimulation(world, fates.for_cases(case), case, 0)
-        journey, fast = run.run_to_end(), ArrayEngine(world, fates).run(case).summary_at(0)
-        assert fast == (journey.state, journey.reason, journey.closed_at, tuple(one.at for one in journey.charges))
-        scene = InvoiceScenario(
-            case.case_at(0), believed.to_outcome_chances(), [charge.won for charge in journey.charges]
+        run = RecoverySimulation(decision_world, outcome_models.for_cases(case), case, 0)
+        result, fast = run.run_to_end(), ArrayEngine(decision_world, outcome_models).run(case).summary_at(0)
+        assert fast == (result.state, result.reason, result.closed_at, tuple(charge.at for charge in result.charges))
+        scenario = InvoiceScenario(
+            case.case_at(0), believed.to_outcome_chances(), [charge.won for charge in result.charges]
         )
-        real, told = case_result(await workflow_runner.run_scenario(scene, journey.closed_at)), case_result(run.records)
-        assert real._replace(delays=told.delays) == told, (real, told, case.case_at(0))
-        assert set(told.delays) <= {0.0}
+        real, array_result = (
+            case_result(await workflow_runner.run_scenario(scenario, result.closed_at)),
+            case_result(run.records),
+        )
+        assert real._replace(delays=array_result.delays) == array_result, (real, array_result, case.case_at(0))
+        assert set(array_result.delays) <= {0.0}
         assert all(0 <= delay < TOLERANCE_SECONDS for delay in real.delays)
         ends.add((real.state, real.reason))
-        waited |= {real.state} if any(row.data.get("action") == "give_up" for row in run.records) else set()
+        wait_lengths |= {real.state} if any(row.data.get("action") == "give_up" for row in run.records) else set()
     assert len(ends) > 5, "the cases must be of many kinds"
-    assert waited == {State.EXHAUSTED, State.RECOVERED}, "some must pay, or give a card, when no retry is left"
+    assert wait_lengths == {State.EXHAUSTED, State.RECOVERED}, "some must pay, or give a card, when no retry is left"

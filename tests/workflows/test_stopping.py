@@ -1,4 +1,4 @@
-"""The workers of one process stop together."""
+"""The workers of one process stop at the same moment."""
 
 import asyncio
 from typing import cast
@@ -10,7 +10,7 @@ from worker import poll_together
 
 
 class SlowWorker:
-    """A worker that has stopped when all have begun to stop; `began` in the order of the beginnings."""
+    """A worker that stops only when all have begun to stop; `began` is the order of their beginnings."""
 
     def __init__(self, all_of_them: asyncio.Barrier, began: list[str]) -> None:
         self._all, self._began = all_of_them, began
@@ -24,7 +24,7 @@ class SlowWorker:
         await self.shutdown()
 
     async def shutdown(self) -> None:
-        """Once; waits for the others."""
+        """Begins to stop, and waits for the others."""
         if not self._stopped:
             self._stopped = True
             self._began.append("stop")
@@ -36,7 +36,7 @@ async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) 
     """One after the other, the first would wait for ever for the second to begin."""
     barrier, began = asyncio.Barrier(3), list[str]()
     workers = [cast("Worker", SlowWorker(barrier, began)) for _ in range(3)]
-    told = None
+    stopped = None
     async with asyncio.timeout(5):
         try:
             async with poll_together(*workers):
@@ -44,6 +44,6 @@ async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) 
                 if failure:
                     raise failure
         except RuntimeError as error:
-            told = error
-    assert told is failure
+            stopped = error
+    assert stopped is failure
     assert began == ["poll"] * 3 + ["stop"] * 3

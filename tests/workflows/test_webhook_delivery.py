@@ -1,4 +1,4 @@
-"""An outgoing webhook: posted until it is taken, told to the operators where an address wants no more."""
+"""An outgoing webhook is posted until it is accepted; a gone address is reported to operators."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -34,53 +34,53 @@ class WebhookWorker:
     listening: Receiver
 
     async def post_webhook(self) -> tuple[bool, timedelta]:
-        """Whether a webhook was taken in the end, and how long that took."""
-        one = Notice(
+        """Whether the webhook was accepted in the end, and how long that took."""
+        notice = Notice(
             id=uuid.uuid4(), audience=Audience.WEBHOOK, topic=BODY["type"], occurred_at=datetime.now(UTC), data=BODY
         )
         async with self.database.begin() as session:
-            await notices.add_notices(session, [one])
-        order = SendWebhookInput(notice_id=str(one.id), target=0)
+            await notices.add_notices(session, [notice])
+        order = SendWebhookInput(notice_id=str(notice.id), target=0)
         client = self.environment.client
-        run = await client.start_workflow(PostWebhook.run, order, id=f"post-{one.id}", task_queue=RECOVERY_QUEUE)
-        taken, told = await run.result(), await run.describe()
-        assert told.close_time
-        return taken, told.close_time - told.start_time
+        run = await client.start_workflow(PostWebhook.run, order, id=f"post-{notice.id}", task_queue=RECOVERY_QUEUE)
+        result, description = await run.result(), await run.describe()
+        assert description.close_time
+        return result, description.close_time - description.start_time
 
     async def dead_letters(self) -> list[str]:
-        """What the operators are to hear."""
+        """The topics of the notices that wait for operators."""
         async with self.database.begin() as session:
-            found = await notices.waiting_notices(session, Audience.OPERATORS, 100)
-        return [one.topic for one in found]
+            waiting = await notices.waiting_notices(session, Audience.OPERATORS, 100)
+        return [notice.topic for notice in waiting]
 
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """One of its own: its clock goes on by years, which recoveries elsewhere would notice."""
+    """A server of its own: its clock moves on by years, which other recoveries would notice."""
     async with time_skipping() as environment:
         yield environment
 
 
 @pytest.fixture
 async def outgoing(server: WorkflowEnvironment, database: Database) -> AsyncIterator[WebhookWorker]:
-    """With one address that takes everything unless told otherwise."""
+    """A worker whose one address accepts everything by default."""
     async with database.begin() as session:
         await session.exec_driver_sql("DELETE FROM notice")
     async with receiver() as listening:
-        telling = NoticeDelivery(database, None, WebhookSender([listening.url], SECRET), start_nothing)
-        activities = [telling.post_webhook, telling.give_up_webhook]
+        delivery = NoticeDelivery(database, None, WebhookSender([listening.url], SECRET), start_nothing)
+        activities = [delivery.post_webhook, delivery.give_up_webhook]
         async with Worker(server.client, task_queue=RECOVERY_QUEUE, workflows=[PostWebhook], activities=activities):
             yield WebhookWorker(server, database, listening)
 
 
 async def start_nothing(_: str, __: int) -> None:
-    """Nothing is begun here."""
+    """Starts no workflow."""
 
 
-async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_taken(outgoing: WebhookWorker) -> None:
+async def test_refused_webhook_is_posted_again_with_the_same_id_until_accepted(outgoing: WebhookWorker) -> None:
     outgoing.listening.first_statuses = [503, 500, 302, 429]
-    taken, after = await outgoing.post_webhook()
-    assert taken
+    result, after = await outgoing.post_webhook()
+    assert result
     assert len(outgoing.listening.posts) == 5
     assert len({headers["webhook-id"] for headers, _ in outgoing.listening.posts}) == 1
     assert all(Webhook(SECRET).verify(body, headers) == BODY for headers, body in outgoing.listening.posts)
@@ -88,10 +88,10 @@ async def test_a_refused_webhook_is_posted_again_under_the_same_id_until_it_is_t
     assert await outgoing.dead_letters() == []
 
 
-async def test_an_address_that_wants_no_more_is_believed_at_once(outgoing: WebhookWorker) -> None:
+async def test_gone_address_is_given_up_at_once(outgoing: WebhookWorker) -> None:
     outgoing.listening.status = 410
-    taken, after = await outgoing.post_webhook()
-    assert not taken
+    result, after = await outgoing.post_webhook()
+    assert not result
     assert len(outgoing.listening.posts) == 1
     assert after < timedelta(minutes=1)
     assert await outgoing.dead_letters() == [NoticeTopic.DEAD_LETTER]

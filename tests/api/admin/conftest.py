@@ -1,4 +1,4 @@
-"""The admin console of an application over a real database; sign in with `desk.signed_in(role)`."""
+"""The admin console of an application over a real database; sign in with `console.sign_in_as(role)`."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from tests.api.harness import ApiHarness
 
 @pytest.fixture
 def console(harness: ApiHarness) -> AdminBrowser:
-    """Nobody has signed in."""
+    """A browser in which nobody has signed in."""
     return AdminBrowser(harness)

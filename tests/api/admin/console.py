@@ -21,21 +21,21 @@ SESSION_LENGTH = timedelta(hours=1)
 
 @dataclass
 class AdminBrowser:
-    """One browser. `desk.signed_in(role)` first, then pages and forms by their address below /admin."""
+    """One browser. Call `sign_in_as(role)` first; pages and forms are addressed below /admin."""
 
     harness: ApiHarness
     cookies: dict[str, str] = field(default_factory=dict)
 
     @property
     def recoveries(self) -> FakeRecoveries:
-        """The workflows that run, as a list."""
+        """The running recoveries, in memory."""
         return self.harness.recoveries
 
     def sign_in_as(
-        self, role: Role = Role.ADMIN, name: str = "ann", stay: timedelta = SESSION_LENGTH
+        self, role: Role = Role.ADMIN, name: str = "ann", session_length: timedelta = SESSION_LENGTH
     ) -> "AdminBrowser":
-        """Another browser, in which this person has signed in already; `stay` may be over."""
-        person = Person(name=name, role=role, until=app_now() + stay)
+        """A browser in which this person has signed in; a negative `session_length` has expired."""
+        person = Person(name=name, role=role, until=app_now() + session_length)
         return AdminBrowser(
             self.harness, self._session_cookie({PERSON_KEY: person.model_dump(mode="json"), "token": TOKEN})
         )
@@ -46,31 +46,31 @@ class AdminBrowser:
         return {options["session_cookie"]: signer.sign(encode_session(session)).decode()}
 
     def _session_settings(self) -> dict[str, Any]:
-        """Of the session middleware: whatever its secret is made of, a cookie signed with it is genuine."""
-        mount = next(one for one in self.harness.app.routes if isinstance(one, Mount) and one.path == ROOT)
-        middlewares = [dict(one.kwargs) for one in mount.app.user_middleware]  # type: ignore[attr-defined]
-        return next(one for one in middlewares if "secret_key" in one)
+        """The settings of the session middleware: a cookie signed with its secret is genuine."""
+        mount = next(route for route in self.harness.app.routes if isinstance(route, Mount) and route.path == ROOT)
+        middlewares = [dict(middleware.kwargs) for middleware in mount.app.user_middleware]  # type: ignore[attr-defined]
+        return next(middleware for middleware in middlewares if "secret_key" in middleware)
 
     async def get_page(self, path: str, **query: Any) -> Page:
-        """A page; where it leads elsewhere, that answer itself."""
+        """The page at this address, or the redirect that answers it."""
         return await self._request_page("GET", path, params=query)
 
     async def submit_form(self, path: str, token: str | None = TOKEN, **fields: Any) -> Page:
-        """A form's answer. `token=None`: one that doesn't come from a page of this session."""
-        sent = fields | ({"token": token} if token is not None else {})
-        return await self._request_page("POST", path, data=sent)
+        """The response to a form. `token=None` sends one that no page of this session holds."""
+        form = fields | ({"token": token} if token is not None else {})
+        return await self._request_page("POST", path, data=form)
 
     async def submit_and_follow(self, path: str, **fields: Any) -> Page:
-        """The page that a form leads to."""
+        """The page that a submitted form redirects to."""
         answer = await self.submit_form(path, **fields)
         assert answer.status == 303, (answer.status, answer.text)
         return await self.get_page(answer.response.headers["location"])
 
-    async def _request_page(self, method: str, path: str, **sent: Any) -> Page:
+    async def _request_page(self, method: str, path: str, **form: Any) -> Page:
         if path.startswith(ROOT + "/") or path == ROOT:
             path = path.removeprefix(ROOT)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        options = {name: value for name, value in sent.items() if value}
+        options = {name: value for name, value in form.items() if value}
         response = await self.harness.client.request(method, f"{ROOT}{path}", headers=headers, **options)
         self.harness.client.cookies.clear()
         self.cookies |= {name: value for name, value in response.cookies.items() if value not in {"", "null"}}
@@ -78,5 +78,5 @@ class AdminBrowser:
 
 
 def encode_session(session: Mapping[str, Any]) -> bytes:
-    """As the session middleware packs it."""
+    """A session as the session middleware encodes it."""
     return base64.b64encode(json.dumps(session).encode())

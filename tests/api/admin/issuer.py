@@ -1,4 +1,4 @@
-"""A small OpenID provider: discovery, keys, an authorize page that sends everybody on at once, and tokens by RS256."""
+"""A small OpenID provider: discovery, keys, an authorize page that redirects at once, and RS256 tokens."""
 
 import base64
 import hashlib
@@ -24,13 +24,13 @@ CLIENT, SECRET = "desk", "the-desk's-secret"
 
 @cache
 def default_key() -> RSAKey:
-    """Made once: it takes a while."""
+    """An RSA key, made once since that is slow."""
     return RSAKey.generate_key(2048, {"kid": "one"})
 
 
 @dataclass
 class Issuer:
-    """One provider and who comes out of it. `claims` overrides what its next tokens say; None leaves a claim out."""
+    """An OpenID provider. `claims` overrides the claims of its next tokens; None leaves a claim out."""
 
     address: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Issuer:
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def build_app(self) -> FastAPI:
-        """Its four routes."""
+        """An application with the provider's four routes."""
         app = FastAPI()
         app.add_api_route("/.well-known/openid-configuration", self.get_discovery)
         app.add_api_route("/jwks", self.get_jwks)
@@ -57,7 +57,7 @@ class Issuer:
         return app
 
     def get_discovery(self) -> dict[str, Any]:
-        """What it offers where."""
+        """The discovery document."""
         ends = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "jwks"}
         return {
             "issuer": self.address,
@@ -67,37 +67,37 @@ class Issuer:
         }
 
     def get_jwks(self) -> dict[str, Any]:
-        """Its public key."""
+        """The public keys."""
         return dict(KeySet([self.key]).as_dict(private=False))
 
     def authorize_user(self, request: Request) -> Response:
-        """Everybody is who `claims` says, and goes straight back."""
-        asked = dict(request.query_params)
-        self.authorize_query = asked
+        """A redirect back with a code for the user of `claims`."""
+        query = dict(request.query_params)
+        self.authorize_query = query
         if self.error:
             return RedirectResponse(
-                f"{asked['redirect_uri']}?{urlencode({'error': self.error, 'state': asked['state']})}"
+                f"{query['redirect_uri']}?{urlencode({'error': self.error, 'state': query['state']})}"
             )
         code = secrets.token_hex(8)
-        self._codes[code] = asked
-        return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+        self._codes[code] = query
+        return RedirectResponse(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}")
 
     async def issue_token(self, request: Request) -> Response:
-        """The tokens of a code: once, to the client with its secret, and to whoever knows what the challenge was of."""
-        sent = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-        asked = self._codes.pop(sent.get("code", ""), None)
+        """The tokens for a code, once, for the client secret and the PKCE verifier."""
+        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+        query = self._codes.pop(form.get("code", ""), None)
         expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {expected}":
             return JSONResponse({"error": "invalid_client"}, 401)
-        proof = base64.urlsafe_b64encode(hashlib.sha256(sent.get("code_verifier", "").encode()).digest()).rstrip(b"=")
+        proof = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).rstrip(b"=")
         if (
-            asked is None
-            or asked.get("code_challenge") != proof.decode()
-            or asked["redirect_uri"] != sent["redirect_uri"]
+            query is None
+            or query.get("code_challenge") != proof.decode()
+            or query["redirect_uri"] != form["redirect_uri"]
         ):
             return JSONResponse({"error": "invalid_grant"}, 400)
         answer = {"access_token": secrets.token_hex(8), "token_type": "Bearer", "expires_in": 60}
-        return JSONResponse(answer | ({"id_token": self._id_token(asked["nonce"])} if self.with_token else {}))
+        return JSONResponse(answer | ({"id_token": self._id_token(query["nonce"])} if self.with_token else {}))
 
     def _id_token(self, nonce: str) -> str:
         now = int(time.time())
@@ -115,7 +115,7 @@ class Issuer:
 
 @asynccontextmanager
 async def running_issuer() -> AsyncIterator[Issuer]:
-    """A provider on a free port of this machine."""
+    """An OpenID provider on a free port of this machine."""
     issuer = Issuer()
     async with run_server(issuer.build_app()) as address:
         issuer.address = address

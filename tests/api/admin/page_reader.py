@@ -1,4 +1,4 @@
-"""A page as people meet it: its text, links, forms and rows, without caring for its markup."""
+"""A page as people read it: text, links, forms and rows, independent of the markup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ BLOCK_TAGS = {"p", "div", "section", "li", "tr", "td", "th", "dt", "dd", "h1", "
 
 @dataclass
 class Form:
-    """One form: where it goes, what it holds, and the words on its buttons."""
+    """One form: its action, fields and button labels."""
 
     action: str
     method: str
@@ -25,7 +25,7 @@ class Form:
 
 
 class PageParser(HTMLParser):
-    """Reads a whole page once."""
+    """Parses one page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class PageParser(HTMLParser):
         self.forms: list[Form] = []
         self.rows: list[list[str]] = []
         self.ids: set[str] = set()
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._open: list[tuple[str, int]] = []
         self._silent = 0
         self._form: Form | None = None
@@ -42,41 +42,41 @@ class PageParser(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Where something begins that ends with a word of its own."""
-        known = {name: value or "" for name, value in attrs}
+        """Starts links, forms, rows and other elements with text."""
+        attributes = {name: value or "" for name, value in attrs}
         self._silent += tag in HIDDEN_TAGS
-        self.ids.add(known.get("id", ""))
+        self.ids.add(attributes.get("id", ""))
         if tag in BLOCK_TAGS:
             self.words.append("\n")
         if tag == "tr":
             self.rows.append([])
-        if tag in {"a", "button", "td", "th"} or "saying" in known.get("class", "").split():
+        if tag in {"a", "button", "td", "th"} or "saying" in attributes.get("class", "").split():
             self._open.append((tag, len(self.words)))
         if tag == "a":
-            self._href = known.get("href", "")
-        self._read_form_field(tag, known)
+            self._href = attributes.get("href", "")
+        self._read_form_field(tag, attributes)
 
-    def _read_form_field(self, tag: str, known: Mapping[str, str]) -> None:
+    def _read_form_field(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "form":
-            self._form = Form(known.get("action", ""), known.get("method", "get").lower())
+            self._form = Form(attributes.get("action", ""), attributes.get("method", "get").lower())
             self.forms.append(self._form)
         if self._form is None:
             return
-        name = known.get("name", "")
+        name = attributes.get("name", "")
         if tag in {"input", "select", "textarea", "button"} and name:
             self._form.names.add(name)
-        if tag == "input" and name and (known.get("type") not in {"checkbox", "radio"} or "checked" in known):
-            self._form.fields[name] = known.get("value", "")
+        if tag == "input" and name and (attributes.get("type") not in {"checkbox", "radio"} or "checked" in attributes):
+            self._form.fields[name] = attributes.get("value", "")
         if tag == "select":
             self._select = name
             self._form.choices[name] = []
         if tag == "option" and self._select:
-            self._form.choices[self._select].append(known.get("value", ""))
-            if "selected" in known or self._select not in self._form.fields:
-                self._form.fields[self._select] = known.get("value", "")
+            self._form.choices[self._select].append(attributes.get("value", ""))
+            if "selected" in attributes or self._select not in self._form.fields:
+                self._form.fields[self._select] = attributes.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
-        """Whatever began last with this name is told."""
+        """Ends the innermost open element of this name."""
         self._silent -= tag in HIDDEN_TAGS
         if tag in BLOCK_TAGS:
             self.words.append("\n")
@@ -94,67 +94,67 @@ class PageParser(HTMLParser):
         elif tag in {"td", "th"} and self.rows:
             self.rows[-1].append(text)
         elif tag not in {"td", "th", "button"}:
-            self.said.append(text)
+            self.messages.append(text)
 
     def handle_data(self, data: str) -> None:
-        """What is to be read."""
+        """Collects visible text."""
         if not self._silent:
             self.words.append(data)
 
 
 def collapse_spaces(text: str) -> str:
-    """One space between words."""
+    """The text with single spaces between words."""
     return " ".join(text.split())
 
 
 @dataclass(frozen=True)
 class Page:
-    """An answer, read."""
+    """A parsed response."""
 
     response: httpx.Response
 
     @property
     def status(self) -> int:
-        """Of HTTP."""
+        """The HTTP status code."""
         return self.response.status_code
 
     @property
     def html(self) -> str:
-        """As it was sent."""
+        """The body as sent."""
         return self.response.text
 
     @property
     def text(self) -> str:
-        """All that can be read on it, one space between words."""
+        """The visible text, with single spaces between words."""
         return collapse_spaces("".join(self.parsed.words))
 
     @property
     def parsed(self) -> PageParser:
-        """Its parts."""
+        """The parsed page."""
         return PageParser(self.html)
 
     @property
     def links(self) -> dict[str, str]:
-        """Address by text."""
+        """The addresses of the links by their text."""
         return self.parsed.links
 
     @property
     def flash_messages(self) -> list[str]:
-        """What the admin console says at the top."""
-        return self.parsed.said
+        """The messages at the top of the page."""
+        return self.parsed.messages
 
     @property
     def rows(self) -> list[list[str]]:
-        """Of all tables, those of heads among them."""
+        """The rows of all tables, heads included."""
         return self.parsed.rows
 
     @property
     def buttons(self) -> list[str]:
-        """Of all forms but the one that signs out."""
-        return [one for form in self.parsed.forms for one in form.buttons if one != "Sign out"]
+        """The button labels of all forms except the sign-out form."""
+        return [label for form in self.parsed.forms for label in form.buttons if label != "Sign out"]
 
     def form_to(self, ending: str) -> Form:
-        """The one that is sent to an address with this ending. Fails where there is none."""
-        found = [form for form in self.parsed.forms if form.action.endswith(ending)]
-        assert found, f"no form for …{ending} in {[form.action for form in self.parsed.forms]}"
-        return found[0]
+        """The form whose action has this ending. Fails where there is none."""
+        forms = [form for form in self.parsed.forms if form.action.endswith(ending)]
+        assert forms, f"no form for …{ending} in {[form.action for form in self.parsed.forms]}"
+        return forms[0]

@@ -1,4 +1,4 @@
-"""What the settings make of signing in: which ways are open, what signs sessions, what the start says."""
+"""How the settings control sign-in: which ways are open, what signs sessions, which settings are refused."""
 
 import re
 from typing import Any
@@ -26,28 +26,26 @@ LIVE: dict[str, dict[str, Any]] = {
 OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
-def test_on_a_development_machine_passwords_are_open_without_a_word() -> None:
-    found = build_login_config(keyless_settings())
-    assert (bool(found.local), found.openid, found.notes, found.secure) == (True, None, (), False)
+def test_passwords_are_allowed_by_default_on_a_development_machine() -> None:
+    config = build_login_config(keyless_settings())
+    assert (bool(config.local), config.openid, config.notes, config.secure) == (True, None, (), False)
 
 
 @pytest.mark.parametrize("provider", LIVE)
-def test_where_real_money_moves_nobody_signs_in_by_password(provider: str) -> None:
-    found = build_login_config(keyless_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
-    assert not found.local
-    assert found.notes == (f"the admin console's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
+def test_password_sign_in_is_off_in_live_mode(provider: str) -> None:
+    config = build_login_config(keyless_settings(**LIVE[provider], local_users=SecretStr(local_users(ann=Role.ADMIN))))
+    assert not config.local
+    assert config.notes == (f"the admin console's sign-in by password is off: {provider} is live; set OIDC_ISSUER",)
 
 
-def test_with_openid_nobody_signs_in_by_password() -> None:
-    found = build_login_config(keyless_settings(**OPENID))
-    assert (bool(found.local), found.openid is not None, found.secure) == (False, True, True)
-    assert found.notes == ("the admin console's sign-in by password is off: OIDC_ISSUER is set",)
+def test_password_sign_in_is_off_with_openid() -> None:
+    config = build_login_config(keyless_settings(**OPENID))
+    assert (bool(config.local), config.openid is not None, config.secure) == (False, True, True)
+    assert config.notes == ("the admin console's sign-in by password is off: OIDC_ISSUER is set",)
     assert build_login_config(keyless_settings(**OPENID, bootstrap_api_key=SecretStr(""))).notes == ()
 
 
-async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_disabled_sign_in_is_refused_and_not_shown(database: Database, recoveries: FakeRecoveries) -> None:
     app = build_app(database, recoveries, **LIVE["Stripe"])
     assert app.state.notes
     async with open_visitor(app) as visitor:
@@ -58,7 +56,7 @@ async def test_a_closed_way_is_closed_at_the_door_and_on_the_page(
         assert (await visitor.get_page("/admin/login/callback")).status_code == 404
 
 
-def test_sessions_are_signed_by_what_every_process_has() -> None:
+def test_sessions_are_signed_by_a_key_that_all_processes_share() -> None:
     own = keyless_settings(session_secret=SecretStr("x" * 32))
     assert build_login_config(own).secret == build_login_config(own).secret
     assert (
@@ -72,33 +70,33 @@ def test_sessions_are_signed_by_what_every_process_has() -> None:
     assert build_login_config(other).secret != build_login_config(keyless_settings()).secret
 
 
-def test_another_issuer_means_other_sessions() -> None:
-    here, there = (
+def test_another_issuer_invalidates_sessions() -> None:
+    first_key, second_key = (
         keyless_settings(**OPENID),
         keyless_settings(**OPENID | {"oidc_issuer": "https://id2.example.com"}),
     )
-    assert build_login_config(here).secret != build_login_config(there).secret
+    assert build_login_config(first_key).secret != build_login_config(second_key).secret
     assert (
-        build_login_config(here).secret
+        build_login_config(first_key).secret
         != build_login_config(keyless_settings(session_secret=ACCESS["session_secret"])).secret
     )
 
 
-def test_a_key_that_opens_nothing_signs_nothing() -> None:
+def test_disabled_bootstrap_key_signs_no_sessions() -> None:
     """It may be short: whoever sees what it signs could find it by trying."""
     live = keyless_settings(**LIVE["Stripe"])
     assert build_login_config(live).secret != build_login_config(live).secret
 
 
 @pytest.mark.parametrize("name", ["public_url", "oidc_issuer"])
-def test_with_real_money_every_address_is_https(name: str) -> None:
+def test_live_mode_needs_https_addresses(name: str) -> None:
     plain = OPENID | {name: "http://somewhere.example.com"}
     assert build_login_config(keyless_settings(**plain)).openid
     with pytest.raises(InvalidInput, match=f"{name.upper()} must begin with https: Stripe is live"):
         build_login_config(keyless_settings(**plain, **LIVE["Stripe"]))
 
 
-def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
+def test_sessions_end_with_the_process_without_a_signing_key() -> None:
     alone = keyless_settings(bootstrap_api_key=SecretStr(""), local_users=SecretStr(local_users(ann=Role.ADMIN)))
     assert build_login_config(alone).secret != build_login_config(alone).secret
     assert "sessions end with this process" in build_login_config(alone).notes[0]
@@ -107,13 +105,13 @@ def test_without_anything_to_sign_by_sessions_end_with_the_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"),
+    ("name", "address"),
     [("public_url", "desk.example.com"), ("public_url", "ftp://desk.example.com"), ("oidc_issuer", "id"),
      ("public_url", "https://desk.example.com?x=1"), ("public_url", "https://")],
 )  # fmt: skip
-def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) -> None:
+def test_invalid_address_is_refused_at_start(name: str, address: str) -> None:
     with pytest.raises(InvalidInput, match=name.upper()):
-        build_login_config(keyless_settings(**OPENID | {name: wrong}))
+        build_login_config(keyless_settings(**OPENID | {name: address}))
 
 
 @pytest.mark.parametrize(
@@ -121,13 +119,13 @@ def test_an_address_that_is_none_is_refused_at_the_start(name: str, wrong: str) 
     ["ann", "ann:admin", "ann:root:" + HASH, f"ann::{HASH}", f":admin:{HASH}", f"a:b:admin:{HASH}", "ann:admin:plain",
      f"ann:admin:{HASH} ann:viewer:{HASH}", "ann:admin:$argon2id$v=19$m=8", f"än:admin:{HASH}"],
 )  # fmt: skip
-def test_people_that_are_not_as_they_should_be_are_refused_without_their_hashes(text: str) -> None:
-    with pytest.raises(InvalidInput, match="LOCAL_USERS") as told:
+def test_invalid_local_users_are_refused_without_showing_hashes(text: str) -> None:
+    with pytest.raises(InvalidInput, match="LOCAL_USERS") as excinfo:
         local_people.parse_local_users(text)
-    assert "argon2" not in str(told.value)
+    assert "argon2" not in str(excinfo.value)
 
 
-def test_an_entry_is_read_back_and_fits_its_password_alone() -> None:
+def test_local_user_entry_matches_only_its_password() -> None:
     text = format_local_user("ann@example.com", Role.OPERATOR, PASSWORD)
     assert re.fullmatch(r"ann@example\.com:operator:\$argon2id\$\S+", text)
     assert PASSWORD not in text
@@ -139,19 +137,19 @@ def test_an_entry_is_read_back_and_fits_its_password_alone() -> None:
 
 
 @pytest.mark.parametrize(("name", "password"), [("ann", "short"), ("a b", PASSWORD), ("", PASSWORD), ("a:b", PASSWORD)])
-def test_an_entry_needs_a_name_and_a_password(name: str, password: str) -> None:
+def test_local_user_entry_needs_a_name_and_a_password(name: str, password: str) -> None:
     with pytest.raises(InvalidInput):
         format_local_user(name, Role.VIEWER, password)
 
 
-def test_nobody_is_nobody() -> None:
+def test_empty_password_matches_no_user() -> None:
     assert not LocalUsers({}, "")
     assert LocalUsers({}, "").role_of("admin", "") is None
     assert LocalUsers({"ann": LocalUser(role=Role.VIEWER, hash=HASH)}, "").role_of("admin", "") is None
 
 
 @pytest.mark.parametrize(
-    ("host", "place"),
+    ("host", "address"),
     [
         ("10.0.0.1", "10.0.0.1"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
@@ -160,6 +158,6 @@ def test_nobody_is_nobody() -> None:
         (None, ""),
     ],
 )
-def test_where_a_request_comes_from(host: str | None, place: str) -> None:
+def test_client_address_of_a_request(host: str | None, address: str) -> None:
     client = (host, 1) if host is not None else None
-    assert client_address(Request({"type": "http", "client": client, "headers": []})) == place
+    assert client_address(Request({"type": "http", "client": client, "headers": []})) == address

@@ -1,4 +1,4 @@
-"""The buttons of a recovery: with a reason, in a person's name, and every answer they can get stands on the page."""
+"""The command buttons of a recovery: they need a reason, record a person, and show every possible answer."""
 
 from pathlib import Path
 
@@ -26,103 +26,103 @@ second_approver_above = { EUR = 1000 }
 
 
 async def start_recovery(console: AdminBrowser, *more: Event, amount: int = 500) -> str:
-    """The address of one that runs."""
+    """The page address of a running recovery."""
     invoice = unique_id("in_wish")
-    known = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
-    console.recoveries.running.add(known.recovery_id)
+    recovery = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
+    console.recoveries.running.add(recovery.recovery_id)
     return f"/recoveries/stripe/{invoice}"
 
 
 def in_review_event() -> Event:
-    """In review."""
+    """The event that puts a recovery in review."""
     data = {"action": "review", "reason": "fraud", "why": "odd", "until": format_timestamp(app_now())}
     return Event(type=EventType.RETRY_SKIPPED, occurred_at=app_now(), data=data)
 
 
-@pytest.mark.parametrize("wish", list(CommandKind))
-async def test_a_command_reaches_the_recovery_with_reason_and_name(wish: CommandKind, console: AdminBrowser) -> None:
+@pytest.mark.parametrize("kind", list(CommandKind))
+async def test_a_command_reaches_the_recovery_with_reason_and_name(kind: CommandKind, console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
     more = {"approve": [in_review_event()], "reject": [in_review_event()], "resume": [paused_event()]}.get(
-        wish.value, []
+        kind.value, []
     )
     path = await start_recovery(console, *more)
-    here = console.sign_in_as(Role.OPERATOR, name="olga@desk")
-    page = await here.get_page(path)
-    form = page.form_to(f"/{wish.value}")
+    browser = console.sign_in_as(Role.OPERATOR, name="olga@desk")
+    page = await browser.get_page(path)
+    form = page.form_to(f"/{kind.value}")
     assert {"reason", "token", "once"} <= form.names
-    after = await here.submit_and_follow(form.action, **form.fields | {"reason": " the bank called "})
-    assert after.flash_messages[0] == wish.success_message
-    ((name, asked),) = console.recoveries.submitted_commands
+    after = await browser.submit_and_follow(form.action, **form.fields | {"reason": " the bank called "})
+    assert after.flash_messages[0] == kind.success_message
+    ((name, command),) = console.recoveries.submitted_commands
     assert name == recovery_id("stripe", path.rpartition("/")[2])
-    assert (asked.action, asked.decision) == (wish.action, wish.decision)
-    assert (asked.actor, asked.reason) == ("olga@desk", "the bank called")
-    assert (await here.get_page(path)).flash_messages == []
+    assert (command.action, command.decision) == (kind.action, kind.decision)
+    assert (command.actor, command.reason) == ("olga@desk", "the bank called")
+    assert (await browser.get_page(path)).flash_messages == []
 
 
 def paused_event() -> Event:
-    """By somebody."""
+    """The event that pauses a recovery."""
     return Event(type=EventType.PAUSED, occurred_at=app_now(), data={"actor": "bob", "reason": "x"})
 
 
-async def test_a_refusal_stands_on_the_page_in_the_workflows_words(console: AdminBrowser) -> None:
+async def test_refusal_is_shown_in_the_workflows_words(console: AdminBrowser) -> None:
     console.recoveries.answer = CommandRefused("network_limit", "The card network allows 15 tries, and 15 are used.")
-    path, here = await start_recovery(console), console.sign_in_as()
-    after = await here.submit_and_follow(f"{path}/retry", reason="please")
+    path, browser = await start_recovery(console), console.sign_in_as()
+    after = await browser.submit_and_follow(f"{path}/retry", reason="please")
     assert after.flash_messages[0] == "The card network allows 15 tries, and 15 are used."
     assert 'role="alert"' in after.html
 
 
-async def test_without_a_worker_the_command_is_stored_and_said_so(console: AdminBrowser) -> None:
-    path, here = await start_recovery(console), console.sign_in_as()
-    assert "The command is stored" in (await here.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
+async def test_command_without_a_worker_is_stored_and_reported_as_such(console: AdminBrowser) -> None:
+    path, browser = await start_recovery(console), console.sign_in_as()
+    assert "The command is stored" in (await browser.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
 
 
-async def test_without_temporal_it_is_said_so(console: AdminBrowser) -> None:
+async def test_unreachable_temporal_is_reported_on_the_page(console: AdminBrowser) -> None:
     console.recoveries.answer = EngineUnavailable("Temporal cannot be reached.")
-    path, here = await start_recovery(console), console.sign_in_as()
-    assert (await here.submit_and_follow(f"{path}/cancel", reason="x")).flash_messages[
+    path, browser = await start_recovery(console), console.sign_in_as()
+    assert (await browser.submit_and_follow(f"{path}/cancel", reason="x")).flash_messages[
         0
     ] == "Temporal cannot be reached."
 
 
-async def test_one_that_has_ended_refuses(console: AdminBrowser) -> None:
-    path, here = await start_recovery(console, canceled_event()), console.sign_in_as()
+async def test_ended_recovery_refuses_commands(console: AdminBrowser) -> None:
+    path, browser = await start_recovery(console, canceled_event()), console.sign_in_as()
     console.recoveries.running.clear()
-    assert "has ended" in (await here.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
+    assert "has ended" in (await browser.submit_and_follow(f"{path}/pause", reason="x")).flash_messages[0]
 
 
-async def test_the_hourly_cap_of_retries_is_told(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hourly_retry_limit_is_reported(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse_retry(*_: object) -> None:
         raise TooManyRequests("ann asked for 60 retries within an hour; 60 are allowed.", operator_commands.HOUR)
 
     monkeypatch.setattr(operator_commands, "_check_retry_cap", refuse_retry)
-    path, here = await start_recovery(console), console.sign_in_as()
-    assert "60 are allowed" in (await here.submit_and_follow(f"{path}/retry", reason="x")).flash_messages[0]
+    path, browser = await start_recovery(console), console.sign_in_as()
+    assert "60 are allowed" in (await browser.submit_and_follow(f"{path}/retry", reason="x")).flash_messages[0]
     assert console.recoveries.submitted_commands == []
 
 
-async def test_sent_twice_the_same_form_is_one_command(console: AdminBrowser) -> None:
+async def test_form_sent_twice_is_one_command(console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
-    path, here = await start_recovery(console), console.sign_in_as()
-    fields = (await here.get_page(path)).form_to("/pause").fields | {"reason": "x"}
+    path, browser = await start_recovery(console), console.sign_in_as()
+    fields = (await browser.get_page(path)).form_to("/pause").fields | {"reason": "x"}
     for _ in range(2):
-        await here.submit_and_follow(f"{path}/pause", **fields)
-    first, second = (wish for _, wish in console.recoveries.submitted_commands)
+        await browser.submit_and_follow(f"{path}/pause", **fields)
+    first, second = (command for _, command in console.recoveries.submitted_commands)
     assert first.request_id == second.request_id
-    await here.submit_and_follow(f"{path}/resume", **fields)
+    await browser.submit_and_follow(f"{path}/resume", **fields)
     assert console.recoveries.submitted_commands[-1][1].request_id != first.request_id
 
 
-@pytest.mark.parametrize(("sent", "status"), [({"reason": " "}, 303), ({"reason": "x" * 501}, 422), ({}, 303)])
-async def test_a_command_needs_a_reason(sent: dict[str, str], status: int, console: AdminBrowser) -> None:
-    path, here = await start_recovery(console), console.sign_in_as()
-    assert (await here.submit_form(f"{path}/cancel", **sent)).status == status
+@pytest.mark.parametrize(("form", "status"), [({"reason": " "}, 303), ({"reason": "x" * 501}, 422), ({}, 303)])
+async def test_a_command_needs_a_reason(form: dict[str, str], status: int, console: AdminBrowser) -> None:
+    path, browser = await start_recovery(console), console.sign_in_as()
+    assert (await browser.submit_form(f"{path}/cancel", **form)).status == status
     if status == 303:
-        assert "Please give a reason" in (await here.get_page(path)).flash_messages[0]
+        assert "Please give a reason" in (await browser.get_page(path)).flash_messages[0]
     assert console.recoveries.submitted_commands == []
 
 
-async def test_only_those_who_may_can_act_and_only_from_a_page(console: AdminBrowser) -> None:
+async def test_commands_need_the_role_and_a_form_token(console: AdminBrowser) -> None:
     path = await start_recovery(console)
     assert (await console.sign_in_as(Role.VIEWER).submit_form(f"{path}/cancel", reason="x")).status == 403
     assert (await console.submit_form(f"{path}/cancel", reason="x")).status in {303, 403}
@@ -132,7 +132,7 @@ async def test_only_those_who_may_can_act_and_only_from_a_page(console: AdminBro
     assert console.recoveries.submitted_commands == []
 
 
-async def test_a_large_amount_takes_two_people(harness: ApiHarness, tmp_path: Path) -> None:
+async def test_large_amount_needs_two_people(harness: ApiHarness, tmp_path: Path) -> None:
     file = tmp_path / "policies.toml"
     file.write_text(BUILT_IN.read_text() + POLICY)
     fakes = FakeRecoveries(answer=ACCEPTED_STATUS)
@@ -148,5 +148,5 @@ async def test_a_large_amount_takes_two_people(harness: ApiHarness, tmp_path: Pa
             0
         ] == CommandKind.RETRY.success_message
         assert "ann asked to retry now" not in (await bob.get_page(path)).text
-        ((_, asked),) = fakes.submitted_commands
-        assert (asked.action, asked.actor, asked.asked_by) == (Action.RETRY, "bob", "ann")
+        ((_, command),) = fakes.submitted_commands
+        assert (command.action, command.actor, command.asked_by) == (Action.RETRY, "bob", "ann")

@@ -1,4 +1,4 @@
-"""The dashboard: what came in, what is lost and what may still come, by the sums that /v1/summary has."""
+"""The dashboard: money failed, lost and still open, with the sums of /v1/summary."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -14,12 +14,12 @@ from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_
 
 @pytest.fixture(scope="module")
 def currency() -> str:
-    """One that no other test uses."""
+    """A currency that no other test uses."""
     return "SEK"
 
 
 async def add_recovery(console: AdminBrowser, invoice: str, currency: str, amount: int, paid: bool | None) -> None:
-    """One of the last hours, that was won, lost, or goes on."""
+    """Stores a recovery of the last hours that was recovered, lost, or is open."""
     at = NOW - timedelta(hours=5)
     end = {True: [event_of(EventType.PAID_ELSEWHERE)], False: [canceled_event()], None: []}[paid]
     rows = [
@@ -33,7 +33,7 @@ async def add_recovery(console: AdminBrowser, invoice: str, currency: str, amoun
         await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
 
 
-async def test_it_says_what_the_summary_says(console: AdminBrowser, currency: str) -> None:
+async def test_dashboard_agrees_with_the_summary(console: AdminBrowser, currency: str) -> None:
     for number, (amount, paid) in enumerate([(123_456, True), (10_001, False), (5_000, None), (70_000, True)]):
         await add_recovery(console, f"in_board_{number}", currency, amount, paid)
     page = await console.sign_in_as().get_page("/", **_query_for(currency))
@@ -47,7 +47,7 @@ async def test_it_says_what_the_summary_says(console: AdminBrowser, currency: st
     assert "66.7% by count" in page.text
 
 
-async def test_money_that_went_back_leaves_net(console: AdminBrowser) -> None:
+async def test_returned_money_reduces_the_net_amount(console: AdminBrowser) -> None:
     currency, at = "PLN", NOW - timedelta(hours=5)
     paid, back = event_of(EventType.PAID_ELSEWHERE), event_of(EventType.PAYMENT_REFUNDED, amount=30_000)
     async with console.harness.db.begin() as session:
@@ -59,13 +59,13 @@ async def test_money_that_went_back_leaves_net(console: AdminBrowser) -> None:
         assert words in text
 
 
-async def test_every_tile_says_how_it_is_counted(console: AdminBrowser, currency: str) -> None:
+async def test_every_tile_explains_its_figure(console: AdminBrowser, currency: str) -> None:
     page = await console.sign_in_as().get_page("/", **_query_for(currency))
     for words in ("it may still come in", "Recovered ÷ (recovered + lost)", "exhausted, blocked or canceled"):
         assert words in page.text
 
 
-async def test_parts_funnel_and_arms_are_there(console: AdminBrowser, currency: str) -> None:
+async def test_dashboard_shows_partial_payments_funnel_and_arms(console: AdminBrowser, currency: str) -> None:
     page = await console.sign_in_as().get_page("/", **_query_for(currency))
     for words in (
         "By cause",
@@ -79,7 +79,7 @@ async def test_parts_funnel_and_arms_are_there(console: AdminBrowser, currency: 
     assert "From failed to recovered" in page.text
 
 
-async def test_days_without_anything_say_so(console: AdminBrowser) -> None:
+async def test_empty_period_is_shown_as_such(console: AdminBrowser) -> None:
     page = await console.sign_in_as().get_page("/", **{"from": "2020-01-01", "to": "2020-01-31"})
     assert "Nothing failed in these days" in page.text
 
@@ -87,7 +87,7 @@ async def test_days_without_anything_say_so(console: AdminBrowser) -> None:
 @pytest.mark.parametrize(
     "days", [{"from": "yesterday"}, {"from": "2026-02-01", "to": "2026-01-01"}, {"from": "1990-01-01"}]
 )
-async def test_days_that_make_no_sense_are_refused(console: AdminBrowser, days: dict[str, str]) -> None:
+async def test_invalid_periods_are_refused(console: AdminBrowser, days: dict[str, str]) -> None:
     page = await console.sign_in_as().get_page("/", **days)
     assert page.status == 422
 

@@ -1,4 +1,4 @@
-"""A page of a recovery stays up to date while it is open, and costs little."""
+"""The page of a recovery updates while it is open, at little cost."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ PATIENCE = 20.0
 
 @pytest.fixture(autouse=True)
 def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks ten times as often."""
+    """Polls ten times as often."""
     monkeypatch.setattr(live_updates, "LOOK_INTERVAL", timedelta(seconds=0.1))
 
 
@@ -32,7 +32,7 @@ def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 async def follow_stream(
     console: AdminBrowser, invoice: str, after: int = 1
 ) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
-    """The events of its page's stream, each with its data."""
+    """The events of the page's stream, each with its data."""
     async with run_server(console.harness.app) as address, httpx.AsyncClient(timeout=PATIENCE) as client:
         cookie = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
         path = f"{address}/admin/recoveries/stripe/{invoice}/live"
@@ -42,7 +42,7 @@ async def follow_stream(
 
 
 async def parse_events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
-    """One by one, as a browser reads them."""
+    """The server-sent events, one by one."""
     kind = ""
     async for line in answer.aiter_lines():
         name, _, rest = line.partition(": ")
@@ -53,36 +53,36 @@ async def parse_events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]
 
 
 async def open_recovery(harness: ApiHarness) -> Recovery:
-    """With one row."""
+    """A recovery with one row."""
     return await store_recovery(harness.db, failure_event(unique_id("in_live")))
 
 
 async def append_events(harness: ApiHarness, recovery: Recovery, *more: Event) -> Recovery:
-    """The log grows."""
+    """The recovery with these events appended to its log."""
     async with harness.db.begin() as session:
         await event_log.append_to_log(session, recovery, list(more), app_now())
-        found = await event_log.load_recovery(session, recovery.recovery_id)
-    assert found
-    return found
+        stored_recovery = await event_log.load_recovery(session, recovery.recovery_id)
+    assert stored_recovery
+    return stored_recovery
 
 
 def pause_event() -> Event:
-    """Something to see."""
+    """A pause, which changes the page."""
     return Event(type=EventType.PAUSED, occurred_at=app_now(), data={"actor": "bob", "reason": "<b>holiday</b>"})
 
 
 async def next_parts(stream: AsyncIterator[tuple[str, Any]], count: int = 6) -> dict[str, str]:
-    """The next parts by their id."""
-    found: dict[str, str] = {}
+    """The next page parts by their id."""
+    parts: dict[str, str] = {}
     async with asyncio.timeout(PATIENCE):
-        while len(found) < count:
+        while len(parts) < count:
             kind, data = await anext(stream)
             assert kind == "part", kind
-            found[data["id"]] = data["html"]
-    return found
+            parts[data["id"]] = data["html"]
+    return parts
 
 
-async def test_what_happens_appears_on_the_open_page(console: AdminBrowser) -> None:
+async def test_new_events_appear_on_the_open_page(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
     async with follow_stream(console.sign_in_as(Role.OPERATOR), recovery.invoice_id) as stream:
         recovery = await append_events(console.harness, recovery, pause_event())
@@ -99,38 +99,38 @@ async def test_what_happens_appears_on_the_open_page(console: AdminBrowser) -> N
 
 async def test_every_part_is_an_element_of_the_page(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
-    here = console.sign_in_as()
-    page = await here.get_page(f"/recoveries/stripe/{recovery.invoice_id}")
-    async with follow_stream(here, recovery.invoice_id, after=0) as stream:
+    browser = console.sign_in_as()
+    page = await browser.get_page(f"/recoveries/stripe/{recovery.invoice_id}")
+    async with follow_stream(browser, recovery.invoice_id, after=0) as stream:
         assert set(await next_parts(stream)) <= page.parsed.ids
 
 
-async def test_a_page_that_shows_all_is_told_nothing_and_holds_no_connection(console: AdminBrowser) -> None:
+async def test_page_without_updates_holds_no_database_connection(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
     async with follow_stream(console.sign_in_as(), recovery.invoice_id) as stream:
         waiting = asyncio.ensure_future(anext(stream))
-        held = []
+        connection_counts = []
         for _ in range(20):
             await asyncio.sleep(0.03)
-            held.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
+            connection_counts.append(console.harness.db.engine.pool.checkedout())  # type: ignore[attr-defined]
         assert not waiting.done()
-        assert min(held) == 0
+        assert min(connection_counts) == 0
         waiting.cancel()
 
 
 async def test_a_recovery_that_has_ended_ends_the_stream_at_once(console: AdminBrowser) -> None:
-    ended = await store_recovery(console.harness.db, failure_event(unique_id("in_live")), canceled_event())
-    async with follow_stream(console.sign_in_as(), ended.invoice_id, after=ended.sequence) as stream:
+    recovery = await store_recovery(console.harness.db, failure_event(unique_id("in_live")), canceled_event())
+    async with follow_stream(console.sign_in_as(), recovery.invoice_id, after=recovery.sequence) as stream:
         async with asyncio.timeout(PATIENCE):
             assert [kind async for kind, _ in stream] == ["end"]
 
 
 async def test_the_stream_ends_with_the_session(console: AdminBrowser) -> None:
     recovery = await open_recovery(console.harness)
-    here = console.sign_in_as(stay=timedelta(seconds=2))
-    async with follow_stream(here, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
+    browser = console.sign_in_as(session_length=timedelta(seconds=2))
+    async with follow_stream(browser, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
         assert [kind async for kind, _ in stream] == []
-    assert (await here.get_page(f"/recoveries/stripe/{recovery.invoice_id}/live")).status == 303
+    assert (await browser.get_page(f"/recoveries/stripe/{recovery.invoice_id}/live")).status == 303
 
 
 async def test_the_stream_ends_when_the_service_stops(console: AdminBrowser) -> None:
@@ -140,6 +140,6 @@ async def test_the_stream_ends_when_the_service_stops(console: AdminBrowser) -> 
         assert [kind async for kind, _ in stream] == []
 
 
-async def test_nobody_follows_without_login_or_what_is_not_there(console: AdminBrowser) -> None:
+async def test_stream_needs_a_session_and_an_existing_recovery(console: AdminBrowser) -> None:
     assert (await console.get_page("/recoveries/stripe/in_x/live")).status == 303
     assert (await console.sign_in_as().get_page("/recoveries/stripe/in_x/live")).status == 404

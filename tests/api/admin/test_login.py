@@ -1,4 +1,4 @@
-"""Signing in by password on a development machine: sessions, what is kept of it, and how often it may fail."""
+"""Password sign-in on a development machine: sessions, audit entries, and the login throttle."""
 
 import asyncio
 import dataclasses
@@ -25,13 +25,13 @@ _numbers: Iterator[int] = count(1)
 
 
 def new_address() -> str:
-    """An address that no other test comes from: they share one database."""
+    """A client address that no other test uses: they share one database."""
     number = next(_numbers)
     return f"10.1.{number // 200}.{number % 200 + 1}"
 
 
 def app_with_users(db: Database, recoveries: FakeRecoveries, **changes: Any) -> FastAPI:
-    """An admin console with Vera, Otto and Ada besides the bootstrap key's admin."""
+    """An admin console with users Vera, Otto and Ada besides the bootstrap admin."""
     people = local_users(vera=Role.VIEWER, otto=Role.OPERATOR, ada=Role.ADMIN)
     return build_app(db, recoveries, **{"local_users": SecretStr(people)} | changes)
 
@@ -44,13 +44,13 @@ def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
 
 @pytest.fixture
 async def visitor(app: FastAPI) -> AsyncIterator[Visitor]:
-    """Somebody who is not signed in."""
-    async with open_visitor(app, address=new_address()) as found:
-        yield found
+    """A browser without a session."""
+    async with open_visitor(app, address=new_address()) as signed_out_visitor:
+        yield signed_out_visitor
 
 
 async def audit_entries(db: Database, actor: str | None = None, action: str | None = None) -> list[StoredAuditEntry]:
-    """What was kept of it, newest first."""
+    """The audit entries that match, newest first."""
     async with db.begin() as session:
         return list((await operator_actions.load_entries(session, actor=actor, action=action)).items)
 
@@ -80,21 +80,19 @@ WRONG = [("admin", "wrong"), ("admin", ""), ("", BOOTSTRAP), ("otto", BOOTSTRAP)
 
 
 @pytest.mark.parametrize(("name", "password"), WRONG)
-async def test_anything_else_does_not(name: str, password: str, visitor: Visitor) -> None:
+async def test_wrong_credentials_do_not_open_the_console(name: str, password: str, visitor: Visitor) -> None:
     answer = await visitor.sign_in(name, password.encode(errors="replace").decode())
     assert (answer.status_code, "fit" in answer.text) == (401, True)
     assert not await visitor.is_signed_in()
 
 
-async def test_what_was_typed_is_not_kept(visitor: Visitor, database: Database) -> None:
+async def test_typed_passwords_are_not_stored(visitor: Visitor, database: Database) -> None:
     await visitor.sign_in("my-password-in-the-wrong-field", "x")
     newest = (await audit_entries(database, action="login_failed"))[0]
     assert (newest.actor, newest.detail) == ("unknown", {"how": "password"})
 
 
-async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
-    database: Database, recoveries: FakeRecoveries
-) -> None:
+async def test_listed_admin_disables_the_bootstrap_key(database: Database, recoveries: FakeRecoveries) -> None:
     app = app_with_users(database, recoveries, local_users=SecretStr(local_users(admin=Role.VIEWER)))
     async with open_visitor(app, address=new_address()) as visitor:
         assert (await visitor.sign_in("admin", BOOTSTRAP)).status_code == 401
@@ -103,7 +101,7 @@ async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "led"),
+    ("destination", "location"),
     [
         ("/admin/recoveries?q=a", "/admin/recoveries?q=a"), ("/admin", "/admin"), ("", "/admin/"),
         ("/v1/recoveries", "/admin/"),
@@ -111,8 +109,8 @@ async def test_somebody_listed_as_admin_takes_the_place_of_the_bootstrap_key(
         ("/admin//evil.test", "/admin/"), ("/administrator", "/admin/"),
     ],
 )  # fmt: skip
-async def test_it_leads_to_where_one_wanted_to_go_and_nowhere_else(wanted: str, led: str, visitor: Visitor) -> None:
-    assert (await visitor.sign_in(next=wanted)).headers["location"] == led
+async def test_sign_in_redirects_only_to_console_pages(destination: str, location: str, visitor: Visitor) -> None:
+    assert (await visitor.sign_in(next=destination)).headers["location"] == location
 
 
 async def test_a_page_leads_to_the_sign_in_and_back(visitor: Visitor) -> None:
@@ -121,11 +119,11 @@ async def test_a_page_leads_to_the_sign_in_and_back(visitor: Visitor) -> None:
     assert answer.headers["location"] == "/admin/login?next=%2Fadmin%2Frecoveries%3Fq%3Dx%2By"
 
 
-async def test_signing_out_ends_it_and_is_kept(visitor: Visitor, database: Database) -> None:
+async def test_sign_out_ends_the_session_and_is_audited(visitor: Visitor, database: Database) -> None:
     await visitor.sign_in("ada", PASSWORD)
     assert (await visitor.post_form("/admin/logout")).headers["location"] == "/admin/login"
     assert not await visitor.is_signed_in()
-    assert [one.action for one in await audit_entries(database, actor="ada")][:2] == ["logout", "login"]
+    assert [entry.action for entry in await audit_entries(database, actor="ada")][:2] == ["logout", "login"]
 
 
 async def test_a_session_ends_after_its_hours(database: Database, recoveries: FakeRecoveries) -> None:
@@ -144,24 +142,24 @@ async def test_a_session_ends_after_its_hours(database: Database, recoveries: Fa
 
 
 def _advance_clock(app: FastAPI, after: timedelta) -> None:
-    """The application's clock goes ahead of the machine's."""
+    """Sets the application's clock ahead."""
     parts = dataclasses.replace(app.state.parts, clock=lambda: app_now() + after)
     app.state.parts = _admin_app(app).state.parts = parts
 
 
 def _admin_app(app: FastAPI) -> FastAPI:
-    found = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
-    assert isinstance(found, FastAPI)
-    return found
+    admin_app = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
+    assert isinstance(admin_app, FastAPI)
+    return admin_app
 
 
-async def test_the_cookie_is_for_the_console_and_no_script(visitor: Visitor) -> None:
+async def test_session_cookie_is_limited_to_the_console_and_http_only(visitor: Visitor) -> None:
     cookie = (await visitor.sign_in()).headers["set-cookie"].lower()
     assert {"httponly", "samesite=lax", "path=/admin"} <= {part.strip() for part in cookie.split(";")}
     assert "secure" not in cookie
 
 
-async def test_behind_https_it_goes_over_https_only(database: Database, recoveries: FakeRecoveries) -> None:
+async def test_session_cookie_is_secure_behind_https(database: Database, recoveries: FakeRecoveries) -> None:
     app = app_with_users(database, recoveries, public_url="https://desk.example.com")
     async with open_visitor(app, "https://desk.example.com", new_address()) as visitor:
         assert "secure" in (await visitor.sign_in()).headers["set-cookie"].lower()
@@ -169,7 +167,7 @@ async def test_behind_https_it_goes_over_https_only(database: Database, recoveri
 
 
 @pytest.mark.parametrize("change", ["cut", "other", "forged"])
-async def test_a_cookie_that_was_changed_opens_nothing(change: str, visitor: Visitor) -> None:
+async def test_changed_cookie_is_refused(change: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     cookie = visitor.client.cookies["pri_session"]
     changed = {"cut": cookie[:-2], "other": cookie.replace(cookie[5], "A" if cookie[5] != "A" else "B", 1),
@@ -179,20 +177,20 @@ async def test_a_cookie_that_was_changed_opens_nothing(change: str, visitor: Vis
     assert not await visitor.is_signed_in()
 
 
-async def test_one_name_fails_five_times_from_wherever(app: FastAPI, visitor: Visitor) -> None:
+async def test_username_is_locked_after_five_failures(app: FastAPI, visitor: Visitor) -> None:
     name = new_address()
     for _ in range(MAX_FAILURES_PER_NAME):
         async with open_visitor(app, address=new_address()) as other:
             assert (await other.sign_in(name, "wrong")).status_code == 401
-    for spelled in (name, name.upper()):
-        refused = await visitor.sign_in(spelled, "wrong")
+    for username in (name, name.upper()):
+        refused = await visitor.sign_in(username, "wrong")
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 900
         assert "try again in 15 minutes" in refused.text
     assert (await visitor.sign_in("ada", PASSWORD)).status_code == 303
 
 
-async def test_a_name_that_failed_too_often_is_refused_with_the_right_password_too(
+async def test_locked_username_is_refused_with_the_right_password(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     app = app_with_users(database, recoveries, local_users=SecretStr(local_users(locked=Role.VIEWER)))
@@ -204,7 +202,7 @@ async def test_a_name_that_failed_too_often_is_refused_with_the_right_password_t
         assert (await visitor.sign_in("locked", PASSWORD)).status_code == 303
 
 
-async def test_one_address_fails_twenty_times_with_whatever_name(app: FastAPI) -> None:
+async def test_address_is_locked_after_twenty_failures(app: FastAPI) -> None:
     async with open_visitor(app, address=new_address()) as visitor:
         for number in range(MAX_FAILURES_PER_ADDRESS):
             assert (await visitor.sign_in(f"{new_address()}-{number}", "wrong")).status_code == 401
@@ -213,7 +211,7 @@ async def test_one_address_fails_twenty_times_with_whatever_name(app: FastAPI) -
         assert (await other.sign_in("ada", PASSWORD)).status_code == 303
 
 
-async def test_the_count_holds_over_processes_and_parallel_tries(
+async def test_login_throttle_counts_across_processes_and_parallel_tries(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
     name, apps = new_address(), [app_with_users(database, recoveries) for _ in range(2)]
@@ -222,11 +220,11 @@ async def test_the_count_holds_over_processes_and_parallel_tries(
         async with open_visitor(apps[number % 2], address=new_address()) as visitor:
             return (await visitor.sign_in(name, "wrong")).status_code
 
-    tried = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
-    assert set(tried) == {401, 429}
+    responses = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
+    assert set(responses) == {401, 429}
     async with database.begin() as session:
         mark = _admin_app(apps[0]).state.access.keyed_hash("name", name)
-        found = await operator_actions.count_failed_logins(
+        failures = await operator_actions.count_failed_logins(
             session, datetime.min.replace(tzinfo=app_now().tzinfo), name_hash=mark
         )
-    assert found.count == tried.count(401) <= MAX_FAILURES_PER_NAME
+    assert failures.count == responses.count(401) <= MAX_FAILURES_PER_NAME

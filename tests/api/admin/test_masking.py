@@ -1,4 +1,4 @@
-"""Bodies of webhooks are readable, and name nobody: by key, by shape, and what is unknown only by its first letters."""
+"""Webhook bodies are shown without personal data: hidden by key, by shape, or cut to their first letters."""
 
 import base64
 import json
@@ -72,7 +72,7 @@ KEYS = ("id", "status", "type", "code", "unknown", "metadata", "reason", "custom
 
 
 @pytest.mark.parametrize(("key", "value"), VISIBLE_FIELDS)
-def test_what_names_nobody_is_shown(key: str, value: Any) -> None:
+def test_impersonal_values_are_shown(key: str, value: Any) -> None:
     assert mask_tree({key: value}) == {key: value}
 
 
@@ -92,8 +92,8 @@ def test_a_card_number_that_is_a_number_is_hidden() -> None:
 
 
 def test_other_texts_are_shown_by_their_first_letters() -> None:
-    told = mask_tree({"surprise": "Your card was declined by the bank", "short": "Rosen", "tiny": "Ann"})
-    assert told == {"surprise": f"You{MASK}", "short": f"R{MASK}", "tiny": MASK}
+    masked = mask_tree({"surprise": "Your card was declined by the bank", "short": "Rosen", "tiny": "Ann"})
+    assert masked == {"surprise": f"You{MASK}", "short": f"R{MASK}", "tiny": MASK}
 
 
 def test_links_show_only_where_they_lead() -> None:
@@ -102,7 +102,7 @@ def test_links_show_only_where_they_lead() -> None:
     assert mask_tree({"url": "https://jenny:pw@pay.example.com/"}) == {"url": MASK}
 
 
-def test_all_that_is_below_a_person_is_hidden_but_for_the_country() -> None:
+def test_values_below_a_person_are_hidden_except_the_country() -> None:
     person = {"address": {"country": "DE", "x": ["Hauptstr. 1", {"y": "cus_1", "id": "in_1"}], "n": 7, "none": None}}
     hidden = {"country": "DE", "x": [MASK, {"y": MASK, "id": MASK}], "n": MASK, "none": None}
     assert mask_tree(person) == {"address": hidden}
@@ -120,9 +120,9 @@ def test_a_stripe_event_stays_readable() -> None:
     event = failed_event("in_1", customer_id="cus_1")
     body = mask_body(json.dumps(event).encode())
     assert body.kind == "JSON"
-    found = json.loads(body.text)
-    assert (found["id"], found["type"], found["data"]["object"]["id"]) == (event["id"], event["type"], "in_1")
-    assert found["data"]["object"]["amount_due"] == event["data"]["object"]["amount_due"]
+    document = json.loads(body.text)
+    assert (document["id"], document["type"], document["data"]["object"]["id"]) == (event["id"], event["type"], "in_1")
+    assert document["data"]["object"]["amount_due"] == event["data"]["object"]["amount_due"]
 
 
 def test_a_form_of_braintree_is_decoded() -> None:
@@ -141,12 +141,12 @@ def test_a_form_of_braintree_is_decoded() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"\xff\xfe", b"hello", b"{", b"<a>", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>']
 )
-def test_of_anything_else_only_the_length_is_shown(body: bytes) -> None:
-    found = mask_body(body)
-    assert (found.text, f"{len(body)} bytes" in found.kind) == ("", True)
+def test_unknown_bodies_show_only_their_length(body: bytes) -> None:
+    masked = mask_body(body)
+    assert (masked.text, f"{len(body)} bytes" in masked.kind) == ("", True)
 
 
-def test_what_is_too_deep_or_too_long_does_no_harm() -> None:
+def test_deep_or_long_values_are_masked_safely() -> None:
     assert mask_body(b"[" * 100_000).text == ""
     assert mask_body(b"[" * 200 + b"]" * 200).text == ""
     assert mask_body(b"<a>" * 200 + b"</a>" * 200).text == ""
@@ -160,39 +160,39 @@ TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dict
 SENTINEL = "Zweigelt-Ö"
 
 
-def plant_value(tree: Any, value: Any) -> Any:
+def plant_value(document: Any, value: Any) -> Any:
     """The same tree with this value at every leaf."""
-    if isinstance(tree, dict):
-        return {name: plant_value(inner, value) for name, inner in tree.items()}
-    return [plant_value(inner, value) for inner in tree] if isinstance(tree, list) else value
+    if isinstance(document, dict):
+        return {name: plant_value(inner, value) for name, inner in document.items()}
+    return [plant_value(inner, value) for inner in document] if isinstance(document, list) else value
 
 
 @given(TREES, st.sampled_from(SHAPES))
-def test_wherever_a_personal_value_stands_it_is_hidden(tree: Any, value: str) -> None:
-    assert value not in json.dumps(mask_tree(plant_value(tree, value)), ensure_ascii=False)
+def test_wherever_a_personal_value_stands_it_is_hidden(document: Any, value: str) -> None:
+    assert value not in json.dumps(mask_tree(plant_value(document, value)), ensure_ascii=False)
 
 
 @given(TREES, st.sampled_from([key for key, _ in HIDDEN_FIELDS]))
-def test_whatever_stands_below_a_personal_key_is_hidden(tree: Any, key: str) -> None:
-    assert SENTINEL not in json.dumps(mask_tree({key: plant_value(tree, SENTINEL)}), ensure_ascii=False)
+def test_whatever_stands_below_a_personal_key_is_hidden(value: Any, key: str) -> None:
+    assert SENTINEL not in json.dumps(mask_tree({key: plant_value(value, SENTINEL)}), ensure_ascii=False)
 
 
 @given(TREES)
-def test_the_shape_of_a_body_stays(tree: Any) -> None:
-    def outline(found: Any) -> Any:
-        if isinstance(found, dict):
-            return [outline(inner) for inner in found.values()]
-        return [outline(inner) for inner in found] if isinstance(found, list) else "leaf"
+def test_masking_keeps_the_shape_of_a_body(value: Any) -> None:
+    def outline(value: Any) -> Any:
+        if isinstance(value, dict):
+            return [outline(inner) for inner in value.values()]
+        return [outline(inner) for inner in value] if isinstance(value, list) else "leaf"
 
-    def unmixed(found: Any) -> bool:
-        """Two hidden keys may become one."""
-        inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-        return (not isinstance(found, dict) or len(mask_tree(found)) == len(found)) and all(map(unmixed, inner))
+    def unmixed(value: Any) -> bool:
+        """Whether no two keys of the masked tree became one."""
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return (not isinstance(value, dict) or len(mask_tree(value)) == len(value)) and all(map(unmixed, inner))
 
-    if unmixed(tree):
-        assert outline(mask_tree(tree)) == outline(tree)
+    if unmixed(value):
+        assert outline(mask_tree(value)) == outline(value)
 
 
-@given(st.binary(max_size=200) | TREES.map(lambda tree: json.dumps(tree).encode()))
+@given(st.binary(max_size=200) | TREES.map(lambda value: json.dumps(value).encode()))
 def test_no_body_breaks_the_viewer(body: bytes) -> None:
     mask_body(body)

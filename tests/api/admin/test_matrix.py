@@ -1,4 +1,4 @@
-"""Who may do what: every route of the API against every scope, every route of the admin console against every role.
+"""Permissions: every API route against every scope, every admin console route against every role.
 
 A route without a line here fails, and so does a line without a route.
 """
@@ -103,13 +103,13 @@ PEOPLE: Final = {"vera": VIEWER, "otto": OPERATOR, "ada": ADMIN}
 
 
 def method_and_path(line: str) -> tuple[str, str]:
-    """Method, and path with ids in it."""
+    """The method, and the path with ids filled in."""
     method, _, path = line.partition(" ")
     return method, path.format(**IDS)
 
 
 def iter_routes(routes: list[BaseRoute], before: str = "") -> Iterator[str]:
-    """Every method and path, also of routers within."""
+    """Every method and path, nested routers included."""
     for route in routes:
         if included := getattr(route, "original_router", None):
             yield from iter_routes(included.routes, before + route.include_context.prefix)  # type: ignore[attr-defined]
@@ -120,17 +120,17 @@ def iter_routes(routes: list[BaseRoute], before: str = "") -> Iterator[str]:
 
 def admin_app_of(app: FastAPI) -> FastAPI:
     """The application below /admin."""
-    found = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == ROOT)
-    assert isinstance(found, FastAPI)
-    return found
+    admin_app = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == ROOT)
+    assert isinstance(admin_app, FastAPI)
+    return admin_app
 
 
 @pytest.fixture
 def app(database: Database, recoveries: FakeRecoveries) -> FastAPI:
-    """A console with one person of each role. It is about to stop, so that streams end after their first look."""
-    made = build_app(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
-    made.state.parts.stop_requested.set()
-    return made
+    """A console with one user per role. It is stopping, so that streams end after their first look."""
+    api = build_app(database, recoveries, local_users=SecretStr(local_users(**PEOPLE)))
+    api.state.parts.stop_requested.set()
+    return api
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_every_route_of_the_api_has_a_line(harness: ApiHarness) -> None:
     } == API_SCOPES.keys()
 
 
-def test_what_the_description_leaves_out_is_not_for_programs(harness: ApiHarness) -> None:
+def test_which_routes_are_outside_of_openapi(harness: ApiHarness) -> None:
     """For browsers; and for customers, who have a token in the place of a login (tests/api/test_unsubscribe.py)."""
     hidden = set(iter_routes(harness.app.routes)) - API_SCOPES.keys()
     assert hidden == {
@@ -153,11 +153,11 @@ def test_what_the_description_leaves_out_is_not_for_programs(harness: ApiHarness
 
 
 async def call_api(harness: ApiHarness, line: str, headers: dict[str, str]) -> httpx.Response:
-    """The answer of a route of the API."""
+    """The response of an API route."""
     method, path = method_and_path(line)
-    sent: dict[str, str] = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
-    sent = {"policy": FORM["policy"]} if path == "/v1/simulations" else sent
-    return await harness.client.request(method, path, headers=headers, json=sent if method == "POST" else None)
+    body: dict[str, str] = {"reason": "x"} | ({"decision": "reject"} if path.endswith("review") else {})
+    body = {"policy": FORM["policy"]} if path == "/v1/simulations" else body
+    return await harness.client.request(method, path, headers=headers, json=body if method == "POST" else None)
 
 
 @pytest.mark.parametrize("line", [line for line, needed in API_SCOPES.items() if needed is not NO_SCOPE])
@@ -168,8 +168,8 @@ async def test_a_scope_opens_its_routes_and_no_other(line: str, harness: ApiHarn
         assert (answer.status_code == 403) is (scope not in needed), (scope, answer.text)
         assert scope in needed or answer.json()["code"] == "forbidden"
     assert (await call_api(harness, line, ALL_SCOPES)).status_code in {200, 202, 404}
-    nobody = await call_api(harness, line, {})
-    assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized")
+    response = await call_api(harness, line, {})
+    assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("line", [line for line, needed in API_SCOPES.items() if needed is NO_SCOPE])
@@ -185,7 +185,7 @@ def test_every_route_of_the_console_has_a_line(app: FastAPI) -> None:
 
 
 async def request_page(visitor: Visitor, line: str) -> httpx.Response:
-    """The answer of a route of the admin console, with the token of the session."""
+    """The response of an admin console route, with the session's token."""
     method, path = method_and_path(line)
     if method == "GET":
         return await visitor.get_page(f"{ROOT}{path}")
@@ -193,7 +193,7 @@ async def request_page(visitor: Visitor, line: str) -> httpx.Response:
 
 
 def is_redirected_to_sign_in(answer: httpx.Response) -> bool:
-    """Whether the answer is: sign in first."""
+    """Whether the response redirects to the sign-in page."""
     return answer.status_code == 303 and answer.headers["location"].startswith(f"{ROOT}/login?")
 
 
@@ -201,8 +201,8 @@ def is_redirected_to_sign_in(answer: httpx.Response) -> bool:
 async def test_a_role_opens_its_pages_and_no_other(line: str, app: FastAPI) -> None:
     lowest = CONSOLE_ROLES[line]
     assert lowest
-    async with open_visitor(app, address=new_address()) as nobody:
-        assert is_redirected_to_sign_in(await request_page(nobody, line))
+    async with open_visitor(app, address=new_address()) as anonymous:
+        assert is_redirected_to_sign_in(await request_page(anonymous, line))
     for name, role in PEOPLE.items():
         async with open_visitor(app, address=new_address()) as visitor:
             await visitor.sign_in(name, PASSWORD)
@@ -214,9 +214,9 @@ async def test_a_role_opens_its_pages_and_no_other(line: str, app: FastAPI) -> N
 
 
 @pytest.mark.parametrize("line", [line for line, role in CONSOLE_ROLES.items() if role is NO_SCOPE])
-async def test_an_open_page_sends_nobody_away(line: str, app: FastAPI) -> None:
-    async with open_visitor(app, address=new_address()) as nobody:
-        assert not is_redirected_to_sign_in(await request_page(nobody, line))
+async def test_public_page_needs_no_session(line: str, app: FastAPI) -> None:
+    async with open_visitor(app, address=new_address()) as visitor:
+        assert not is_redirected_to_sign_in(await request_page(visitor, line))
 
 
 FORMS: Final = [line for line in CONSOLE_ROLES if line.startswith("POST ")]
@@ -228,21 +228,21 @@ async def test_a_form_without_the_token_of_its_session_is_refused(line: str, app
     async with open_visitor(app, address=new_address()) as visitor, open_visitor(app, address=new_address()) as other:
         await visitor.sign_in("ada", PASSWORD)
         await other.sign_in("ada", PASSWORD)
-        known = await visitor.read_form_token()
+        own_token = await visitor.read_form_token()
         for token in (
             {},
             {"token": ""},
             {"token": "wrong"},
             {"token": await other.read_form_token()},
-            {"token": known[:-1]},
+            {"token": own_token[:-1]},
         ):
             answer = await visitor.client.post(f"{ROOT}{path}", data=FORM | token)
             assert (answer.status_code, "out of date" in answer.text) == (403, True), token
         assert await visitor.is_signed_in()
-        assert (await visitor.client.post(f"{ROOT}{path}", data=FORM | {"token": known})).status_code != 403
+        assert (await visitor.client.post(f"{ROOT}{path}", data=FORM | {"token": own_token})).status_code != 403
 
 
-async def test_a_token_from_before_the_sign_in_is_of_no_use_after_it(app: FastAPI) -> None:
+async def test_form_token_from_before_the_sign_in_is_refused_after_it(app: FastAPI) -> None:
     async with open_visitor(app, address=new_address()) as visitor:
         before = await visitor.read_form_token()
         await visitor.sign_in("ada", PASSWORD)

@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider: what is believed, and everything that isn't."""
+"""OpenID sign-in: which tokens and callbacks are accepted, and which are refused."""
 
 import time
 from collections.abc import AsyncIterator
@@ -37,67 +37,67 @@ ACCESS: dict[str, Any] = {
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """The provider."""
-    async with running_issuer() as found:
-        yield found
+    """A running OpenID provider."""
+    async with running_issuer() as running:
+        yield running
 
 
 def app_with_openid(db: Database, recoveries: FakeRecoveries, issuer: Issuer, **changes: Any) -> FastAPI:
-    """An admin console whose people come from there."""
+    """An admin console with OpenID sign-in."""
     return build_app(db, recoveries, **ACCESS | {"oidc_issuer": issuer.address} | changes)
 
 
 @pytest.fixture
 async def visitor(database: Database, recoveries: FakeRecoveries, issuer: Issuer) -> AsyncIterator[Visitor]:
-    """Somebody who is not signed in."""
-    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as found:
-        yield found
+    """A browser without a session."""
+    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as opened_visitor:
+        yield opened_visitor
 
 
 async def authorize_url(visitor: Visitor, **query: str) -> str:
-    """Where the provider sends the browser after the admin console sent it there."""
-    begun = await visitor.get_page("/admin/login/start", **query)
-    assert begun.status_code == 302, begun.text
+    """The address to which the admin console and then the provider redirect the browser."""
+    page = await visitor.get_page("/admin/login/start", **query)
+    assert page.status_code == 302, page.text
     async with httpx.AsyncClient() as browser:
-        sent_back = await browser.get(begun.headers["location"])
+        sent_back = await browser.get(page.headers["location"])
     assert sent_back.status_code == 307
     return str(sent_back.headers["location"])
 
 
 async def sign_in_by_openid(visitor: Visitor, **query: str) -> httpx.Response:
-    """There and back; the admin console's answer."""
+    """The admin console's response after a sign-in at the provider."""
     return await visitor.get_page(await authorize_url(visitor, **query))
 
 
 async def newest_audit_entry(db: Database, actor: str) -> StoredAuditEntry:
-    """What was kept last of somebody."""
+    """The newest audit entry of this actor."""
     async with db.begin() as session:
         return (await operator_actions.load_entries(session, 1, actor=actor)).items[0]
 
 
-async def test_there_and_back(visitor: Visitor, issuer: Issuer, database: Database) -> None:
-    issuer.claims = {"preferred_username": (who := unique_id("ann"))}
+async def test_sign_in_by_openid_and_return(visitor: Visitor, issuer: Issuer, database: Database) -> None:
+    issuer.claims = {"preferred_username": (username := unique_id("ann"))}
     answer = await sign_in_by_openid(visitor, next="/admin/recoveries?q=x")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/recoveries?q=x")
     page = (await visitor.get_page("/admin/recoveries")).text
-    assert who in page
+    assert username in page
     assert '<span class="role">operator</span>' in page
-    kept = await newest_audit_entry(database, who)
-    assert (kept.action, kept.role, kept.detail) == ("login", "operator", {"how": "openid"})
+    entry = await newest_audit_entry(database, username)
+    assert (entry.action, entry.role, entry.detail) == ("login", "operator", {"how": "openid"})
 
 
-async def test_it_asks_as_it_should(visitor: Visitor, issuer: Issuer) -> None:
+async def test_authorization_request_has_the_required_parameters(visitor: Visitor, issuer: Issuer) -> None:
     await authorize_url(visitor)
-    asked = issuer.authorize_query
-    assert (asked["response_type"], asked["client_id"], asked["code_challenge_method"]) == ("code", CLIENT, "S256")
-    assert asked["redirect_uri"] == f"{PUBLIC}/admin/login/callback"
-    assert "openid" in asked["scope"].split()
-    assert min(len(asked[name]) for name in ("state", "nonce", "code_challenge")) >= 20
+    query = issuer.authorize_query
+    assert (query["response_type"], query["client_id"], query["code_challenge_method"]) == ("code", CLIENT, "S256")
+    assert query["redirect_uri"] == f"{PUBLIC}/admin/login/callback"
+    assert "openid" in query["scope"].split()
+    assert min(len(query[name]) for name in ("state", "nonce", "code_challenge")) >= 20
     await authorize_url(visitor)
-    assert all(issuer.authorize_query[name] != asked[name] for name in ("state", "nonce", "code_challenge"))
+    assert all(issuer.authorize_query[name] != query[name] for name in ("state", "nonce", "code_challenge"))
 
 
-async def test_the_sign_in_page_leads_there_and_has_no_password(visitor: Visitor) -> None:
+async def test_sign_in_page_links_to_openid_without_a_password_form(visitor: Visitor) -> None:
     page = (await visitor.get_page("/admin/login", next="/admin/audit")).text
     assert 'href="/admin/login/start?next=%2Fadmin%2Faudit"' in page
     assert 'type="password"' not in page
@@ -105,7 +105,7 @@ async def test_the_sign_in_page_leads_there_and_has_no_password(visitor: Visitor
     assert refused.status_code == 403
 
 
-async def test_signing_out_ends_it_here(visitor: Visitor) -> None:
+async def test_sign_out_ends_the_console_session(visitor: Visitor) -> None:
     await sign_in_by_openid(visitor)
     assert await visitor.is_signed_in()
     await visitor.client.post("/admin/logout", data={"token": await visitor.read_form_token("/admin/recoveries")})
@@ -145,20 +145,20 @@ async def test_the_roles_claim_may_lie_deeper_or_have_dots_itself(
 
 
 @pytest.mark.parametrize("roles", [None, [], ["strangers"], {"payments": True}, 7, ["Payments"], [["payments"]]])
-async def test_somebody_without_a_role_is_told_so(
+async def test_user_without_a_role_is_refused_with_a_reason(
     roles: Any, visitor: Visitor, issuer: Issuer, database: Database
 ) -> None:
-    issuer.claims = {"roles": roles, "preferred_username": (who := unique_id("joe"))}
+    issuer.claims = {"roles": roles, "preferred_username": (username := unique_id("joe"))}
     answer = await sign_in_by_openid(visitor)
     assert answer.status_code == 403
-    assert f"You are signed in as {who}, but have no role here." in answer.text
+    assert f"You are signed in as {username}, but have no role here." in answer.text
     assert not await visitor.is_signed_in()
-    kept = await newest_audit_entry(database, who)
-    assert (kept.action, kept.detail) == ("login_failed", {"how": "openid", "why": "no_role"})
+    entry = await newest_audit_entry(database, username)
+    assert (entry.action, entry.detail) == ("login_failed", {"how": "openid", "why": "no_role"})
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", "a\nb", "x" * 201, 7])
-async def test_without_a_usable_name_it_is_the_subject(name: Any, visitor: Visitor, issuer: Issuer) -> None:
+async def test_subject_is_used_without_a_usable_name(name: Any, visitor: Visitor, issuer: Issuer) -> None:
     issuer.claims = {"preferred_username": name}
     assert (await sign_in_by_openid(visitor)).status_code == 303
     assert "248289761001" in (await visitor.get_page("/admin/recoveries")).text
@@ -181,16 +181,14 @@ INVALID_CLAIMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("claims", INVALID_CLAIMS.values(), ids=INVALID_CLAIMS)
-async def test_a_token_that_is_not_as_it_should_be_is_not_believed(
-    claims: dict[str, Any], visitor: Visitor, issuer: Issuer
-) -> None:
+async def test_invalid_id_token_is_refused(claims: dict[str, Any], visitor: Visitor, issuer: Issuer) -> None:
     issuer.claims = claims
     answer = await sign_in_by_openid(visitor)
     assert (answer.status_code, "trusted" in answer.text) == (401, True)
     assert not await visitor.is_signed_in()
 
 
-async def test_a_token_by_another_key_is_not_believed(visitor: Visitor, issuer: Issuer) -> None:
+async def test_id_token_signed_by_another_key_is_refused(visitor: Visitor, issuer: Issuer) -> None:
     issuer.signing_key = RSAKey.generate_key(2048, {"kid": "one"})
     assert (await sign_in_by_openid(visitor)).status_code == 401
 
@@ -200,12 +198,12 @@ async def test_without_an_id_token_nobody_is_signed_in(visitor: Visitor, issuer:
     assert (await sign_in_by_openid(visitor)).status_code == 401
 
 
-@pytest.mark.parametrize("offered", [["none"], ["HS256"], ["none", "HS256", "RS256"]])
+@pytest.mark.parametrize("algorithms", [["none"], ["HS256"], ["none", "HS256", "RS256"]])
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
-async def test_a_shared_key_or_none_is_never_a_signature(
-    algorithm: str, offered: list[str], visitor: Visitor, issuer: Issuer
+async def test_symmetric_or_missing_signature_is_refused(
+    algorithm: str, algorithms: list[str], visitor: Visitor, issuer: Issuer
 ) -> None:
-    issuer.metadata = {"id_token_signing_alg_values_supported": offered}
+    issuer.metadata = {"id_token_signing_alg_values_supported": algorithms}
     issuer.algorithm = algorithm
     assert (await sign_in_by_openid(visitor)).status_code == 401
     issuer.algorithm = "RS256"
@@ -218,7 +216,7 @@ async def test_a_new_key_of_the_provider_is_fetched(visitor: Visitor, issuer: Is
     assert (await sign_in_by_openid(visitor)).status_code == 303
 
 
-async def test_a_discovery_document_of_somebody_else_is_not_used(visitor: Visitor, issuer: Issuer) -> None:
+async def test_discovery_document_of_another_issuer_is_refused(visitor: Visitor, issuer: Issuer) -> None:
     issuer.metadata = {"issuer": "https://evil.test"}
     answer = await visitor.get_page("/admin/login/start")
     assert (answer.status_code, "does not answer as it should" in answer.text) == (503, True)
@@ -233,7 +231,7 @@ async def test_a_wrong_or_missing_state_is_refused(visitor: Visitor) -> None:
     assert not await visitor.is_signed_in()
 
 
-async def test_the_answer_for_one_browser_is_of_no_use_in_another(
+async def test_callback_of_another_browser_is_refused(
     visitor: Visitor, database: Database, recoveries: FakeRecoveries, issuer: Issuer
 ) -> None:
     back = await authorize_url(visitor)
@@ -244,13 +242,13 @@ async def test_the_answer_for_one_browser_is_of_no_use_in_another(
     assert (await visitor.get_page(back)).status_code == 303
 
 
-async def test_an_answer_is_good_once(visitor: Visitor) -> None:
+async def test_callback_is_accepted_once(visitor: Visitor) -> None:
     back = await authorize_url(visitor)
     assert (await visitor.get_page(back)).status_code == 303
     assert (await visitor.get_page(back)).status_code == 400
 
 
-async def test_a_refusal_of_the_provider_is_told(visitor: Visitor, issuer: Issuer) -> None:
+async def test_refusal_of_the_identity_provider_is_shown(visitor: Visitor, issuer: Issuer) -> None:
     issuer.error = "access_denied"
     answer = await sign_in_by_openid(visitor)
     assert (answer.status_code, "refused: access_denied" in answer.text) == (403, True)
@@ -263,40 +261,42 @@ async def test_a_refusal_of_the_provider_is_told(visitor: Visitor, issuer: Issue
     )
 
 
-async def test_a_provider_that_is_away_is_503(database: Database, recoveries: FakeRecoveries) -> None:
-    nowhere = Issuer(address="http://127.0.0.1:1")
-    async with open_visitor(app_with_openid(database, recoveries, nowhere), PUBLIC, new_address()) as visitor:
+async def test_unreachable_identity_provider_is_503(database: Database, recoveries: FakeRecoveries) -> None:
+    issuer = Issuer(address="http://127.0.0.1:1")
+    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as visitor:
         answer = await visitor.get_page("/admin/login/start")
         assert (answer.status_code, "try again later" in answer.text) == (503, True)
 
 
-async def test_a_wrong_secret_is_told_and_kept(database: Database, recoveries: FakeRecoveries, issuer: Issuer) -> None:
+async def test_wrong_client_secret_is_shown_and_audited(
+    database: Database, recoveries: FakeRecoveries, issuer: Issuer
+) -> None:
     app = app_with_openid(database, recoveries, issuer, oidc_client_secret=SecretStr("wrong"))
     async with open_visitor(app, PUBLIC, new_address()) as visitor:
         answer = await sign_in_by_openid(visitor)
     assert (answer.status_code, "refused: invalid_client" in answer.text) == (403, True)
 
 
-async def test_whoever_keeps_on_failing_keeps_nobody_out_and_fills_no_table(
+async def test_repeated_failures_lock_out_nobody_and_are_audited_with_a_limit(
     visitor: Visitor, database: Database, issuer: Issuer
 ) -> None:
     async def count_entries() -> int:
         async with database.begin() as session:
-            found = await operator_actions.load_entries(session, 200, action="login_failed")
-            return len([one for one in found.items if one.detail.get("why") == "mismatching_state"])
+            page = await operator_actions.load_entries(session, 200, action="login_failed")
+            return len([entry for entry in page.items if entry.detail.get("why") == "mismatching_state"])
 
     before = await count_entries()
     for _ in range(MAX_FAILURES_PER_ADDRESS + 3):
         assert (await visitor.get_page("/admin/login/callback")).status_code == 400
     assert await count_entries() == before + MAX_FAILURES_PER_ADDRESS
-    issuer.claims = {"roles": None, "preferred_username": (who := unique_id("joe"))}
+    issuer.claims = {"roles": None, "preferred_username": (username := unique_id("joe"))}
     assert (await sign_in_by_openid(visitor)).status_code == 403
-    assert (await newest_audit_entry(database, who)).detail["why"] == "no_role"
+    assert (await newest_audit_entry(database, username)).detail["why"] == "no_role"
     issuer.claims = {}
     assert (await sign_in_by_openid(visitor)).status_code == 303
 
 
-async def test_a_long_way_back_is_forgotten_rather_than_the_cookie(visitor: Visitor) -> None:
+async def test_overlong_return_path_is_dropped(visitor: Visitor) -> None:
     answer = await sign_in_by_openid(visitor, next="/admin/recoveries?q=" + "x" * 1500)
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/")
 

@@ -1,4 +1,4 @@
-"""Reviews, webhooks, cards, messages and audit: what they say, and what can be done there."""
+"""Reviews, webhooks, cards, messages and audit: what the pages show and allow."""
 
 import json
 from datetime import timedelta
@@ -23,7 +23,7 @@ ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequenc
 
 
 async def open_recovery(console: AdminBrowser, *more: Event, amount: int = 500) -> str:
-    """The invoice of a recovery that runs."""
+    """The invoice of a running recovery."""
     invoice = unique_id("in_page")
     recovery = await store_recovery(console.harness.db, failure_event(invoice, amount=amount), *more)
     console.recoveries.running.add(recovery.recovery_id)
@@ -31,8 +31,8 @@ async def open_recovery(console: AdminBrowser, *more: Event, amount: int = 500) 
 
 
 def fraud_events() -> tuple[Event, ...]:
-    """Fraud is suspected, and a person has to look."""
-    held = {
+    """The events of a failure that needs a fraud review."""
+    assessment = {
         "action": "review",
         "reason": "fraud",
         "why": "odd",
@@ -40,41 +40,41 @@ def fraud_events() -> tuple[Event, ...]:
     }
     return (
         event_of(EventType.FRAUD_ASSESSED, level="review", score=55, reasons=["declined_as_fraud"]),
-        event_of(EventType.RETRY_SKIPPED, **held),
+        event_of(EventType.RETRY_SKIPPED, **assessment),
     )
 
 
 async def ingest_failure(console: AdminBrowser, **spec: Any) -> tuple[str, str]:
-    """Event id and invoice of a failed payment that Stripe told us of."""
+    """Event id and invoice of a failed payment that was ingested from Stripe."""
     invoice = unique_id("in_hook")
-    sent = failed_invoice_event(FailedInvoice(invoice_id=invoice, **spec))
-    assert (await console.harness.send_event(sent)).status_code == 202
+    event = failed_invoice_event(FailedInvoice(invoice_id=invoice, **spec))
+    assert (await console.harness.send_event(event)).status_code == 202
     await console.harness.wait_until_idle()
-    return str(sent["id"]), invoice
+    return str(event["id"]), invoice
 
 
-async def test_the_queue_says_why_and_takes_the_verdict(console: AdminBrowser) -> None:
+async def test_review_queue_shows_reasons_and_takes_a_decision(console: AdminBrowser) -> None:
     invoice = await open_recovery(console, *fraud_events(), amount=99_900)
-    here = console.sign_in_as(Role.OPERATOR, "olga")
-    page = await here.get_page("/reviews")
+    browser = console.sign_in_as(Role.OPERATOR, "olga")
+    page = await browser.get_page("/reviews")
     for words in (invoice, "€999.00", "Suspicion of fraud", "Risk score 55 of 100"):
         assert words in page.text
     console.recoveries.answer = ACCEPTED_STATUS
-    after = await here.submit_and_follow(f"/reviews/stripe/{invoice}/reject", reason="not them")
+    after = await browser.submit_and_follow(f"/reviews/stripe/{invoice}/reject", reason="not them")
     assert after.flash_messages[0].startswith(f"{invoice}: Rejected")
-    name, asked = console.recoveries.submitted_commands[-1]
-    assert (name, asked.decision, asked.actor) == (recovery_id("stripe", invoice), "reject", "olga")
+    name, command = console.recoveries.submitted_commands[-1]
+    assert (name, command.decision, command.actor) == (recovery_id("stripe", invoice), "reject", "olga")
 
 
-async def test_a_verdict_needs_a_reason_and_may_be_refused(console: AdminBrowser) -> None:
+async def test_review_decision_needs_a_reason_and_may_be_refused(console: AdminBrowser) -> None:
     invoice = await open_recovery(console, *fraud_events())
-    here = console.sign_in_as(Role.OPERATOR)
+    browser = console.sign_in_as(Role.OPERATOR)
     assert (
         "give a reason"
-        in (await here.submit_and_follow(f"/reviews/stripe/{invoice}/approve", reason=" ")).flash_messages[0]
+        in (await browser.submit_and_follow(f"/reviews/stripe/{invoice}/approve", reason=" ")).flash_messages[0]
     )
     console.recoveries.answer = CommandRefused("not_in_review", "Somebody has decided it already.")
-    after = await here.submit_and_follow(f"/reviews/stripe/{invoice}/approve", reason="fine")
+    after = await browser.submit_and_follow(f"/reviews/stripe/{invoice}/approve", reason="fine")
     assert "Somebody has decided it already." in after.flash_messages[0]
 
 
@@ -84,20 +84,20 @@ async def test_viewers_see_the_queue_without_its_buttons(console: AdminBrowser) 
     assert "Approve" not in page.text
 
 
-async def test_the_inbox_is_narrowed_and_leads_to_one(console: AdminBrowser) -> None:
+async def test_inbox_is_filtered_and_links_to_each_webhook(console: AdminBrowser) -> None:
     id, invoice = await ingest_failure(console)
     other, _ = await ingest_failure(console)
-    here = console.sign_in_as(Role.VIEWER)
-    page = await here.get_page("/webhooks", q=id, outcome="accepted")
+    browser = console.sign_in_as(Role.VIEWER)
+    page = await browser.get_page("/webhooks", q=id, outcome="accepted")
     assert id in page.text
     assert other not in page.text
-    one = await here.get_page(f"/webhooks/stripe/{id}")
+    detail_page = await browser.get_page(f"/webhooks/stripe/{id}")
     for words in ("invoice.payment_failed", "Accepted", invoice):
-        assert words in one.text
-    assert "Deliver again" not in one.text
+        assert words in detail_page.text
+    assert "Deliver again" not in detail_page.text
 
 
-async def test_bodies_are_shown_without_persons(console: AdminBrowser) -> None:
+async def test_webhook_bodies_are_shown_without_personal_data(console: AdminBrowser) -> None:
     id, _ = await ingest_failure(console, email="jenny.rosen@example.com", name="Jenny Rosen")
     page = await console.sign_in_as(Role.ADMIN).get_page(f"/webhooks/stripe/{id}")
     assert "••••" in page.text
@@ -105,22 +105,23 @@ async def test_bodies_are_shown_without_persons(console: AdminBrowser) -> None:
         assert secret not in page.text
 
 
-async def test_one_is_delivered_again_and_the_audit_entry_is_kept(console: AdminBrowser) -> None:
+async def test_webhook_replay_is_delivered_and_audited(console: AdminBrowser) -> None:
     id, _ = await ingest_failure(console)
-    here = console.sign_in_as(Role.OPERATOR, unique_id("otto"))
-    after = await here.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="to be sure")
+    browser = console.sign_in_as(Role.OPERATOR, unique_id("otto"))
+    after = await browser.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="to be sure")
     assert "Delivered again" in after.flash_messages[0]
-    assert id in (await here.get_page("/audit", action="webhook_replayed")).text
+    assert id in (await browser.get_page("/audit", action="webhook_replayed")).text
 
 
 async def test_a_replay_needs_a_reason_and_something_to_replay(console: AdminBrowser) -> None:
     id, _ = await ingest_failure(console)
-    here = console.sign_in_as(Role.OPERATOR)
+    browser = console.sign_in_as(Role.OPERATOR)
     assert (
-        "give a reason" in (await here.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="")).flash_messages[0]
+        "give a reason"
+        in (await browser.submit_and_follow(f"/webhooks/stripe/{id}/replay", reason="")).flash_messages[0]
     )
-    assert (await here.submit_form("/webhooks/stripe/evt_nothing/replay", reason="x")).status == 404
-    assert (await here.get_page("/webhooks/stripe/evt_nothing")).status == 404
+    assert (await browser.submit_form("/webhooks/stripe/evt_nothing/replay", reason="x")).status == 404
+    assert (await browser.get_page("/webhooks/stripe/evt_nothing")).status == 404
 
 
 async def test_a_card_shows_its_ledger_and_the_rules(console: AdminBrowser) -> None:
@@ -128,12 +129,12 @@ async def test_a_card_shows_its_ledger_and_the_rules(console: AdminBrowser) -> N
     invoice = await open_recovery(
         console, event_of(EventType.FAILURE_CLASSIFIED, card=card, failure={"code": "do_not_honor"})
     )
-    here = console.sign_in_as(Role.VIEWER)
-    assert card["fingerprint"] in (await here.get_page("/credentials", q=card["fingerprint"][:6])).text
-    page = await here.get_page(f"/credentials/stripe/{card['fingerprint']}")
+    browser = console.sign_in_as(Role.VIEWER)
+    assert card["fingerprint"] in (await browser.get_page("/credentials", q=card["fingerprint"][:6])).text
+    page = await browser.get_page(f"/credentials/stripe/{card['fingerprint']}")
     for words in (invoice, "Visa", "left"):
         assert words in page.text
-    assert (await here.get_page("/credentials/stripe/fp_unknown")).status == 404
+    assert (await browser.get_page("/credentials/stripe/fp_unknown")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ async def test_messages_are_previewed(console: AdminBrowser, query: dict[str, st
     assert words in page.text
 
 
-async def test_a_message_stands_in_a_frame_that_may_do_nothing(console: AdminBrowser) -> None:
+async def test_message_preview_is_shown_in_a_sandboxed_frame(console: AdminBrowser) -> None:
     answer = (await console.sign_in_as(Role.VIEWER).get_page("/messages/letter", language="es")).response
     policy = answer.headers["content-security-policy"]
     assert "sandbox" in policy
@@ -160,10 +161,10 @@ async def test_a_message_stands_in_a_frame_that_may_do_nothing(console: AdminBro
     assert "Jenny Rosen" in answer.text
 
 
-async def test_the_audit_says_who_did_what(console: AdminBrowser) -> None:
+async def test_audit_page_names_actor_and_action(console: AdminBrowser) -> None:
     actor = unique_id("ann")
-    asked = {"actor": actor, "reason": "the bank has trouble"}
-    invoice = await open_recovery(console, event_of(EventType.PAUSED, **asked))
+    entry = {"actor": actor, "reason": "the bank has trouble"}
+    invoice = await open_recovery(console, event_of(EventType.PAUSED, **entry))
     page = await console.sign_in_as(Role.VIEWER).get_page("/audit", actor=actor)
     for words in (actor, invoice, "the bank has trouble"):
         assert words in page.text
@@ -173,14 +174,14 @@ async def test_the_audit_says_who_did_what(console: AdminBrowser) -> None:
 async def test_a_log_is_verified_by_its_invoice(console: AdminBrowser) -> None:
     await ingest_failure(console)
     invoice = await open_recovery(console)
-    here = console.sign_in_as(Role.OPERATOR)
-    good = await here.submit_form("/audit/verify", recovery=invoice)
+    browser = console.sign_in_as(Role.OPERATOR)
+    good = await browser.submit_form("/audit/verify", recovery=invoice)
     assert "intact" in good.text.lower()
-    nothing = await here.submit_form("/audit/verify", recovery="in_nobody_knows")
-    assert "intact" not in nothing.text.lower()
+    page = await browser.submit_form("/audit/verify", recovery="in_nobody_knows")
+    assert "intact" not in page.text.lower()
 
 
-async def test_a_log_that_was_touched_is_found_out(console: AdminBrowser) -> None:
+async def test_changed_log_is_detected(console: AdminBrowser) -> None:
     invoice = await open_recovery(console)
     name = recovery_id("stripe", invoice)
     async with console.harness.db.begin() as session:

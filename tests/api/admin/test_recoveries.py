@@ -1,4 +1,4 @@
-"""The list: filter, order, pages, the file for spreadsheets, and one thing done to many."""
+"""The list of recoveries: filters, order, pages, CSV export and bulk commands."""
 
 import csv
 import io
@@ -21,39 +21,39 @@ from tests.intake.fakes import canceled_event, failure_event, store_recovery, un
 ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.PAUSED, sequence=3)
 
 
-async def open_recovery(console: AdminBrowser, customer: str, *more: Event, **known: object) -> str:
-    """The invoice of a recovery that runs; the newer the later it is called."""
-    invoice = str(known.pop("invoice", "")) or unique_id("in_list")
-    failed = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | known)
+async def open_recovery(console: AdminBrowser, customer: str, *more: Event, **changes: object) -> str:
+    """The invoice of a running recovery; each call opens a newer one."""
+    invoice = str(changes.pop("invoice", "")) or unique_id("in_list")
+    failed = failure_event(invoice, **{"customer_id": customer, "occurred_at": app_now()} | changes)
     recovery = await store_recovery(console.harness.db, failed, *more, at=app_now())
     console.recoveries.running.add(recovery.recovery_id)
     return invoice
 
 
 def invoices_on(page: Page) -> list[str]:
-    """Those in the list, in their order."""
+    """The invoices on the page, in its order."""
     return [text for text, address in page.links.items() if "/recoveries/" in address and "/live" not in address]
 
 
 def classified_event(cause: str, **data: object) -> Event:
-    """It failed for this."""
-    known = {"category": "SOFT_DECLINE", "cause": cause}
-    return Event(type=EventType.FAILURE_CLASSIFIED, occurred_at=app_now(), data=known | data)
+    """A classification event with this cause."""
+    classification = {"category": "SOFT_DECLINE", "cause": cause}
+    return Event(type=EventType.FAILURE_CLASSIFIED, occurred_at=app_now(), data=classification | data)
 
 
 def segmented_event(name: str) -> Event:
-    """In this group."""
+    """A segmentation event with this segment."""
     return Event(type=EventType.CUSTOMER_SEGMENTED, occurred_at=app_now(), data={"segment": name})
 
 
 def planned_event(hours: float, strategy: str = "ladder_x") -> Event:
-    """A retry in so many hours."""
+    """A planned retry in so many hours."""
     data = {"at": (app_now() + timedelta(hours=hours)).isoformat(), "strategy": strategy, "policy_version": "v"}
     return Event(type=EventType.RETRY_PLANNED, occurred_at=app_now(), data=data)
 
 
-async def test_each_filter_narrows_and_all_of_them_do(console: AdminBrowser) -> None:
-    customer, here = unique_id("cus_filters"), console.sign_in_as(Role.VIEWER)
+async def test_filters_narrow_alone_and_combined(console: AdminBrowser) -> None:
+    customer, browser = unique_id("cus_filters"), console.sign_in_as(Role.VIEWER)
     plain = await open_recovery(console, customer)
     rich = await open_recovery(
         console,
@@ -64,70 +64,70 @@ async def test_each_filter_narrows_and_all_of_them_do(console: AdminBrowser) -> 
         amount=500_000,
         currency="USD",
     )
-    over = await open_recovery(console, customer, canceled_event(), amount=90_000)
-    for narrowed, wanted in (
-        ({}, [over, rich, plain]),
+    large_recovery = await open_recovery(console, customer, canceled_event(), amount=90_000)
+    for filters, expected in (
+        ({}, [large_recovery, rich, plain]),
         ({"state": "waiting"}, [rich]),
         ({"state": "open"}, [rich, plain]),
         ({"cause": "INSUFFICIENT_FUNDS"}, [rich]),
         ({"segment": "grp"}, [rich]),
         ({"strategy": "ladder_x"}, [rich]),
-        ({"provider": "stripe"}, [over, rich, plain]),
+        ({"provider": "stripe"}, [large_recovery, rich, plain]),
         ({"provider": "adyen"}, []),
         ({"currency": "usd"}, [rich]),
-        ({"from": "900"}, [over, rich]),
-        ({"from": "900.00", "to": "900"}, [over]),
+        ({"from": "900"}, [large_recovery, rich]),
+        ({"from": "900.00", "to": "900"}, [large_recovery]),
         ({"to": "5,00"}, [plain]),
         ({"within": "6h"}, [rich]),
         ({"within": "1h"}, []),
         ({"state": "waiting", "from": "1", "currency": "USD", "within": "24h"}, [rich]),
     ):
-        page = await here.get_page("/recoveries", q=customer, **narrowed)
-        assert (page.status, invoices_on(page)) == (200, wanted), narrowed
+        page = await browser.get_page("/recoveries", q=customer, **filters)
+        assert (page.status, invoices_on(page)) == (200, expected), filters
 
 
-async def test_what_makes_no_sense_in_the_address_is_told_and_left_out(console: AdminBrowser) -> None:
-    customer, here = unique_id("cus_odd"), console.sign_in_as(Role.VIEWER)
+async def test_unknown_filter_values_are_reported_and_ignored(console: AdminBrowser) -> None:
+    customer, browser = unique_id("cus_odd"), console.sign_in_as(Role.VIEWER)
     invoice = await open_recovery(console, customer)
-    for narrowed in ({"from": "many"}, {"state": "dancing"}, {"cause": "BAD_LUCK"}, {"to": "-5"}, {"to": "1e99"}):
-        page = await here.get_page("/recoveries", q=customer, **narrowed)
+    for filters in ({"from": "many"}, {"state": "dancing"}, {"cause": "BAD_LUCK"}, {"to": "-5"}, {"to": "1e99"}):
+        page = await browser.get_page("/recoveries", q=customer, **filters)
         assert invoices_on(page) == [invoice]
-        assert any(said.endswith("It was left out.") for said in page.flash_messages)
+        assert any(message.endswith("It was left out.") for message in page.flash_messages)
     for harmless in ({"within": "x"}, {"sort": "x"}, {"way": "x"}, {"cursor": "x"}, {"currency": "€€"}):
-        assert (await here.get_page("/recoveries", q=customer, **harmless)).status == 200
+        assert (await browser.get_page("/recoveries", q=customer, **harmless)).status == 200
 
 
-async def test_the_column_heads_order_and_turn(console: AdminBrowser) -> None:
-    customer, here = unique_id("cus_order"), console.sign_in_as(Role.VIEWER)
+async def test_column_heads_sort_in_both_directions(console: AdminBrowser) -> None:
+    customer, browser = unique_id("cus_order"), console.sign_in_as(Role.VIEWER)
     cheap = await open_recovery(console, customer, planned_event(9), amount=100)
     dear = await open_recovery(console, customer, planned_event(2), amount=900)
-    page = await here.get_page("/recoveries", q=customer)
+    page = await browser.get_page("/recoveries", q=customer)
     assert invoices_on(page) == [dear, cheap]
-    for head, orders in {
+    for column, orders in {
         "Amount": ([dear, cheap], [cheap, dear]),
         "Next attempt": ([dear, cheap], [cheap, dear]),
         "Opened": ([cheap, dear], [dear, cheap]),
         "Last change": ([dear, cheap], [cheap, dear]),
     }.items():
-        found = page
-        for wanted in orders:
-            address = next(link for text, link in found.links.items() if text.rstrip("↑↓ ") == head)
-            found = await here.get_page(address)
-            assert invoices_on(found) == wanted, head
-        assert 'aria-sort="ascending"' in found.html or 'aria-sort="descending"' in found.html
+        sorted_page = page
+        for expected in orders:
+            address = next(link for text, link in sorted_page.links.items() if text.rstrip("↑↓ ") == column)
+            sorted_page = await browser.get_page(address)
+            assert invoices_on(sorted_page) == expected, column
+        assert 'aria-sort="ascending"' in sorted_page.html or 'aria-sort="descending"' in sorted_page.html
 
 
-async def test_pages_follow_each_other_there_and_back(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_are_linked_forward_and_back(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.admin.recoveries.PAGE_SIZE", 2)
-    customer, here = unique_id("cus_pages"), console.sign_in_as(Role.VIEWER)
-    known = [await open_recovery(console, customer) for _ in range(5)][::-1]
-    first = await here.get_page("/recoveries", q=customer)
-    second = await here.get_page(first.links["Next →"])
-    third = await here.get_page(second.links["Next →"])
-    assert invoices_on(first) + invoices_on(second) + invoices_on(third) == known
+    customer, browser = unique_id("cus_pages"), console.sign_in_as(Role.VIEWER)
+    invoices = [await open_recovery(console, customer) for _ in range(5)][::-1]
+    first = await browser.get_page("/recoveries", q=customer)
+    second = await browser.get_page(first.links["Next →"])
+    third = await browser.get_page(second.links["Next →"])
+    assert invoices_on(first) + invoices_on(second) + invoices_on(third) == invoices
     assert "Next →" not in third.links
-    assert invoices_on(await here.get_page(third.links["← Previous"])) == known[2:4]
-    assert invoices_on(await here.get_page(third.links["First page"])) == known[:2]
+    assert invoices_on(await browser.get_page(third.links["← Previous"])) == invoices[2:4]
+    assert invoices_on(await browser.get_page(third.links["First page"])) == invoices[:2]
     assert "5 recoveries fit" in first.text
 
 
@@ -140,12 +140,12 @@ async def test_an_empty_list_says_what_to_do(console: AdminBrowser) -> None:
 HOSTILE = ("=1+1", "+1", "-1", "@SUM(A1)", " =1", "<script>alert(1)</script>", 'a"b', "a,b", "ä\nö")
 
 
-async def test_the_export_holds_what_fits_and_nothing_that_calculates(console: AdminBrowser) -> None:
-    customer, here = unique_id("cus_csv"), console.sign_in_as(Role.VIEWER)
-    for odd in HOSTILE:
-        await open_recovery(console, customer, invoice=f"{odd}{unique_id('in')}", amount=123_456, currency="JPY")
+async def test_export_holds_matching_rows_and_no_formulas(console: AdminBrowser) -> None:
+    customer, browser = unique_id("cus_csv"), console.sign_in_as(Role.VIEWER)
+    for prefix in HOSTILE:
+        await open_recovery(console, customer, invoice=f"{prefix}{unique_id('in')}", amount=123_456, currency="JPY")
     await open_recovery(console, unique_id("cus_other"))
-    answer = (await here.get_page("/recoveries.csv", q=customer, sort="opened")).response
+    answer = (await browser.get_page("/recoveries.csv", q=customer, sort="opened")).response
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "attachment" in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
@@ -156,84 +156,88 @@ async def test_the_export_holds_what_fits_and_nothing_that_calculates(console: A
     assert rows[0]["invoice_id"].startswith("ä\nö")
 
 
-async def preview_bulk_command(here: AdminBrowser, command: str, *known: str) -> Page:
-    """The preview for these invoices."""
-    return await here.submit_form("/recoveries/bulk", command=command, chosen=[f"stripe/{one}" for one in known])
+async def preview_bulk_command(browser: AdminBrowser, command: str, *invoices: str) -> Page:
+    """The preview of a bulk command on these invoices."""
+    return await browser.submit_form(
+        "/recoveries/bulk", command=command, chosen=[f"stripe/{invoice}" for invoice in invoices]
+    )
 
 
-async def confirm_bulk_command(here: AdminBrowser, preview: Page, reason: str = "asked by the bank") -> Page:
-    """The preview's form, sent."""
+async def confirm_bulk_command(browser: AdminBrowser, preview: Page, reason: str = "asked by the bank") -> Page:
+    """The result page after the preview's form was submitted."""
     form = preview.form_to("/bulk/run")
-    every = [one.partition('"')[0] for one in preview.html.split('name="chosen" value="')[1:]]
-    sent: dict[str, Any] = form.fields | {"chosen": every, "reason": reason}
-    return await here.submit_form(form.action, **sent)
+    every = [part.partition('"')[0] for part in preview.html.split('name="chosen" value="')[1:]]
+    form_data: dict[str, Any] = form.fields | {"chosen": every, "reason": reason}
+    return await browser.submit_form(form.action, **form_data)
 
 
-@pytest.mark.parametrize("wish", ["retry", "pause", "resume", "cancel"])
-async def test_many_are_looked_at_first_and_asked_one_by_one(wish: str, console: AdminBrowser) -> None:
+@pytest.mark.parametrize("action", ["retry", "pause", "resume", "cancel"])
+async def test_bulk_command_is_previewed_and_submitted_one_by_one(action: str, console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
-    here, customer = console.sign_in_as(Role.OPERATOR, name="olga"), unique_id("cus_many")
-    known = [await open_recovery(console, customer) for _ in range(3)]
-    preview = await preview_bulk_command(here, wish, *known)
+    browser, customer = console.sign_in_as(Role.OPERATOR, name="olga"), unique_id("cus_many")
+    invoices = [await open_recovery(console, customer) for _ in range(3)]
+    preview = await preview_bulk_command(browser, action, *invoices)
     assert (preview.status, console.recoveries.submitted_commands) == (200, [])
-    assert f"{wish.capitalize()} 3 recoveries?" in preview.text
-    done = await confirm_bulk_command(here, preview)
-    assert sorted(row[1] for row in done.rows[1:]) == ["Done"] * 3
-    asked = [(wished.action, wished.actor, wished.reason) for _, wished in console.recoveries.submitted_commands]
-    assert asked == [(Action(wish), "olga", "asked by the bank")] * 3
+    assert f"{action.capitalize()} 3 recoveries?" in preview.text
+    result_page = await confirm_bulk_command(browser, preview)
+    assert sorted(row[1] for row in result_page.rows[1:]) == ["Done"] * 3
+    commands = [(command.action, command.actor, command.reason) for _, command in console.recoveries.submitted_commands]
+    assert commands == [(Action(action), "olga", "asked by the bank")] * 3
 
 
-async def test_all_that_fit_are_as_many_as_may_be(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bulk_command_on_all_matches_is_limited(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_commands, "MOST_BULK_RECOVERIES", 2)
     console.recoveries.answer = ACCEPTED_STATUS
-    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_all")
-    known = [await open_recovery(console, customer) for _ in range(3)]
+    browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_all")
+    invoices = [await open_recovery(console, customer) for _ in range(3)]
     other = await open_recovery(console, unique_id("cus_else"))
-    preview = await here.submit_form("/recoveries/bulk", command="pause", every="1", narrowed=f"q={customer}")
+    preview = await browser.submit_form("/recoveries/bulk", command="pause", every="1", narrowed=f"q={customer}")
     assert "Pause 2 recoveries?" in preview.text
     assert "More than 2 fit" in preview.text
-    told = preview.text.split()
-    assert [one for one in (*known, other) if one in told] == known[1:]
-    assert len((await confirm_bulk_command(here, preview)).rows) == 1 + 2
+    words = preview.text.split()
+    assert [invoice for invoice in (*invoices, other) if invoice in words] == invoices[1:]
+    assert len((await confirm_bulk_command(browser, preview)).rows) == 1 + 2
 
 
-async def test_each_one_tells_what_came_of_it(console: AdminBrowser) -> None:
-    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_each")
-    ended = await open_recovery(console, customer, canceled_event())
+async def test_bulk_command_reports_each_result(console: AdminBrowser) -> None:
+    browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_each")
+    ended_recovery = await open_recovery(console, customer, canceled_event())
     going = await open_recovery(console, customer)
-    console.recoveries.running.discard(f"recovery-stripe-{ended}")
+    console.recoveries.running.discard(f"recovery-stripe-{ended_recovery}")
     results = {
         row[0]: row[1:]
-        for row in (await confirm_bulk_command(here, await preview_bulk_command(here, "pause", ended, going))).rows[1:]
+        for row in (
+            await confirm_bulk_command(browser, await preview_bulk_command(browser, "pause", ended_recovery, going))
+        ).rows[1:]
     }
-    assert results[f"{ended} Stripe"] == ["Refused", "This recovery has ended canceled: operator."]
+    assert results[f"{ended_recovery} Stripe"] == ["Refused", "This recovery has ended canceled: operator."]
     assert results[f"{going} Stripe"][0] == "Stored"
     console.recoveries.answer = CommandRefused("paused", "This recovery is paused; resume it first.")
-    (row,) = (await confirm_bulk_command(here, await preview_bulk_command(here, "retry", going))).rows[1:]
+    (row,) = (await confirm_bulk_command(browser, await preview_bulk_command(browser, "retry", going))).rows[1:]
     assert row[1:] == ["Refused", "This recovery is paused; resume it first."]
 
 
-async def test_where_nobody_answers_the_rest_is_left_alone(
+async def test_bulk_command_stops_when_temporal_is_unreachable(
     console: AdminBrowser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_commands, "PARALLEL_COMMANDS", 1)
-    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_away")
-    known = [await open_recovery(console, customer) for _ in range(6)]
-    preview = await preview_bulk_command(here, "cancel", *known)
+    browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_away")
+    invoices = [await open_recovery(console, customer) for _ in range(6)]
+    preview = await preview_bulk_command(browser, "cancel", *invoices)
     console.recoveries.error = EngineUnavailable("Temporal cannot be reached.")
-    sentences = [row[2] for row in (await confirm_bulk_command(here, preview)).rows[1:]]
+    sentences = [row[2] for row in (await confirm_bulk_command(browser, preview)).rows[1:]]
     assert sentences == ["Temporal cannot be reached."] * 3 + ["Not tried: Temporal does not answer."] * 3
 
 
-async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(console: AdminBrowser) -> None:
-    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_none")
+async def test_bulk_command_needs_reason_selection_token_and_role(console: AdminBrowser) -> None:
+    browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_none")
     invoice = await open_recovery(console, customer)
-    assert (await preview_bulk_command(here, "pause")).status == 303
-    assert "Choose at least one" in (await here.get_page("/recoveries")).text
-    preview = await preview_bulk_command(here, "pause", invoice)
-    assert (await confirm_bulk_command(here, preview, reason=" ")).status == 303
-    assert "Nothing was done" in (await here.get_page("/recoveries")).text
-    assert (await here.submit_form("/recoveries/bulk/run", token=None, command="pause", reason="x")).status == 403
+    assert (await preview_bulk_command(browser, "pause")).status == 303
+    assert "Choose at least one" in (await browser.get_page("/recoveries")).text
+    preview = await preview_bulk_command(browser, "pause", invoice)
+    assert (await confirm_bulk_command(browser, preview, reason=" ")).status == 303
+    assert "Nothing was done" in (await browser.get_page("/recoveries")).text
+    assert (await browser.submit_form("/recoveries/bulk/run", token=None, command="pause", reason="x")).status == 403
     viewer = console.sign_in_as(Role.VIEWER)
     assert (await preview_bulk_command(viewer, "pause", invoice)).status == 403
     assert (await confirm_bulk_command(viewer, preview)).status == 403
@@ -241,16 +245,16 @@ async def test_nothing_is_done_without_a_reason_a_choice_a_token_or_the_role(con
     assert console.recoveries.submitted_commands == []
 
 
-async def test_hostile_ids_are_shown_as_they_are_and_can_be_chosen(console: AdminBrowser) -> None:
+async def test_hostile_ids_are_escaped_and_selectable(console: AdminBrowser) -> None:
     console.recoveries.answer = ACCEPTED_STATUS
-    here, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_odd")
-    odd = '"><script>alert(1)</script>/%2F' + unique_id("in")
-    await open_recovery(console, customer, invoice=odd)
-    page = await here.get_page("/recoveries", q=customer)
+    browser, customer = console.sign_in_as(Role.OPERATOR), unique_id("cus_odd")
+    invoice = '"><script>alert(1)</script>/%2F' + unique_id("in")
+    await open_recovery(console, customer, invoice=invoice)
+    page = await browser.get_page("/recoveries", q=customer)
     assert "<script>alert" not in page.html
     box = page.html.partition('name="chosen" value="')[2].partition('"')[0]
-    preview = await here.submit_form("/recoveries/bulk", command="pause", chosen=[box])
-    assert odd in preview.text
+    preview = await browser.submit_form("/recoveries/bulk", command="pause", chosen=[box])
+    assert invoice in preview.text
     assert "<script>alert" not in preview.html
-    assert [row[1] for row in (await confirm_bulk_command(here, preview)).rows[1:]] == ["Done"]
-    assert console.recoveries.submitted_commands[0][0] == f"recovery-stripe-{odd}"
+    assert [row[1] for row in (await confirm_bulk_command(browser, preview)).rows[1:]] == ["Done"]
+    assert console.recoveries.submitted_commands[0][0] == f"recovery-stripe-{invoice}"

@@ -1,4 +1,4 @@
-"""The page of a recovery, as an operator reads it."""
+"""The page of one recovery."""
 
 from datetime import timedelta
 
@@ -15,12 +15,12 @@ SINCE_OPENING = timedelta(hours=1)
 
 
 def event_now(type_: EventType, /, **data: object) -> Event:
-    """Now."""
+    """An event of this type that occurs now."""
     return Event(type=type_, occurred_at=app_now(), data=data)
 
 
 def decision_events(fingerprint: str = "fp_story", **plan: object) -> tuple[Event, ...]:
-    """Not enough money; a retry in three hours."""
+    """The events of a decision: insufficient funds, a retry in three hours."""
     at = app_now() + timedelta(hours=3)
     return (
         event_now(
@@ -61,14 +61,14 @@ def decision_events(fingerprint: str = "fp_story", **plan: object) -> tuple[Even
 async def open_recovery(
     console: AdminBrowser, *more: Event, invoice: str = "", customer: str | None = "cus_story"
 ) -> str:
-    """Its page."""
+    """The page of a new recovery with these rows."""
     invoice = invoice or unique_id("in_story")
-    told = failure_event(invoice, customer_id=customer, amount=4900, occurred_at=app_now() - SINCE_OPENING)
-    console.recoveries.running.add((await store_recovery(console.harness.db, told, *more)).recovery_id)
+    event = failure_event(invoice, customer_id=customer, amount=4900, occurred_at=app_now() - SINCE_OPENING)
+    console.recoveries.running.add((await store_recovery(console.harness.db, event, *more)).recovery_id)
     return f"/recoveries/stripe/{invoice}"
 
 
-async def test_it_tells_what_happened_why_and_what_was_not_taken(console: AdminBrowser) -> None:
+async def test_timeline_shows_events_reasons_and_rejected_alternatives(console: AdminBrowser) -> None:
     page = await console.sign_in_as(Role.VIEWER).get_page(await open_recovery(console, *decision_events()))
     assert page.status == 200
     for words in (
@@ -80,7 +80,7 @@ async def test_it_tells_what_happened_why_and_what_was_not_taken(console: AdminB
         assert words in page.text, words
 
 
-async def test_the_newest_comes_first_and_what_comes_next_before_it(console: AdminBrowser) -> None:
+async def test_next_steps_come_before_the_newest_entry(console: AdminBrowser) -> None:
     text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events()))).text
     order = ["What comes next", "The provider is asked to charge", "it is given up", "What happened",
              "Retry 1 of 4 is planned", "The payment failed"]  # fmt: skip
@@ -89,25 +89,25 @@ async def test_the_newest_comes_first_and_what_comes_next_before_it(console: Adm
 
 
 async def test_each_attempt_shows_codes_and_its_key(console: AdminBrowser) -> None:
-    asked = event_now(
+    requested = event_now(
         EventType.CHARGE_REQUESTED, trigger="scheduled", idempotency_key="pri-key-1", amount=4900, currency="EUR"
     ).model_copy(update={"attempt": 1})
     no = event_now(
         EventType.CHARGE_DECLINED, charge_id="ch_1",
         failure={"code": "generic_decline", "network_code": "05", "network_advice": "02", "advice": "try_again_later"},
     ).model_copy(update={"attempt": 1})  # fmt: skip
-    text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events(), asked, no))).text
+    text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events(), requested, no))).text
     for words in ("Attempt 1 was declined", "pri-key-1", "generic_decline", "05", "02", "try_again_later", "ch_1"):
         assert words in text, words
 
 
-async def test_what_the_card_network_still_allows_stands_beside_it(console: AdminBrowser) -> None:
+async def test_remaining_network_tries_are_shown(console: AdminBrowser) -> None:
     text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events("fp_fresh")))).text
     assert "fp_fresh" in text
     assert "19 of 20 tries left" in text
 
 
-async def test_a_recovery_that_is_only_announced_is_just_received(console: AdminBrowser) -> None:
+async def test_recovery_without_a_log_is_shown_as_received(console: AdminBrowser) -> None:
     invoice = unique_id("in_new")
     assert (await console.harness.send_event(failed_event(invoice))).status_code == 202
     page = await console.sign_in_as().get_page(f"/recoveries/stripe/{invoice}")
@@ -115,7 +115,7 @@ async def test_a_recovery_that_is_only_announced_is_just_received(console: Admin
     assert f"/admin/recoveries/stripe/{invoice}/live?after=0" in page.html
 
 
-async def test_what_came_after_the_end_is_kept_and_told(console: AdminBrowser) -> None:
+async def test_events_after_the_end_are_shown(console: AdminBrowser) -> None:
     late = event_now(EventType.EVENT_LATE, event_id="evt_late", event_type="charge.refunded", kind="other", detail="x")
     path = await open_recovery(console, canceled_event(), late)
     page = await console.sign_in_as().get_page(path)
@@ -125,7 +125,7 @@ async def test_what_came_after_the_end_is_kept_and_told(console: AdminBrowser) -
     assert page.buttons == []
 
 
-async def test_money_in_parts_and_behind_the_end_is_shown(console: AdminBrowser) -> None:
+async def test_partial_and_late_payments_are_shown(console: AdminBrowser) -> None:
     part = event_now(EventType.PAID_ELSEWHERE, amount=1_100, remaining=3_800, currency="EUR")
     back = event_now(EventType.PAYMENT_REVERSED, amount=777, currency="EUR", kind="chargeback")
     path = await open_recovery(console, part, event_now(EventType.PAID_ELSEWHERE), back)
@@ -135,7 +135,7 @@ async def test_money_in_parts_and_behind_the_end_is_shown(console: AdminBrowser)
     assert "Paid after the end" not in text
 
 
-async def test_unknown_recoveries_are_told_so(console: AdminBrowser) -> None:
+async def test_unknown_recovery_is_404(console: AdminBrowser) -> None:
     for path in ("/recoveries/stripe/in_none", "/recoveries/nobody/in_1", "/recoveries/stripe/%00"):
         assert (await console.sign_in_as().get_page(path)).status == 404
 
@@ -143,36 +143,36 @@ async def test_unknown_recoveries_are_told_so(console: AdminBrowser) -> None:
 ODD = ("a/b", "a%2Fb", "ä ö", "a?b#c", "a+b", "'; DROP TABLE", "<script>alert(1)</script>", '"><img src=x onerror=y>')
 
 
-@pytest.mark.parametrize("odd", ODD)
-async def test_ids_may_hold_anything(odd: str, console: AdminBrowser) -> None:
-    invoice = unique_id("in") + odd
+@pytest.mark.parametrize("invoice_id", ODD)
+async def test_ids_may_hold_anything(invoice_id: str, console: AdminBrowser) -> None:
+    invoice = unique_id("in") + invoice_id
     await open_recovery(console, invoice=invoice)
-    here = console.sign_in_as()
-    row = (await here.get_page("/recoveries", q=invoice)).links
-    page = await here.get_page(row[" ".join(invoice.split())])
+    browser = console.sign_in_as()
+    row = (await browser.get_page("/recoveries", q=invoice)).links
+    page = await browser.get_page(row[" ".join(invoice.split())])
     assert (page.status, " ".join(invoice.split()) in page.text) == (200, True)
-    assert (await here.submit_and_follow(page.form_to("/pause").action, reason="x")).status == 200
+    assert (await browser.submit_and_follow(page.form_to("/pause").action, reason="x")).status == 200
 
 
 @pytest.mark.parametrize(
-    ("role", "offered"),
+    ("role", "buttons"),
     [
         (Role.VIEWER, set()),
         (Role.OPERATOR, {"Retry now", "Pause it", "Cancel the recovery"}),
         (Role.ADMIN, {"Retry now", "Pause it", "Cancel the recovery"}),
     ],
 )
-async def test_who_may_act_has_buttons(role: Role, offered: set[str], console: AdminBrowser) -> None:
+async def test_buttons_depend_on_the_role(role: Role, buttons: set[str], console: AdminBrowser) -> None:
     page = await console.sign_in_as(role).get_page(await open_recovery(console, *decision_events()))
-    assert set(page.buttons) == offered
+    assert set(page.buttons) == buttons
 
 
-async def test_only_buttons_that_make_sense_in_the_state(console: AdminBrowser) -> None:
-    here = console.sign_in_as()
+async def test_buttons_depend_on_the_state(console: AdminBrowser) -> None:
+    browser = console.sign_in_as()
     paused = await open_recovery(
         console, *decision_events(), event_now(EventType.PAUSED, actor="bob", reason="holiday")
     )
-    assert set((await here.get_page(paused)).buttons) == {"Resume it", "Cancel the recovery"}
+    assert set((await browser.get_page(paused)).buttons) == {"Resume it", "Cancel the recovery"}
     review = event_now(
         EventType.RETRY_SKIPPED,
         action="review",
@@ -180,8 +180,13 @@ async def test_only_buttons_that_make_sense_in_the_state(console: AdminBrowser) 
         why="odd",
         until=format_timestamp(app_now() + SINCE_OPENING),
     )
-    held = await open_recovery(console, *decision_events()[:3], review)
-    assert set((await here.get_page(held)).buttons) == {"Approve", "Reject it", "Pause it", "Cancel the recovery"}
+    held_recovery = await open_recovery(console, *decision_events()[:3], review)
+    assert set((await browser.get_page(held_recovery)).buttons) == {
+        "Approve",
+        "Reject it",
+        "Pause it",
+        "Cancel the recovery",
+    }
 
 
 async def test_the_id_of_a_recovery_is_its_own(console: AdminBrowser) -> None:

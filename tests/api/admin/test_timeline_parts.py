@@ -1,4 +1,4 @@
-"""Whatever stands in the log, the story is shown, and nothing in it is taken for markup."""
+"""The timeline renders whatever the log holds, and none of it as markup."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -26,10 +26,10 @@ NAMES = (
 
 
 def render_timeline(*records: Record) -> str:
-    """The timeline of these rows, as the page holds it."""
+    """The timeline of these rows as HTML."""
     template = PAGES._templates.get_template("story_timeline.html")
-    show = partial(render_fact_value, now=NOW)
-    return template.render(entries=build_timeline(records)[::-1], shown=show, now=NOW)
+    render = partial(render_fact_value, now=NOW)
+    return template.render(entries=build_timeline(records)[::-1], shown=render, now=NOW)
 
 
 def log_record(type_: EventType, data: dict[str, Any], sequence: int = 2) -> Record:

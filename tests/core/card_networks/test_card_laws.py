@@ -1,4 +1,4 @@
-"""The law about cards, with nothing to think about but tries: whoever insists, whenever, the network's windows hold."""
+"""The network limits as a state machine: whoever charges, whenever, no window is overfilled."""
 
 from datetime import timedelta
 from typing import Final
@@ -19,39 +19,39 @@ CUSTOMERS: Final = ("cus_1", "cus_2", "cus_3")
 EVENTS: Final = ("insisted", "insisted", "due", "another card", "crash", *SPANS)
 
 
-def apply_event(money: MoneyMachine, what: str) -> None:
-    """One thing, and whatever the machine makes of it; every charge is declined."""
-    if what in SPANS:
-        money.time += SPANS[what]
-    elif what == "crash":
+def apply_event(money: MoneyMachine, change: str) -> None:
+    """Applies one change and lets the machine act on it; every charge is declined."""
+    if change in SPANS:
+        money.time += SPANS[change]
+    elif change == "crash":
         money.crash_driver()
-    elif what == "another card":
+    elif change == "another card":
         money.provider_sends_event(EventKind.METHOD_UPDATED, True, True, False)
-    elif what == "insisted":
+    elif change == "insisted":
         money.operator_submits_command(Action.RETRY, None)
     for _ in range(4):
-        money.run_next_step(Cause.INSUFFICIENT_FUNDS, Risk(), NO_SIGNALS, Outcome.DECLINED, 9, 0, due=what == "due")
+        money.run_next_step(Cause.INSUFFICIENT_FUNDS, Risk(), NO_SIGNALS, Outcome.DECLINED, 9, 0, due=change == "due")
 
 
 @pytest.mark.parametrize("allowed", [(1, 2), (2, 3), (3, 5)])
 @settings(max_examples=60, deadline=None, derandomize=True, **QUIET_SETTINGS)
-@given(whats=st.lists(st.sampled_from(EVENTS), min_size=6, max_size=16), customer=st.sampled_from(["cus_1", "cus_2"]))
-def test_no_window_is_overfilled(allowed: tuple[int, int], whats: list[str], customer: str) -> None:
+@given(changes=st.lists(st.sampled_from(EVENTS), min_size=6, max_size=16), customer=st.sampled_from(["cus_1", "cus_2"]))
+def test_no_network_window_is_overfilled(allowed: tuple[int, int], changes: list[str], customer: str) -> None:
     money = MoneyMachine()
     money.start_recovery(True, True, 1, customer, allowed)
-    for what in whats:
-        apply_event(money, what)
-        money.no_card_is_tried_more_often_than_its_network_allows()
+    for change in changes:
+        apply_event(money, change)
+        money.network_limits_hold_per_card()
         money.charges_are_requested_only_when_allowed()
     money.plans_lie_ahead_and_inside_the_window()
 
 
-def test_the_windows_are_filled_and_then_somebody_is_refused() -> None:
+def test_full_network_windows_refuse_the_next_try() -> None:
     """So that the law above is about something."""
     money = MoneyMachine()
     money.start_recovery(True, True, 1, "cus_1", (2, 3))
-    for what in ("insisted", "insisted", "insisted", "a day", "insisted"):
-        apply_event(money, what)
+    for change in ("insisted", "insisted", "insisted", "a day", "insisted"):
+        apply_event(money, change)
     types = [row.type for row in money.all_records]
     assert types.count(EventType.CHARGE_REQUESTED) >= 1
     assert any(row.data.get("reason") == "network_limit" for row in money.all_records)

@@ -1,4 +1,4 @@
-"""What the card networks allow, by network and by day, against the shipped tables."""
+"""The limits of the card networks by network and date, against the shipped tables."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -30,19 +30,21 @@ DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 
 
 def credential_of(network: str | None = "visa", **more: Any) -> Credential:
-    """50.00 EUR on one card."""
-    known: dict[str, Any] = {"recovery_id": "r", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
-    return Credential(provider="stripe", network=network, **known | more)
+    """A card of this network with 50.00 EUR to charge."""
+    defaults: dict[str, Any] = {"recovery_id": "r", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
+    return Credential(provider="stripe", network=network, **defaults | more)
 
 
 def declined_try(at: datetime, outcome: AttemptOutcome = AttemptOutcome.DECLINED, **more: Any) -> LedgerEntry:
-    """A try of that card and amount."""
-    known: dict[str, Any] = {"provider": "stripe", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
-    return LedgerEntry(recovery_id="r", key=at.isoformat(), at=at, trigger="scheduled", outcome=outcome, **known | more)
+    """A declined try of that card and amount."""
+    defaults: dict[str, Any] = {"provider": "stripe", "fingerprint": "fp", "amount": 5000, "currency": "EUR"}
+    return LedgerEntry(
+        recovery_id="r", key=at.isoformat(), at=at, trigger="scheduled", outcome=outcome, **defaults | more
+    )
 
 
 def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more: Any) -> list[LedgerEntry]:
-    """So many, the newest at `last`."""
+    """So many tries, the newest at `last`."""
     return [declined_try(last - gap * number, **more) for number in range(count)]
 
 
@@ -50,7 +52,7 @@ def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more:
 
 
 @pytest.mark.parametrize(
-    ("network", "on", "allowed", "rule", "length"),
+    ("network", "day", "allowed", "rule", "length"),
     [
         ("visa", "2021-04-16", 15, "visa_30d", 30 * DAY),  # before the first rule: to count too early harms nobody
         ("visa", "2025-05-18", 15, "visa_30d", 30 * DAY),
@@ -67,44 +69,44 @@ def series_of_tries(count: int, last: datetime, gap: timedelta = SECOND, **more:
         (None, "2026-11-23", 10, "any_24h", DAY),
     ],
 )
-def test_the_try_after_the_last_one_allowed_waits_for_the_window(
-    network: str | None, on: str, allowed: int, rule: str, length: timedelta
+def test_try_above_the_limit_waits_until_the_window_frees_up(
+    network: str | None, day: str, allowed: int, rule: str, length: timedelta
 ) -> None:
-    at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
+    at = datetime.fromisoformat(f"{day}T12:00:00+00:00")
     assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, at), at).is_allowed
     full = series_of_tries(allowed, at)
-    verdict = check_attempt(RULES, credential_of(network), full, at)
-    assert (verdict.is_allowed, verdict.rule) == (False, rule)
-    assert verdict.binding
-    assert (verdict.binding.used, verdict.binding.left, verdict.binding.allowed) == (allowed, 0, allowed)
-    assert verdict.binding.free_at == min(one.at for one in full) + length
+    decision = check_attempt(RULES, credential_of(network), full, at)
+    assert (decision.is_allowed, decision.rule) == (False, rule)
+    assert decision.binding
+    assert (decision.binding.used, decision.binding.left, decision.binding.allowed) == (allowed, 0, allowed)
+    assert decision.binding.free_at == min(entry.at for entry in full) + length
 
 
 @pytest.mark.parametrize(("network", "allowed"), [("mastercard", 35), ("jcb", 15), (None, 15)])
-def test_a_month_has_fewer_tries_than_thirty_days_have(network: str | None, allowed: int) -> None:
+def test_monthly_limit_binds_where_no_day_is_full(network: str | None, allowed: int) -> None:
     """Three hours apart no day is ever full."""
     assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, NOW, 3 * HOUR), NOW).is_allowed
-    verdict = check_attempt(RULES, credential_of(network), series_of_tries(allowed, NOW, 3 * HOUR), NOW)
-    assert verdict.rule == f"{network if network == 'mastercard' else 'any'}_30d"
-    assert verdict.binding
-    assert verdict.binding.free_at == NOW - 3 * HOUR * (allowed - 1) + 30 * DAY
+    decision = check_attempt(RULES, credential_of(network), series_of_tries(allowed, NOW, 3 * HOUR), NOW)
+    assert decision.rule == f"{network if network == 'mastercard' else 'any'}_30d"
+    assert decision.binding
+    assert decision.binding.free_at == NOW - 3 * HOUR * (allowed - 1) + 30 * DAY
 
 
-def test_a_window_is_open_at_its_old_end() -> None:
+def test_try_leaves_the_window_exactly_at_its_end() -> None:
     """Exactly thirty days later the try is a new window's; a microsecond earlier it is not."""
     full = series_of_tries(20, NOW, timedelta(0))
     assert check_attempt(RULES, credential_of(), full, NOW + 30 * DAY).is_allowed
     assert not check_attempt(RULES, credential_of(), full, NOW + 30 * DAY - timedelta(microseconds=1)).is_allowed
 
 
-def test_an_overfull_window_waits_until_enough_have_left_it() -> None:
+def test_overfull_window_waits_until_enough_tries_have_left_it() -> None:
     """The provider's own tries may have gone too far: of 25, one an hour, the oldest six must leave."""
     binding = check_attempt(RULES, credential_of(), series_of_tries(25, NOW, HOUR), NOW).binding
     assert binding
     assert (binding.used, binding.left, binding.free_at) == (25, 0, NOW - 19 * HOUR + 30 * DAY)
 
 
-def test_when_the_network_allows_more_from_a_day_on_the_wait_is_over_that_day() -> None:
+def test_wait_ends_on_the_day_a_higher_limit_takes_effect() -> None:
     eve = datetime(2025, 5, 18, 12, tzinfo=UTC)
     full = series_of_tries(15, eve)
     assert not check_attempt(RULES, credential_of(), full, eve).is_allowed
@@ -121,9 +123,9 @@ def test_other_amounts_and_currencies_count_where_the_rule_says_so(network: str,
     assert not check_attempt(RULES, credential_of(network, currency="eur"), series_of_tries(40, NOW), NOW).is_allowed
 
 
-def test_mastercard_counts_every_amount_of_a_day_and_one_amount_of_a_month() -> None:
-    others = [*series_of_tries(5, NOW, amount=1), *series_of_tries(5, NOW, amount=2)]
-    assert check_attempt(RULES, credential_of("mastercard"), others, NOW).rule == "mastercard_24h"
+def test_mastercard_counts_all_amounts_per_day_and_one_amount_per_month() -> None:
+    other_tries = [*series_of_tries(5, NOW, amount=1), *series_of_tries(5, NOW, amount=2)]
+    assert check_attempt(RULES, credential_of("mastercard"), other_tries, NOW).rule == "mastercard_24h"
     assert check_attempt(
         RULES, credential_of("mastercard"), series_of_tries(40, NOW - 2 * DAY, amount=1), NOW
     ).is_allowed
@@ -144,13 +146,13 @@ def test_mastercard_counts_every_amount_of_a_day_and_one_amount_of_a_month() -> 
     ],
 )
 @pytest.mark.parametrize("network", ["visa", "mastercard", "amex", None])
-def test_only_what_reached_the_network_is_spent(network: str | None, outcome: AttemptOutcome, counts: bool) -> None:
-    verdict = check_attempt(RULES, credential_of(network), series_of_tries(40, NOW, outcome=outcome), NOW)
-    assert verdict.is_allowed is not counts
-    assert {window.used for window in verdict.windows} == ({40} if counts else {0})
+def test_only_tries_that_reached_the_network_count(network: str | None, outcome: AttemptOutcome, counts: bool) -> None:
+    decision = check_attempt(RULES, credential_of(network), series_of_tries(40, NOW, outcome=outcome), NOW)
+    assert decision.is_allowed is not counts
+    assert {window.used for window in decision.windows} == ({40} if counts else {0})
 
 
-def test_an_approval_begins_visas_count_anew_and_nobody_elses() -> None:
+def test_approval_resets_visas_count_and_no_other_networks() -> None:
     approval = declined_try(NOW - HOUR, AttemptOutcome.APPROVED)
     before, after = series_of_tries(20, NOW - 2 * HOUR), series_of_tries(3, NOW)
     visa = check_attempt(RULES, credential_of(), [*before, approval, *after], NOW)
@@ -159,7 +161,7 @@ def test_an_approval_begins_visas_count_anew_and_nobody_elses() -> None:
         assert not check_attempt(RULES, credential_of(network), [*before, approval], NOW).is_allowed
 
 
-def test_an_approval_of_another_amount_resets_nothing() -> None:
+def test_approval_of_another_amount_resets_no_count() -> None:
     other = declined_try(NOW, AttemptOutcome.APPROVED, amount=1)
     assert not check_attempt(RULES, credential_of(), [*series_of_tries(20, NOW - HOUR), other], NOW).is_allowed
 
@@ -183,15 +185,13 @@ CATEGORY_1 = ["04", "07", "12", "14", "15", "41", "43", "46", "57"]
         (None, {"network_advice": "03"}, "do_not_try_again"),
     ],
 )
-def test_some_answers_forbid_every_further_try(network: str | None, codes: dict[str, Any], reason: str) -> None:
-    answered = [declined_try(NOW - 4000 * DAY, **codes)]
-    verdict = check_attempt(RULES, credential_of(network), answered, NOW)
-    assert (verdict.is_allowed, verdict.never, verdict.rule) == (False, reason, "never_again")
-    assert find_free_moment(RULES, credential_of(network), answered, NOW) is None
+def test_stop_answers_forbid_every_further_try(network: str | None, codes: dict[str, Any], reason: str) -> None:
+    tries = [declined_try(NOW - 4000 * DAY, **codes)]
+    decision = check_attempt(RULES, credential_of(network), tries, NOW)
+    assert (decision.is_allowed, decision.never, decision.rule) == (False, reason, "never_again")
+    assert find_free_moment(RULES, credential_of(network), tries, NOW) is None
     assert (
-        find_free_moment(
-            RULES, credential_of(network), [*answered, declined_try(NOW - DAY, AttemptOutcome.APPROVED)], NOW
-        )
+        find_free_moment(RULES, credential_of(network), [*tries, declined_try(NOW - DAY, AttemptOutcome.APPROVED)], NOW)
         is None
     )
 
@@ -210,11 +210,11 @@ def test_some_answers_forbid_every_further_try(network: str | None, codes: dict[
         ("visa", {"network_code": "014"}),
     ],
 )
-def test_other_answers_forbid_nothing(network: str, codes: dict[str, Any]) -> None:
+def test_other_answers_do_not_forbid_further_tries(network: str, codes: dict[str, Any]) -> None:
     assert check_attempt(RULES, credential_of(network), [declined_try(NOW - DAY, **codes)], NOW).is_allowed
 
 
-def test_a_stop_needs_a_card_and_an_answer() -> None:
+def test_stop_needs_a_fingerprint_and_a_declined_answer() -> None:
     """Without a fingerprint the next try may be another card's; a try in flight was not answered yet."""
     assert check_attempt(RULES, credential_of(fingerprint=None), [declined_try(NOW, network_code="R1")], NOW).is_allowed
     assert check_attempt(
@@ -226,7 +226,7 @@ def test_a_stop_needs_a_card_and_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "on", "stop", "fee"),
+    ("network", "day", "stop", "fee"),
     [
         ("visa", "2026-03-02", False, 10),
         ("visa", "2026-03-02", True, 10),
@@ -241,25 +241,28 @@ def test_a_stop_needs_a_card_and_an_answer() -> None:
         (None, "2026-03-02", False, None),
     ],
 )
-def test_what_one_try_too_many_costs(network: str | None, on: str, stop: bool, fee: int | None) -> None:
-    at = datetime.fromisoformat(f"{on}T12:00:00+00:00")
-    said: dict[str, Any] = {"network_code": "R1"} if stop else {}
-    verdict = check_attempt(RULES, credential_of(network), series_of_tries(40, at, **said), at)
-    found = fee_of(RULES, credential_of(network), verdict, at)
-    assert (found.amount if found else None, found and found.currency) == (fee, "USD" if fee else None)
+def test_fee_of_one_try_too_many(network: str | None, day: str, stop: bool, fee: int | None) -> None:
+    at = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    codes: dict[str, Any] = {"network_code": "R1"} if stop else {}
+    decision = check_attempt(RULES, credential_of(network), series_of_tries(40, at, **codes), at)
+    charged_fee = fee_of(RULES, credential_of(network), decision, at)
+    assert (charged_fee.amount if charged_fee else None, charged_fee and charged_fee.currency) == (
+        fee,
+        "USD" if fee else None,
+    )
 
 
-def test_an_allowed_try_costs_nothing() -> None:
+def test_allowed_try_has_no_fee() -> None:
     assert fee_of(RULES, credential_of(), check_attempt(RULES, credential_of(), [], NOW), NOW) is None
 
 
 # --- words and tables ---------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_says_why_and_until_when() -> None:
+def test_explained_refusal_names_reason_and_date() -> None:
     full = series_of_tries(20, NOW, timedelta(0))
-    said = explain_verdict(check_attempt(RULES, credential_of(), full, NOW), NOW + 30 * DAY)
-    assert said == (
+    explanation = explain_verdict(check_attempt(RULES, credential_of(), full, NOW), NOW + 30 * DAY)
+    assert explanation == (
         "The card network allows 20 tries of one card and amount in 30 days, and 20 are used; "
         "the next one is possible at 2026-04-01T09:30:00Z."
     )
@@ -280,23 +283,23 @@ def test_a_refusal_says_why_and_until_when() -> None:
         ("visa,30d,15", r"network_rules.csv:2: 7 cells are needed"),
     ],
 )
-def test_a_mistake_in_a_table_is_told_with_its_line(limits: str, problem: str) -> None:
-    head = "network,window,allowed,per_amount,approval_resets,effective,source\n"
+def test_table_error_names_its_line(limits: str, problem: str) -> None:
+    header = "network,window,allowed,per_amount,approval_resets,effective,source\n"
     with pytest.raises(InvalidInput, match=problem):
-        tables(head + limits, "network,kind,code,reason,source\n", "network,kind,amount,currency,effective,source\n")
+        tables(header + limits, "network,kind,code,reason,source\n", "network,kind,amount,currency,effective,source\n")
 
 
 # --- a merchant's own limits ------------------------------------------------------------------------------------
 
 
-def test_a_merchant_may_lower_a_limit_and_only_that_one() -> None:
+def test_merchant_may_lower_a_limit_and_never_raise_it() -> None:
     lowered = RULES.lower_limits({"mastercard_24h": 7, "visa_30d": 16})
     assert not check_attempt(lowered, credential_of("mastercard"), series_of_tries(7, NOW), NOW).is_allowed
     assert not check_attempt(lowered, credential_of(), series_of_tries(16, NOW), NOW).is_allowed
     assert check_attempt(lowered, credential_of("amex"), series_of_tries(14, NOW), NOW).is_allowed
     # An older, stricter rule of the network stands.
-    assert [one.allowed for one in lowered.limits_in_force("visa", date(2025, 5, 18))] == [15]
-    assert [one.allowed for one in RULES.lower_limits({"visa_30d": 99}).limits_in_force("visa", NOW.date())] == [20]
+    assert [limit.allowed for limit in lowered.limits_in_force("visa", date(2025, 5, 18))] == [15]
+    assert [limit.allowed for limit in RULES.lower_limits({"visa_30d": 99}).limits_in_force("visa", NOW.date())] == [20]
 
 
 @pytest.mark.parametrize(
@@ -312,14 +315,16 @@ def test_a_merchant_may_lower_a_limit_and_only_that_one() -> None:
         ('visa_30d = "5"', r"^p.toml:\d+: network_limits.visa_30d: .*integer"),
     ],
 )
-def test_a_policy_that_wants_more_is_refused_with_file_key_and_line(shipped_text: str, line: str, problem: str) -> None:
+def test_policy_above_the_networks_limit_is_refused_with_file_key_and_line(
+    shipped_text: str, line: str, problem: str
+) -> None:
     text = shipped_text.replace("[network_limits]", f"[network_limits]\n{line}")
     assert text != shipped_text
     with pytest.raises(InvalidPolicy, match=problem):
         parse_policy(text, "p.toml", STRATEGIES, RULES.limit_ceilings())
 
 
-def test_a_policy_that_wants_less_is_followed(shipped_text: str) -> None:
+def test_policy_below_the_networks_limit_is_followed(shipped_text: str) -> None:
     text = shipped_text.replace("[network_limits]", "[network_limits]\nvisa_30d = 5")
     policy = parse_policy(text, "p.toml", STRATEGIES, RULES.limit_ceilings())
     assert not check_attempt(
@@ -339,50 +344,55 @@ crowds = st.lists(st.tuples(spans | st.just(DAY), outcomes, amounts), max_size=6
 
 
 @given(network=networks, start=starts, crowd=crowds, later=spans, lowered=st.sampled_from([None, 1, 2, 5]))
-def test_what_is_named_as_free_is_free_and_not_a_second_earlier(
+def test_named_free_time_is_the_first_allowed_moment(
     network: str | None, start: datetime, crowd: list[Any], later: timedelta, lowered: int | None
 ) -> None:
     rules = RULES.lower_limits(dict.fromkeys(RULES.limit_ceilings(), lowered)) if lowered else RULES
-    known = [declined_try(start + after, outcome, amount=amount) for after, outcome, amount in crowd]
-    asked = start + later
-    free = find_free_moment(rules, credential_of(network), known, asked)
+    tries = [declined_try(start + after, outcome, amount=amount) for after, outcome, amount in crowd]
+    tried_at = start + later
+    free = find_free_moment(rules, credential_of(network), tries, tried_at)
     assert free is not None, "nothing but an answer forbids a card for ever"
-    assert free >= asked
-    assert check_attempt(rules, credential_of(network), known, free).is_allowed
-    for earlier in (free - SECOND, free - timedelta(microseconds=1), asked):
+    assert free >= tried_at
+    assert check_attempt(rules, credential_of(network), tries, free).is_allowed
+    for earlier in (free - SECOND, free - timedelta(microseconds=1), tried_at):
         assert (
-            not asked <= earlier < free or not check_attempt(rules, credential_of(network), known, earlier).is_allowed
+            not tried_at <= earlier < free
+            or not check_attempt(rules, credential_of(network), tries, earlier).is_allowed
         )
-    if (verdict := check_attempt(rules, credential_of(network), known, asked)).binding:
-        assert (verdict.binding.free_at or asked) > asked
+    if (decision := check_attempt(rules, credential_of(network), tries, tried_at)).binding:
+        assert (decision.binding.free_at or tried_at) > tried_at
 
 
 gaps = st.lists(st.tuples(st.sampled_from([SECOND, HOUR, 7 * HOUR, DAY]), amounts, st.integers(0, 30)), max_size=150)
 
 
-@given(network=networks, start=starts, wishes=gaps)
+@given(network=networks, start=starts, attempts=gaps)
 def test_no_sequence_of_allowed_tries_ever_overfills_a_window(
-    network: str | None, start: datetime, wishes: list[Any]
+    network: str | None, start: datetime, attempts: list[Any]
 ) -> None:
-    at, made = start, list[LedgerEntry]()
-    for gap, amount, luck in wishes:
+    at, entries = start, list[LedgerEntry]()
+    for gap, amount, attempt_outcome in attempts:
         at += gap
-        if check_attempt(RULES, credential_of(network, amount=amount), made, at).is_allowed:
-            made.append(declined_try(at, AttemptOutcome.DECLINED if luck else AttemptOutcome.APPROVED, amount=amount))
-    for one in made:
-        _assert_within_windows(RULES, network, made, one)
+        if check_attempt(RULES, credential_of(network, amount=amount), entries, at).is_allowed:
+            entries.append(
+                declined_try(at, AttemptOutcome.DECLINED if attempt_outcome else AttemptOutcome.APPROVED, amount=amount)
+            )
+    for entry in entries:
+        _assert_within_windows(RULES, network, entries, entry)
 
 
 def _assert_within_windows(
-    rules: NetworkRules, network: str | None, made: list[LedgerEntry], last: LedgerEntry
+    rules: NetworkRules, network: str | None, entries: list[LedgerEntry], last: LedgerEntry
 ) -> None:
-    """Counted once more, the other way round: from every try that was made back over each window."""
+    """Counts the other way round: from each try back over each window."""
     for limit in rules.limits_in_force(network, last.at.date()):
-        used = 0
-        for one in reversed([one for one in made if one.at <= last.at]):
-            if limit.per_amount and one.amount != last.amount:
+        count = 0
+        for entry in reversed([entry for entry in entries if entry.at <= last.at]):
+            if limit.per_amount and entry.amount != last.amount:
                 continue
-            if one.at <= last.at - limit.length or (limit.approval_resets and one.outcome is AttemptOutcome.APPROVED):
+            if entry.at <= last.at - limit.length or (
+                limit.approval_resets and entry.outcome is AttemptOutcome.APPROVED
+            ):
                 break
-            used += one.outcome is AttemptOutcome.DECLINED
-        assert used <= limit.allowed, limit.name
+            count += entry.outcome is AttemptOutcome.DECLINED
+        assert count <= limit.allowed, limit.name

@@ -1,4 +1,4 @@
-"""Whatever the codes are: an answer, always the same, and money laws kept."""
+"""For any codes, classification gives a reproducible answer and keeps the money laws."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +14,8 @@ ADVICE = st.sampled_from(["do_not_try_again", "try_again_later", "confirm_card_d
 NETWORKS = st.sampled_from(["visa", "mc", "American Express", "discover"])
 
 
-def optional_code(known: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
-    return st.none() | known | st.text(max_size=80)
+def optional_code(codes: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
+    return st.none() | codes | st.text(max_size=80)
 
 
 failures = st.builds(
@@ -50,11 +50,11 @@ def test_a_hard_code_is_softened_by_advice_only(tables: DeclineTables, failure: 
 
 @given(failure=failures)
 def test_nothing_softens_a_stop(tables: DeclineTables, failure: Failure) -> None:
-    stopped = failure.model_copy(update={"network": "visa", "network_code": "R1"})
-    assert classify(stopped, tables, provider="stripe").cause is Cause.STOP_INSTRUCTION
+    with_stop = failure.model_copy(update={"network": "visa", "network_code": "R1"})
+    assert classify(with_stop, tables, provider="stripe").cause is Cause.STOP_INSTRUCTION
 
 
 @given(failure=failures)
-def test_a_wait_is_never_lost(tables: DeclineTables, failure: Failure) -> None:
-    told = failure.model_copy(update={"network": "mastercard", "network_advice": "27"})
-    assert classify(told, tables, provider="stripe").wait_seconds == 4 * 86_400
+def test_advised_wait_is_never_lost(tables: DeclineTables, failure: Failure) -> None:
+    with_advice = failure.model_copy(update={"network": "mastercard", "network_advice": "27"})
+    assert classify(with_advice, tables, provider="stripe").wait_seconds == 4 * 86_400

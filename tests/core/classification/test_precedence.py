@@ -1,4 +1,4 @@
-"""Who is listened to when codes disagree: each rule of the design as a row."""
+"""The precedence of network advice, network code and provider code, one row per rule of the design."""
 
 import pytest
 
@@ -143,7 +143,7 @@ def test_precedence(tables: DeclineTables, rule: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mc", "MC", " Master ", "MasterCard", "maestro"])
-def test_names_of_networks_are_one(tables: DeclineTables, name: str) -> None:
+def test_network_names_are_normalised(tables: DeclineTables, name: str) -> None:
     answer = classify(Failure(network=name, network_advice="24"), tables, provider="stripe")
     assert answer.decided_by == "mastercard advice_code=24"
 
@@ -166,24 +166,24 @@ def test_codes_are_trimmed_and_folded(tables: DeclineTables, failure: Failure) -
     assert classify(failure, tables, provider="stripe").cause is Cause.INSUFFICIENT_FUNDS
 
 
-def test_a_lone_digit_gets_its_zero(tables: DeclineTables) -> None:
+def test_single_digit_code_gets_a_leading_zero(tables: DeclineTables) -> None:
     assert classify(Failure(network="mc", network_advice="3"), tables, provider="stripe").code == "03"
 
 
-def test_a_wait_outlives_another_answer(tables: DeclineTables) -> None:
+def test_advised_wait_is_kept_beside_another_answer(tables: DeclineTables) -> None:
     failure = Failure(network="mc", network_advice="30", code="stop_payment_order")
     answer = classify(failure, tables, provider="stripe")
     assert (answer.cause, answer.wait_seconds) == (Cause.STOP_INSTRUCTION, 10 * 86_400)
 
 
-def test_what_no_table_knows_is_reviewed_and_shown(tables: DeclineTables) -> None:
+def test_unknown_code_is_reviewed_and_shown(tables: DeclineTables) -> None:
     answer = classify(Failure(code="brand_new", outcome="issuer_declined"), tables, provider="stripe")
     assert (answer.category, answer.cause, answer.code) == (Category.REVIEW, Cause.UNKNOWN, None)
     assert "code='brand_new'" in answer.decided_by
     assert "no code" in classify(Failure(), tables, provider="stripe").decided_by
 
 
-def test_an_approval_is_no_reason(tables: DeclineTables) -> None:
+def test_approval_code_is_no_decline_reason(tables: DeclineTables) -> None:
     answer = classify(Failure(network="visa", network_code="00"), tables, provider="stripe")
     assert (answer.cause, answer.code) == (Cause.UNKNOWN, "00")
     assert answer.decided_by.startswith("any network_code=00 (approved)")
@@ -205,7 +205,7 @@ def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: Decline
 
 
 @pytest.mark.parametrize(
-    ("code", "what_next"),
+    ("code", "step"),
     [
         ("insufficient_funds", "retry"),
         ("card_velocity_exceeded", "cool_down"),
@@ -218,7 +218,7 @@ def test_a_merchant_overrides_rows_but_neither_advice_nor_a_stop(tables: Decline
         ("never_heard_of", "retry"),
     ],
 )
-def test_explained_in_four_words(tables: DeclineTables, code: str, what_next: str) -> None:
+def test_classification_summary_has_four_fields(tables: DeclineTables, code: str, step: str) -> None:
     words = summarize_classification(classify(Failure(code=code), tables, provider="stripe"))
     assert set(words) == {"category", "cause", "decided_by", "next"}
-    assert words["next"] == what_next
+    assert words["next"] == step

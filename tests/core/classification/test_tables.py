@@ -134,9 +134,9 @@ HEAD = ",".join(PROVIDER_COLUMNS)
 )
 def test_a_wrong_table_names_file_and_line(text: str, complaint: str) -> None:
     empty = ("n", ",".join(NETWORK_COLUMNS)), ("a", ",".join(ADVICE_COLUMNS))
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(InvalidInput) as excinfo:
         parse_decline_tables({"p": ("codes.csv", text)}, *empty)
-    assert str(caught.value) == complaint
+    assert str(excinfo.value) == complaint
 
 
 def test_a_wait_must_be_whole_seconds() -> None:

@@ -1,4 +1,4 @@
-"""Every row ever written can be read, and is written again as it was hashed."""
+"""Every row ever written can be read, and is written again byte for byte as it was hashed."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ Row = tuple[str, EventType, dict[str, Any]]
 
 
 def rows_in(value: Any, release: str) -> Iterator[Row]:
-    """The rows within anything that crossed Temporal."""
+    """The event rows within any JSON that crossed Temporal."""
     if isinstance(value, dict):
         if value.get("type") in set(EventType) and isinstance(value.get("data"), dict) and "occurred_at" in value:
             yield release, EventType(value["type"]), value["data"]
@@ -89,7 +89,7 @@ def test_a_key_of_a_newer_release_is_kept() -> None:
 @pytest.mark.parametrize(
     "stored", [{"at": "never"}, {}, {"at": "9999-12-31T23:59:59-23:00"}, {"at": ["2026-11-23T11:00:00Z"], "retry": {}}]
 )
-def test_what_does_not_fit_is_kept_and_refused_when_it_is_needed(stored: dict[str, Any]) -> None:
+def test_invalid_data_is_kept_and_refused_on_access(stored: dict[str, Any]) -> None:
     event = Event(type=EventType.RETRY_PLANNED, occurred_at=THEN, data=stored)
     assert isinstance(event.data, UnreadableData)
     assert event.data.stored == stored
@@ -104,7 +104,7 @@ def test_a_row_is_not_read_as_one_of_another_type() -> None:
         event.read(ChargeRequested)
 
 
-def test_words_are_enums_and_moments_are_utc() -> None:
+def test_values_are_enums_and_times_are_utc() -> None:
     skipped = read_data(
         EventType.RETRY_SKIPPED, {"action": "review", "reason": "fraud", "until": "2026-11-23T12:00:00+01:00"}
     )
@@ -116,6 +116,6 @@ def test_words_are_enums_and_moments_are_utc() -> None:
     assert reviewed.decision is ReviewDecision.REJECT
 
 
-def test_facts_that_were_never_said_are_not_written() -> None:
+def test_unset_fields_are_not_written() -> None:
     failed = PaymentFailed(failure=Failure(code="expired_card"), amount=4900)
     assert failed.stored == {"failure": {"code": "expired_card"}, "amount": 4900}

@@ -1,4 +1,4 @@
-"""The schemas of the event log: one for each type, and valid themselves."""
+"""The JSON Schemas of the event log: one valid schema per type."""
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,7 +12,7 @@ def test_every_type_has_a_valid_schema(kind: EventType) -> None:
     Draft202012Validator.check_schema(event_schemas()[kind])
 
 
-def test_a_schema_tells_a_row_from_what_is_none() -> None:
+def test_schema_rejects_what_is_no_row() -> None:
     requested = Draft202012Validator(event_schemas()["charge.requested"])
     row = {"idempotency_key": "k", "trigger": "scheduled", "amount": 4900, "currency": "EUR"}
     assert requested.is_valid(row)

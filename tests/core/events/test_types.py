@@ -1,4 +1,4 @@
-"""The vocabulary: every member is dealt with, or left alone on purpose."""
+"""Event types and states: every member is handled, or ignored on purpose."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -17,7 +17,7 @@ TOLD_ONLY = {EventType.SHADOW_PLANNED}
 """Rows that change nothing in the recovery."""
 
 
-def test_every_type_of_row_is_folded_or_only_told() -> None:
+def test_every_event_type_is_folded_or_display_only() -> None:
     assert set(FOLDS) | TOLD_ONLY == set(EventType)
     assert not set(FOLDS) & TOLD_ONLY
 
@@ -34,17 +34,17 @@ def test_only_scheduled_charges_use_the_budget() -> None:
     assert [trigger for trigger in Trigger if trigger.uses_budget] == [Trigger.SCHEDULED]
 
 
-def test_every_wish_has_its_row() -> None:
+def test_every_operator_command_has_its_row() -> None:
     rows = {command_event(Command(action=action), THEN).type for action in Action}
     assert len(rows) == len(Action)
     assert all(row.value.startswith("operator.") for row in rows)
 
 
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])))
-def test_a_time_survives_its_stamp(time: datetime) -> None:
+def test_time_survives_formatting_and_parsing(time: datetime) -> None:
     assert parse_timestamp(format_timestamp(time)) == time
     assert format_timestamp(time).endswith("Z")
 
 
-def test_no_time_is_no_time() -> None:
+def test_missing_time_stays_missing() -> None:
     assert parse_timestamp(None) is None

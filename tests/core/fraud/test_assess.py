@@ -1,4 +1,4 @@
-"""What was said about fraud, and nothing that wasn't."""
+"""The fraud assessment uses what the provider said, and nothing else."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def classification_of(cause: Cause) -> Classification:
         (Risk(disputed=True, early_warning=True, level="highest"), Cause.FRAUD, "block", 4),
     ],
 )
-def test_levels(risk: Risk, cause: Cause, level: str, reasons: int) -> None:
+def test_risk_levels(risk: Risk, cause: Cause, level: str, reasons: int) -> None:
     answer = assess_fraud(risk, classification_of(cause))
     assert (answer.level, len(answer.reasons)) == (level, reasons)
     assert 0 <= answer.score <= 100

@@ -1,4 +1,4 @@
-"""What a policy may weigh, what it may not lift, and what was counted."""
+"""The fraud rules of a policy: what they may weigh, what they may not lift, and velocity counts."""
 
 import pytest
 
@@ -16,9 +16,9 @@ INVOICE = InvoiceView(invoice_id="in_1", status=InvoiceStatus.OPEN)
 ZERO_SCORES = FraudRules(scores=dict.fromkeys(SignalKind, 0))
 
 
-def failure_facts(card: str | None, home: str | None) -> FailureFacts:
+def failure_facts(card: str | None, country: str | None) -> FailureFacts:
     return FailureFacts(
-        invoice=INVOICE, card=Card(country=card), customer=CustomerView(customer_id="cus_1", country=home)
+        invoice=INVOICE, card=Card(country=card), customer=CustomerView(customer_id="cus_1", country=country)
     )
 
 
@@ -37,10 +37,10 @@ STRICT = FraudRules(scores=dict.fromkeys((SignalKind.MANY_CARDS, SignalKind.MANY
         (Velocity(cards_of_customer=5, customers_on_card=4, failures_in_burst=6), 30, "block"),
     ],
 )
-def test_velocity(velocity: Velocity, shipped: int, strict: str) -> None:
+def test_velocity_signals(velocity: Velocity, shipped: int, strict: str) -> None:
     """As shipped it is noted and holds nobody by itself: a customer may have many small invoices."""
-    noted = assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity))
-    assert (noted.level, noted.score) == ("clear", shipped)
+    assessment = assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity))
+    assert (assessment.level, assessment.score) == ("clear", shipped)
     assert assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity), STRICT).level == strict
 
 
@@ -49,21 +49,21 @@ def test_velocity_together_with_another_signal_holds() -> None:
     assert assess_fraud(Risk(level="elevated"), SOFT, fast).level is FraudLevel.REVIEW
 
 
-def test_a_card_from_abroad_is_noted_and_does_not_hold_anybody() -> None:
+def test_foreign_card_is_noted_without_a_hold() -> None:
     answer = assess_fraud(failure_facts("US", "de"), SOFT)
     assert (answer.level, answer.score, answer.reasons) == ("clear", 10, ("the card is from US, the customer from DE",))
-    for same in (failure_facts("DE", "de"), failure_facts(None, "DE"), failure_facts("DE", None)):
-        assert assess_fraud(same, SOFT).score == 0
+    for facts in (failure_facts("DE", "de"), failure_facts(None, "DE"), failure_facts("DE", None)):
+        assert assess_fraud(facts, SOFT).score == 0
 
 
-def test_no_rules_lift_a_dispute_a_warning_or_a_decline_as_fraud() -> None:
+def test_rules_never_lift_a_dispute_warning_or_fraud_decline() -> None:
     assert assess_fraud(Risk(disputed=True), SOFT, rules=ZERO_SCORES).level is FraudLevel.BLOCK
     assert assess_fraud(Risk(early_warning=True), SOFT, rules=ZERO_SCORES).level is FraudLevel.BLOCK
     assert assess_fraud(Risk(), classification_of(Cause.FRAUD), rules=ZERO_SCORES).level is FraudLevel.REVIEW
     assert assess_fraud(Risk(level="highest"), SOFT, rules=ZERO_SCORES).level is FraudLevel.CLEAR
 
 
-def test_a_scorer_adds_its_points_and_its_words() -> None:
+def test_scorer_adds_its_points_and_reasons() -> None:
     signals = FraudSignals(scorer="acme", answer=ScorerAnswer(score=55, reasons=("odd hours",)))
     answer = assess_fraud(Risk(), SOFT, signals)
     assert (answer.level, answer.score, answer.reasons) == ("review", 55, ("acme gives 55: odd hours",))
@@ -90,11 +90,11 @@ def test_the_shipped_file_says_what_the_defaults_are(shipped: Policy) -> None:
         ("scores = { disputed = 0 }", ":1: fraud.scores.disputed"),
     ],
 )
-def test_a_mistake_names_its_line(shipped_text: str, line: str, complaint: str) -> None:
+def test_invalid_fraud_rule_names_its_line(shipped_text: str, line: str, complaint: str) -> None:
     before, rest = shipped_text.split("[fraud]\n", 1)
     text = f"{before}[fraud]\n{line}\n[overrides]{rest.split('[overrides]')[1]}"
     number = before.count("\n") + 1
-    with pytest.raises(InvalidPolicy) as caught:
+    with pytest.raises(InvalidPolicy) as excinfo:
         parse_policy(text, "p.toml")
-    said, _, what = complaint[1:].partition(": ")
-    assert str(caught.value).startswith(f"p.toml:{number + int(said)}: {what}"), caught.value
+    location, _, message = complaint[1:].partition(": ")
+    assert str(excinfo.value).startswith(f"p.toml:{number + int(location)}: {message}"), excinfo.value

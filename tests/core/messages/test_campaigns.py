@@ -1,4 +1,4 @@
-"""Campaigns as the policy file writes them: what is right, and how a mistake is told."""
+"""Campaigns in the policy file: valid ones, and the errors of invalid ones."""
 
 import pytest
 
@@ -23,15 +23,19 @@ INSUFFICIENT_FUNDS = [
 
 
 def test_a_campaign_is_read_as_it_is_written(shipped_text: str) -> None:
-    found = parse_policy(shipped_text + CAMPAIGN, "p.toml").campaigns["brief"]
-    first, last = found.messages[Cause.INSUFFICIENT_FUNDS]
-    assert (found.quiet, found.recovered, found.ended) == (QuietHours(begins=22 * 60, ends=7 * 60 + 30), True, False)
+    campaign = parse_policy(shipped_text + CAMPAIGN, "p.toml").campaigns["brief"]
+    first, last = campaign.messages[Cause.INSUFFICIENT_FUNDS]
+    assert (campaign.quiet, campaign.recovered, campaign.ended) == (
+        QuietHours(begins=22 * 60, ends=7 * 60 + 30),
+        True,
+        False,
+    )
     assert (first.kind, first.after_seconds, first.channels) == (MessageKind.PAYMENT_FAILED, 7200, ("sms", "email"))
     assert (last.before_end_seconds, last.channels) == (86_400, ("email",))
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "line", "said"),
+    ("before", "after", "line", "problem"),
     [
         ('"payment_failed", after = "2h"', '"card_data"', 8, "'card_data' does not fit a failure of cause INSUFF"),
         ('"payment_failed", after = "2h"', '"recovered"', 8, "does not fit"),
@@ -48,29 +52,27 @@ def test_a_campaign_is_read_as_it_is_written(shipped_text: str) -> None:
         ("ended = false", "endet = false", 4, "Extra inputs"),
     ],
 )
-def test_a_mistake_is_told_with_file_line_and_key(
-    shipped_text: str, before: str, after: str, line: int, said: str
+def test_campaign_error_names_file_line_and_key(
+    shipped_text: str, before: str, after: str, line: int, problem: str
 ) -> None:
     at = len(shipped_text.splitlines()) + 1 + line
-    with pytest.raises(InvalidPolicy, match=said.replace("(", r"\(")) as wrong:
+    with pytest.raises(InvalidPolicy, match=problem.replace("(", r"\(")) as excinfo:
         parse_policy(shipped_text + CAMPAIGN.replace(before, after, 1), "p.toml")
-    assert f"p.toml:{at}: campaigns.brief" in str(wrong.value)
+    assert f"p.toml:{at}: campaigns.brief" in str(excinfo.value)
 
 
-def test_a_segment_needs_a_campaign_that_is_there(shipped_text: str) -> None:
+def test_segment_must_name_an_existing_campaign(shipped_text: str) -> None:
     text = shipped_text.replace("tenure_days_max = 30 }", 'tenure_days_max = 30 }\ncampaign = "gone"')
     with pytest.raises(InvalidPolicy, match=r"segments\.1\.campaign: there is no \[campaigns\.gone\]"):
         parse_policy(text, "p.toml")
 
 
-def test_a_file_without_campaigns_sends_nothing_and_may_name_any(shipped_text: str) -> None:
-    without = (
-        shipped_text[: shipped_text.index("[campaigns.default]")] + shipped_text[shipped_text.index("[overrides]") :]
-    )
-    assert parse_policy(without.replace("important = true", 'campaign = "theirs"'), "p.toml").campaigns == {}
+def test_policy_without_campaigns_sends_nothing_and_may_name_any(shipped_text: str) -> None:
+    text = shipped_text[: shipped_text.index("[campaigns.default]")] + shipped_text[shipped_text.index("[overrides]") :]
+    assert parse_policy(text.replace("important = true", 'campaign = "theirs"'), "p.toml").campaigns == {}
 
 
-def test_the_shipped_campaign_speaks_of_cards_only_where_cards_are_the_matter(shipped: Policy) -> None:
+def test_shipped_campaign_mentions_cards_only_for_card_causes(shipped: Policy) -> None:
     campaign = shipped.campaigns["default"]
     for cause, steps in campaign.messages.items():
         assert all(cause in CAUSES_BY_KIND[step.kind] for step in steps)
@@ -80,7 +82,9 @@ def test_the_shipped_campaign_speaks_of_cards_only_where_cards_are_the_matter(sh
 
 @pytest.mark.parametrize("kind", MessageKind)
 @pytest.mark.parametrize("cause", Cause)
-def test_no_campaign_can_choose_words_that_do_not_fit(shipped_text: str, kind: MessageKind, cause: Cause) -> None:
+def test_no_campaign_can_choose_a_template_that_does_not_fit_its_cause(
+    shipped_text: str, kind: MessageKind, cause: Cause
+) -> None:
     when = 'before_end = "1d"' if kind is MessageKind.LAST_WARNING else 'after = "1d"'
     text = f'{shipped_text}\n[campaigns.x.messages]\n{cause} = [{{ kind = "{kind}", {when} }}]\n'
     if cause in CAUSES_BY_KIND.get(kind, frozenset()):

@@ -1,4 +1,4 @@
-"""Tokens that name who wants no more messages: only ours are read, and nothing in them is an address."""
+"""Unsubscribe tokens: only ours are accepted, and they contain no address."""
 
 import base64
 import hashlib
@@ -19,29 +19,29 @@ JENNYS = Subscription(provider="stripe", customer_id="cus_1", channel="email")
 
 
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=40))
-def test_what_is_signed_is_read_again(customer: str, provider: str) -> None:
-    wish = Subscription(provider=provider, customer_id=customer, channel="email")
-    token = create_unsubscribe_token(wish, KEY)
-    assert read_unsubscribe_token(token, [KEY]) == wish
+def test_signed_token_is_read_back(customer: str, provider: str) -> None:
+    subscription = Subscription(provider=provider, customer_id=customer, channel="email")
+    token = create_unsubscribe_token(subscription, KEY)
+    assert read_unsubscribe_token(token, [KEY]) == subscription
     assert read_unsubscribe_token(token, [FOREIGN]) is None
     assert read_unsubscribe_token(token, []) is None
     assert token.replace("-", "").replace("_", "").replace(".", "").isalnum()
 
 
-def test_old_links_work_behind_a_new_key() -> None:
+def test_old_links_work_after_key_rotation() -> None:
     assert read_unsubscribe_token(create_unsubscribe_token(JENNYS, OLDER), [KEY, OLDER]) == JENNYS
     assert read_unsubscribe_token(create_unsubscribe_token(JENNYS, OLDER), [KEY]) is None
 
 
 @given(st.integers(0, 200), st.characters(codec="ascii"))
-def test_a_changed_letter_is_no_token(at: int, letter: str) -> None:
+def test_changed_character_invalidates_a_token(at: int, character: str) -> None:
     token = create_unsubscribe_token(JENNYS, KEY)
     at = at % len(token)
-    changed = token[:at] + letter + token[at + 1 :]
+    changed = token[:at] + character + token[at + 1 :]
     assert read_unsubscribe_token(changed, [KEY]) == (JENNYS if changed == token else None)
 
 
-def test_a_payload_of_somebody_else_has_no_signature_of_ours() -> None:
+def test_foreign_payload_has_no_valid_signature() -> None:
     other = JENNYS.model_copy(update={"customer_id": "cus_2"})
     names, signature = create_unsubscribe_token(other, KEY), create_unsubscribe_token(JENNYS, KEY)
     mixed = f"{names.partition('.')[0]}.{signature.partition('.')[2]}"
@@ -49,18 +49,18 @@ def test_a_payload_of_somebody_else_has_no_signature_of_ours() -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.b", "é.ü", "." * 50, "x" * (LONGEST_TOKEN_CHARS + 1), "\0", "a" * 5])
-def test_any_other_text_is_none(text: str) -> None:
+def test_any_other_text_is_no_token(text: str) -> None:
     assert read_unsubscribe_token(text, [KEY]) is None
 
 
-def test_a_merchant_can_verify_it_as_documented() -> None:
+def test_token_verifies_as_documented() -> None:
     """By the very lines of docs/notifications.md."""
     document = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text(encoding="utf-8")
     lines = re.search(r"```py\n(payload, signature.*?)```", document, re.DOTALL)
     assert lines
     for secret, genuine in (("k" * 32, True), ("another", False)):
-        known: dict[str, Any] = {"token": create_unsubscribe_token(JENNYS, KEY), "secret": secret}
-        known |= {"hmac": hmac, "hashlib": hashlib, "base64": base64, "json": json}
-        exec(lines[1], known)
-        assert known["genuine"] is genuine
-        assert known["wish"] == JENNYS.model_dump(mode="json")
+        defaults: dict[str, Any] = {"token": create_unsubscribe_token(JENNYS, KEY), "secret": secret}
+        defaults |= {"hmac": hmac, "hashlib": hashlib, "base64": base64, "json": json}
+        exec(lines[1], defaults)
+        assert defaults["genuine"] is genuine
+        assert defaults["wish"] == JENNYS.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""The shipped policy keeps its promise; a wrong file says where it is wrong."""
+"""The shipped policy, and the errors of invalid policy files."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -47,7 +47,7 @@ def proposed_delay(
     now = datetime(2026, 3, 1, tzinfo=UTC)
     spec = policy.strategy_for(name, cause)
     assert spec
-    asked = Situation(
+    situation = Situation(
         provider="stripe",
         invoice_id="in_1",
         attempt=attempt,
@@ -58,14 +58,14 @@ def proposed_delay(
         failed_at=now,
         now=now,
     )
-    answer = spec.build_strategy(strategies).propose(asked)
+    answer = spec.build_strategy(strategies).propose(situation)
     assert answer
     return answer.delay_seconds
 
 
 @pytest.mark.parametrize("name", EVERY_SEGMENT)
 @pytest.mark.parametrize("cause", [Cause.GENERIC, Cause.INSUFFICIENT_FUNDS, Cause.TECHNICAL])
-def test_three_hours_then_a_day_in_every_segment(
+def test_first_delays_are_three_hours_then_a_day_in_every_segment(
     shipped: Policy, strategies: Mapping[str, StrategyFactory], name: str, cause: Cause
 ) -> None:
     hour = 3_600
@@ -74,7 +74,7 @@ def test_three_hours_then_a_day_in_every_segment(
 
 
 @pytest.mark.parametrize("name", EVERY_SEGMENT)
-def test_limits_cool_down_and_the_unknown_is_not_hurried(
+def test_rate_limits_cool_down_and_unknown_causes_wait_longer_than_generic(
     shipped: Policy, strategies: Mapping[str, StrategyFactory], name: str
 ) -> None:
     assert proposed_delay(shipped, strategies, 1, Cause.VELOCITY, name) >= 86_400
@@ -91,36 +91,36 @@ def test_exactly_the_causes_that_may_be_retried_have_a_strategy(shipped: Policy,
         assert (shipped.strategy_for(name, cause) is not None) == (cause.next_action in RETRIED_STEPS)
 
 
-def test_what_follows_differs_by_segment(shipped: Policy) -> None:
-    assert [one.name for one in shipped.segments] == EVERY_SEGMENT
-    assert len({one.attempts_allowed for one in shipped.segments}) == 4
-    assert len({one.window_days for one in shipped.segments}) == 4
-    assert all(one.attempts_allowed <= 8 for one in shipped.segments)
-    assert all(one.review_deadline_days for one in shipped.segments)
+def test_budgets_and_windows_differ_by_segment(shipped: Policy) -> None:
+    assert [segment.name for segment in shipped.segments] == EVERY_SEGMENT
+    assert len({segment.attempts_allowed for segment in shipped.segments}) == 4
+    assert len({segment.window_days for segment in shipped.segments}) == 4
+    assert all(segment.attempts_allowed <= 8 for segment in shipped.segments)
+    assert all(segment.review_deadline_days for segment in shipped.segments)
 
 
 def test_a_whole_ladder_fits_into_its_window(shipped: Policy) -> None:
-    for one in shipped.segments:
-        spec = shipped.strategies[one.strategies[Cause.GENERIC]]
+    for segment in shipped.segments:
+        spec = shipped.strategies[segment.strategies[Cause.GENERIC]]
         hours = sum(int(delay.removesuffix("h")) for delay in spec.options["delays"])
-        assert len(spec.options["delays"]) == one.attempts_allowed
-        assert hours * 1.1 <= one.window_days * 24
+        assert len(spec.options["delays"]) == segment.attempts_allowed
+        assert hours * 1.1 <= segment.window_days * 24
 
 
-def test_the_version_is_the_content(shipped: Policy, shipped_text: str) -> None:
+def test_policy_version_is_a_hash_of_its_content(shipped: Policy, shipped_text: str) -> None:
     assert len(shipped.version) == 12
     assert parse_policy(shipped_text, "copy.toml").version == shipped.version
     assert parse_policy(shipped_text + "\n", "copy.toml").version != shipped.version
 
 
-def test_a_segment_takes_from_the_default_what_it_leaves_out() -> None:
+def test_segment_inherits_missing_keys_from_the_default() -> None:
     europe = parse_policy(SMALL_POLICY, "small.toml").segment_named("europe")
     assert (europe.attempts_allowed, europe.window_days) == (1, 7)
     assert europe.strategies == {Cause.GENERIC: "ladder"}
     assert parse_policy(SMALL_POLICY, "small.toml").segment_named("gone").name == "default"
 
 
-def test_overrides_are_quoted_or_not() -> None:
+def test_override_codes_may_be_quoted_or_bare() -> None:
     overrides = parse_policy(SMALL_POLICY, "small.toml").overrides
     assert overrides == {"stripe.do_not_honor": Cause.PERMANENT, "visa.57": Cause.GENERIC}
 
@@ -130,7 +130,7 @@ def policy_with(old: str, new: str) -> str:
     return SMALL_POLICY.replace(old, new, 1)
 
 
-def test_what_operators_may_do_is_as_shipped_where_the_file_is_silent(shipped: Policy) -> None:
+def test_operator_rules_default_to_the_shipped_ones(shipped: Policy) -> None:
     assert shipped.operators == parse_policy(SMALL_POLICY, "small").operators == OperatorRules()
     text = f"{SMALL_POLICY}[operators]\nretries_per_hour = 5\nsecond_approver_above = {{ EUR = 500_000, JPY = 0 }}\n"
     rules = parse_policy(text, "small").operators
@@ -149,7 +149,7 @@ def test_what_operators_may_do_is_as_shipped_where_the_file_is_silent(shipped: P
         ("retries_per_day = 1", "retries_per_day"),
     ],
 )
-def test_wrong_rules_for_operators_are_errors(table: str, complaint: str) -> None:
+def test_invalid_operator_rules_are_errors(table: str, complaint: str) -> None:
     with pytest.raises(InvalidPolicy, match=rf"small:\d+: operators\.{complaint}"):
         parse_policy(f"{SMALL_POLICY}[operators]\n{table}\n", "small")
 
@@ -200,10 +200,10 @@ def test_wrong_rules_for_operators_are_errors(table: str, complaint: str) -> Non
     ],
 )
 def test_an_error_names_file_line_and_key(strategies: Mapping[str, StrategyFactory], text: str, complaint: str) -> None:
-    with pytest.raises(InvalidPolicy) as caught:
+    with pytest.raises(InvalidPolicy) as excinfo:
         parse_policy(text, "p.toml", strategies)
-    assert str(caught.value).startswith(complaint)
-    assert "\n" not in str(caught.value)
+    assert str(excinfo.value).startswith(complaint)
+    assert "\n" not in str(excinfo.value)
 
 
 VALUES = st.sampled_from(
@@ -212,7 +212,7 @@ VALUES = st.sampled_from(
 
 
 @given(data=st.data())
-def test_a_wrong_value_anywhere_is_an_error_or_a_policy(
+def test_changed_value_gives_a_policy_or_a_typed_error(
     shipped_text: str, strategies: Mapping[str, StrategyFactory], data: st.DataObject
 ) -> None:
     lines = shipped_text.splitlines()
@@ -224,6 +224,6 @@ def test_a_wrong_value_anywhere_is_an_error_or_a_policy(
 
 
 @given(text=st.text(max_size=200))
-def test_any_text_is_an_error_or_a_policy(text: str) -> None:
+def test_any_text_gives_a_policy_or_a_typed_error(text: str) -> None:
     with pytest.raises(InvalidPolicy, match=r"^p\.toml"):
         parse_policy(text, "p.toml")

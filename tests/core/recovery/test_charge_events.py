@@ -1,4 +1,4 @@
-"""The pure helpers around the pay call: what is known of a failure, and from where."""
+"""Pure helpers around the pay call: the facts of a failure and where they come from."""
 
 import pytest
 
@@ -16,21 +16,23 @@ from tests.support.recovery_scenario import (
 
 
 def facts_read(**codes: str) -> FailureFacts:
-    """What the provider says now."""
+    """Facts as read from the provider; `fields` replace the defaults."""
     return FailureFacts(invoice=OPEN_INVOICE, failure=Failure(**codes))
 
 
-def test_what_reading_leaves_open_the_event_fills() -> None:
+def test_event_fills_fields_that_reading_leaves_empty() -> None:
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="a", network_code="51"))
     assert charge_events.complete_facts(facts_read(code="b"), recovery).failure == Failure(code="b", network_code="51")
 
 
 @pytest.mark.parametrize(
-    ("known", "now", "mixed"), [("ch_1", "ch_1", True), (None, "ch_2", True), ("ch_1", "ch_2", False)]
+    ("charge_id", "now", "mixed"), [("ch_1", "ch_1", True), (None, "ch_2", True), ("ch_1", "ch_2", False)]
 )
-def test_codes_of_another_charge_are_not_mixed_in(known: str | None, now: str, mixed: bool) -> None:
+def test_codes_of_another_charge_are_not_mixed_in(charge_id: str | None, now: str, mixed: bool) -> None:
     recovery = (
-        RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(network_advice="03", charge_id=known))
+        RecoveryScenario()
+        .fail_payment()
+        .recovery.with_changes(failure=Failure(network_advice="03", charge_id=charge_id))
     )
     advice = charge_events.complete_facts(
         facts_read(code="insufficient_funds", charge_id=now), recovery
@@ -38,7 +40,7 @@ def test_codes_of_another_charge_are_not_mixed_in(known: str | None, now: str, m
     assert advice == ("03" if mixed else None)
 
 
-def test_a_status_that_was_read_is_no_reason_beside_the_banks_own() -> None:
+def test_read_status_does_not_replace_the_banks_reason() -> None:
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"))
     vague = facts_read(code="settlement_declined", charge_id="t1").model_copy(
         update={"missing": (charge_events.MISSING_CODE,)}
@@ -50,7 +52,7 @@ def test_a_status_that_was_read_is_no_reason_beside_the_banks_own() -> None:
     assert charge_events.complete_facts(other, recovery).failure.code == "settlement_declined"
 
 
-def test_the_card_that_the_event_told_stays_known_where_reading_shows_none() -> None:
+def test_card_from_the_event_is_kept_where_reading_shows_none() -> None:
     debit = Card(kind=MethodKind.DIRECT_DEBIT)
     recovery = (
         RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"), card=debit)
@@ -66,25 +68,25 @@ def test_a_customer_is_at_least_an_id() -> None:
 
 
 def test_only_the_newest_decline_is_learned_from() -> None:
-    story = scenario_in_flight()
-    assert charge_events.facts_from_decline(story.recovery, story.records) is None
-    story.record_answer(SOFT_DECLINE)
-    facts = charge_events.facts_from_decline(story.recovery, story.records)
+    scenario = scenario_in_flight()
+    assert charge_events.facts_from_decline(scenario.recovery, scenario.records) is None
+    scenario.record_answer(SOFT_DECLINE)
+    facts = charge_events.facts_from_decline(scenario.recovery, scenario.records)
     assert facts
     assert facts.failure.code == "insufficient_funds"
-    story.decide_failure(Cause.GENERIC)
-    scenario_in_flight(story).record_answer(NOT_CHARGED)
-    assert charge_events.facts_from_decline(story.recovery, story.records) is None, (
+    scenario.decide_failure(Cause.GENERIC)
+    scenario_in_flight(scenario).record_answer(NOT_CHARGED)
+    assert charge_events.facts_from_decline(scenario.recovery, scenario.records) is None, (
         "what was not charged says nothing of the card"
     )
 
 
 def test_a_reconciled_decline_is_learned_from_too() -> None:
-    story = scenario_in_flight()
-    story.record_answer(UNKNOWN)
+    scenario = scenario_in_flight()
+    scenario.record_answer(UNKNOWN)
     refused = SOFT_DECLINE.model_copy(update={"card": Card(network="visa")})
-    story.record_answer(refused, by_reading=True)
-    facts = charge_events.facts_from_decline(story.recovery, story.records)
+    scenario.record_answer(refused, by_reading=True)
+    facts = charge_events.facts_from_decline(scenario.recovery, scenario.records)
     assert facts
     assert (facts.failure.code, facts.failure.network) == ("insufficient_funds", "visa")
 

@@ -22,13 +22,13 @@ SIGNALS = st.lists(st.sampled_from([*Action, Action.PAUSE, Action.RESUME, Action
 
 
 class FakeLog:
-    """Rows, and what an append answers: the new ones, or all that is written behind `before` already."""
+    """A log whose append returns the new rows, or all that are already written behind `before`."""
 
     def __init__(self) -> None:
         self.rows = list(OPENING_RECORDS)
 
     def append_events(self, before: Recovery, events: tuple[Event, ...]) -> tuple[Record, ...]:
-        """As `db.recovery_log.Log`."""
+        """The rows written behind `before`, as `db.recovery_log.Log` returns them."""
         if written := tuple(row for row in self.rows if row.sequence > before.sequence):
             return written
         _, records = append_events(before, events, THEN)
@@ -36,17 +36,17 @@ class FakeLog:
         return records
 
     def command_rows(self) -> list[tuple[EventType, str | None, str | None]]:
-        """What the rows say, but for the times."""
+        """Type, refusal and data of the rows, without times."""
         return [(row.type, row.data.get("signal"), row.data.get("refused")) for row in self.rows]
 
 
 def signal_commands(actions: list[Action]) -> list[Command]:
-    """Signals as the workflow names them: by run and number."""
+    """Commands by signal with the ids that the workflow gives them: run and number."""
     return [Command(action=action, signal=signal_name(RUN_ID, n)) for n, action in enumerate(actions, 1)]
 
 
 def follow_command(log: FakeLog, recovery: Recovery, command: Command, now: datetime = THEN) -> Recovery:
-    """What the workflow does about one command."""
+    """The recovery after one command, as the workflow handles it."""
     while True:
         events, _ = handle_command(recovery, command, now, awaited=command.signal is None)
         if not events:
@@ -62,7 +62,7 @@ def opened_recovery() -> Recovery:
 
 
 def log_without_losses(commands: list[Command]) -> FakeLog:
-    """The rows of one run that loses nothing."""
+    """The log of one run that loses no task."""
     log, recovery = FakeLog(), opened_recovery()
     for command in commands:
         recovery = follow_command(log, recovery, command)
@@ -70,30 +70,28 @@ def log_without_losses(commands: list[Command]) -> FakeLog:
 
 
 @given(SIGNALS, st.data())
-def test_whatever_tasks_are_lost_the_rows_are_those_of_a_run_without_losses(
-    actions: list[Action], data: st.DataObject
-) -> None:
+def test_lost_workflow_tasks_do_not_change_the_rows(actions: list[Action], data: st.DataObject) -> None:
     """A lost task begins again where the last one that counted ended: with its state, and with its signals."""
     commands, log = signal_commands(actions), FakeLog()
-    counted, recovery = 0, opened_recovery()
+    accepted, recovery = 0, opened_recovery()
     for losses in count():
-        reached = data.draw(st.integers(counted, len(commands)), "how far this task comes")
-        lost = losses < 4 and data.draw(st.booleans(), "lost")
+        reached = data.draw(st.integers(accepted, len(commands)), "how far this task comes")
+        is_lost = losses < 4 and data.draw(st.booleans(), "lost")
         state = recovery
-        for command in commands[counted:reached]:
+        for command in commands[accepted:reached]:
             state = follow_command(log, state, command)
-        if not lost:
-            counted, recovery = reached, state
-        if counted == len(commands) or losses > 8:
+        if not is_lost:
+            accepted, recovery = reached, state
+        if accepted == len(commands) or losses > 8:
             break
-    for command in commands[counted:]:
+    for command in commands[accepted:]:
         recovery = follow_command(log, recovery, command)
     assert log.command_rows() == log_without_losses(commands).command_rows()
     assert recovery == fold_records(opened_recovery(), log.rows[len(OPENING_RECORDS) :])
 
 
 @given(SIGNALS, st.sampled_from([Action.PAUSE, Action.RESUME, Action.CANCEL]), st.data())
-def test_an_update_that_comes_again_has_one_row(actions: list[Action], action: Action, data: st.DataObject) -> None:
+def test_repeated_update_has_one_row(actions: list[Action], action: Action, data: st.DataObject) -> None:
     """It may come at another place among the signals: their order is in the history, its own is not."""
     log, update = FakeLog(), Command(action=action, request_id="req_1")
     for _ in range(3):
@@ -119,11 +117,11 @@ def test_a_signal_without_effect_stays_without_effect(rules: int, rows: list[str
 
 
 @given(st.lists(st.sampled_from([Action.PAUSE, Action.RESUME]), max_size=12))
-def test_each_signal_has_its_row_in_whatever_order_they_come(actions: list[Action]) -> None:
+def test_each_signal_has_one_row_in_any_order(actions: list[Action]) -> None:
     assert len(log_without_losses(signal_commands(actions)).rows) == len(OPENING_RECORDS) + len(actions)
 
 
-def test_another_run_counts_anew() -> None:
+def test_signal_numbers_restart_with_a_new_run() -> None:
     log = log_without_losses(signal_commands([Action.PAUSE, Action.RESUME]))
     state = fold_records(opened_recovery(), log.rows[len(OPENING_RECORDS) :])
     other = Command(action=Action.PAUSE, signal=signal_name("0199-run", 1))
@@ -131,7 +129,7 @@ def test_another_run_counts_anew() -> None:
     assert follow_command(log, state, other).paused
 
 
-def test_a_refused_request_may_be_made_again_and_the_last_ones_are_remembered() -> None:
+def test_refused_request_may_be_repeated_and_recent_ids_are_remembered() -> None:
     log, state = FakeLog(), opened_recovery()
     refused = Command(action=Action.REVIEW, decision="approve", request_id="req_r", signal=signal_name(RUN_ID, 1))
     state = follow_command(log, state, refused)

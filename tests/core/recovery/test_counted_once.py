@@ -1,4 +1,4 @@
-"""The money of one payment counts once, in however many events a provider tells of it."""
+"""The money of one payment counts once, however many events of a provider report it."""
 
 from collections.abc import Sequence
 from itertools import permutations
@@ -13,7 +13,7 @@ SUCCEEDED = Outcome.SUCCEEDED
 
 
 def payment_event(payment: str, amount: int | None, name: str) -> ProviderEvent:
-    """Of 49.00 that are open, told by an event of this name."""
+    """A payment towards the open 49.00, reported by an event of this name."""
     return an_event(
         EventKind.INVOICE_PAID,
         event_id=f"{payment}:{name}",
@@ -31,24 +31,24 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("events", list(permutations(EVENTS)))
-def test_an_authorisation_and_its_capture_are_one_part(events: Sequence[ProviderEvent]) -> None:
-    story = RecoveryScenario().fail_payment().advance_clock(HOUR)
+def test_authorisation_and_capture_count_as_one_part(events: Sequence[ProviderEvent]) -> None:
+    scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
     for event in events:
-        story.receive_event(event)
-    assert (story.recovery.paid, story.recovery.amount) == (3900, 1000)
-    assert not story.recovery.stage.is_final
+        scenario.receive_event(event)
+    assert (scenario.recovery.paid, scenario.recovery.amount) == (3900, 1000)
+    assert not scenario.recovery.stage.is_final
 
 
-def test_the_echo_of_a_charge_that_came_in_part_is_no_second_part() -> None:
-    story = scenario_in_flight()
-    story.record_answer(ChargeResult(outcome=SUCCEEDED, charge_id="PSP9", amount=3000))
-    assert (story.recovery.paid, story.recovery.amount) == (3000, 1900)
-    assert story.receive_event(payment_event("PSP9", 3000, "AUTHORISATION")) == []
-    assert (story.recovery.paid, story.recovery.amount) == (3000, 1900)
+def test_echo_of_a_partial_charge_is_no_second_part() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(ChargeResult(outcome=SUCCEEDED, charge_id="PSP9", amount=3000))
+    assert (scenario.recovery.paid, scenario.recovery.amount) == (3000, 1900)
+    assert scenario.receive_event(payment_event("PSP9", 3000, "AUTHORISATION")) == []
+    assert (scenario.recovery.paid, scenario.recovery.amount) == (3000, 1900)
 
 
-def test_the_rest_ends_it() -> None:
-    story = RecoveryScenario().fail_payment().advance_clock(HOUR)
-    story.receive_event(EVENTS[0])
-    story.receive_event(payment_event("PSP3", 1900, "AUTHORISATION"))
-    assert story.recovery.ending or story.recovery.stage.is_final
+def test_payment_of_the_rest_ends_the_recovery() -> None:
+    scenario = RecoveryScenario().fail_payment().advance_clock(HOUR)
+    scenario.receive_event(EVENTS[0])
+    scenario.receive_event(payment_event("PSP3", 1900, "AUTHORISATION"))
+    assert scenario.recovery.ending or scenario.recovery.stage.is_final

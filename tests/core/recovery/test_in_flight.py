@@ -1,4 +1,4 @@
-"""A charge in flight: whatever is said meanwhile waits for its definite answer."""
+"""A charge in flight: other events wait for its definite answer."""
 
 import pytest
 
@@ -22,75 +22,73 @@ EVENTS_IN_FLIGHT = [
 
 @pytest.mark.parametrize(("kind", "end"), EVENTS_IN_FLIGHT)
 @pytest.mark.parametrize("result", [SOFT_DECLINE, NOT_CHARGED])
-def test_what_ends_it_waits_for_the_definite_answer(
+def test_ending_waits_for_the_definite_answer_of_a_charge(
     kind: EventKind, end: tuple[State, str], result: ChargeResult
 ) -> None:
-    story = scenario_in_flight()
-    assert len(story.receive_event(kind)) == 1
-    assert (story.current_state(), story.next_step()) == (State.CHARGING, Reconcile())
-    assert story.record_answer(result)[-1] == "recovery.closed"
-    assert story.ending == end
+    scenario = scenario_in_flight()
+    assert len(scenario.receive_event(kind)) == 1
+    assert (scenario.current_state(), scenario.next_step()) == (State.CHARGING, Reconcile())
+    assert scenario.record_answer(result)[-1] == "recovery.closed"
+    assert scenario.ending == end
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in EVENTS_IN_FLIGHT])
-def test_money_that_came_in_beats_every_other_ending(kind: EventKind) -> None:
-    story = scenario_in_flight()
-    story.receive_event(kind)
-    story.record_answer(SUCCEED)
-    assert story.ending == (State.RECOVERED, "charged")
+def test_received_payment_overrides_every_other_ending(kind: EventKind) -> None:
+    scenario = scenario_in_flight()
+    scenario.receive_event(kind)
+    scenario.record_answer(SUCCEED)
+    assert scenario.ending == (State.RECOVERED, "charged")
 
 
 @pytest.mark.parametrize(
     ("result", "end"), [(SUCCEED, (State.RECOVERED, "charged")), (SOFT_DECLINE, (State.CANCELED, "operator"))]
 )
-def test_a_cancel_during_a_charge_counts_only_where_it_did_not_succeed(
-    result: ChargeResult, end: tuple[State, str]
-) -> None:
-    story = scenario_in_flight()
-    assert story.submit_command(Action.CANCEL) == ["operator.cancel_requested"]
-    assert story.next_step() == Reconcile()
-    story.record_answer(UNKNOWN)
-    story.record_answer(result, by_reading=True)
-    assert story.ending == end
+def test_cancel_during_a_charge_applies_only_if_it_fails(result: ChargeResult, end: tuple[State, str]) -> None:
+    scenario = scenario_in_flight()
+    assert scenario.submit_command(Action.CANCEL) == ["operator.cancel_requested"]
+    assert scenario.next_step() == Reconcile()
+    scenario.record_answer(UNKNOWN)
+    scenario.record_answer(result, by_reading=True)
+    assert scenario.ending == end
 
 
 def test_the_first_ending_stands() -> None:
-    story = scenario_in_flight()
-    story.submit_command(Action.CANCEL)
-    story.receive_event(EventKind.DISPUTE_OPENED)
-    story.record_answer(SOFT_DECLINE)
-    assert story.ending == (State.CANCELED, "operator")
+    scenario = scenario_in_flight()
+    scenario.submit_command(Action.CANCEL)
+    scenario.receive_event(EventKind.DISPUTE_OPENED)
+    scenario.record_answer(SOFT_DECLINE)
+    assert scenario.ending == (State.CANCELED, "operator")
 
 
 @pytest.mark.parametrize(("result", "step"), [(SUCCEED, Done()), (SOFT_DECLINE, Decide()), (NOT_CHARGED, Read())])
-def test_an_unknown_charge_is_reconciled_and_only_then_it_goes_on(result: ChargeResult, step: object) -> None:
-    story = scenario_in_flight()
-    assert story.record_answer(UNKNOWN) == ["charge.unknown"]
-    assert story.record_answer(UNKNOWN, by_reading=True) == [], "written down once"
-    assert story.next_step() == Reconcile()
-    assert story.advance_clock(HOUR).record_answer(result, by_reading=True)[0] == "charge.reconciled"
-    assert story.next_step() == step
+def test_unknown_charge_is_reconciled_before_the_next_step(result: ChargeResult, step: object) -> None:
+    scenario = scenario_in_flight()
+    assert scenario.record_answer(UNKNOWN) == ["charge.unknown"]
+    assert scenario.record_answer(UNKNOWN, by_reading=True) == [], "written down once"
+    assert scenario.next_step() == Reconcile()
+    assert scenario.advance_clock(HOUR).record_answer(result, by_reading=True)[0] == "charge.reconciled"
+    assert scenario.next_step() == step
 
 
 def test_each_attempt_has_its_own_number_and_key() -> None:
-    story = RecoveryScenario().fail_payment()
+    scenario = RecoveryScenario().fail_payment()
     for _ in range(3):
-        scenario_in_flight(story).record_answer(SOFT_DECLINE)
-        story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    requested = [record for record in story.records if record.type is EventType.CHARGE_REQUESTED]
+        scenario_in_flight(scenario).record_answer(SOFT_DECLINE)
+        scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    requested = [record for record in scenario.records if record.type is EventType.CHARGE_REQUESTED]
     assert [record.attempt for record in requested] == [1, 2, 3]
     assert [record.data["idempotency_key"] for record in requested] == [f"pri-stripe-in_1-{n}" for n in (1, 2, 3)]
 
 
-def test_a_payment_that_several_events_confirm_is_recorded_once() -> None:
-    story = scenario_in_flight()
-    assert story.receive_event(EventKind.INVOICE_PAID) == ["invoice.paid_elsewhere"]
-    assert story.receive_event(EventKind.INVOICE_PAID, event_id="evt_confirms") == []
+def test_payment_confirmed_by_several_events_is_recorded_once() -> None:
+    scenario = scenario_in_flight()
+    assert scenario.receive_event(EventKind.INVOICE_PAID) == ["invoice.paid_elsewhere"]
+    assert scenario.receive_event(EventKind.INVOICE_PAID, event_id="evt_confirms") == []
 
 
-def test_a_new_card_sent_again_after_the_end_is_no_late_news() -> None:
-    story = scenario_in_flight()
-    story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_attached")
-    story.record_answer(SUCCEED)
-    assert story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_default") == []
-    assert story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_3", event_id="evt_other") == ["event.late"]
+def test_repeated_method_event_after_the_end_is_not_recorded() -> None:
+    scenario = scenario_in_flight()
+    scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_attached")
+    scenario.record_answer(SUCCEED)
+    assert scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2", event_id="evt_default") == []
+    assert scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_3", event_id="evt_other") == ["event.late"]

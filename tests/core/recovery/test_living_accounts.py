@@ -1,4 +1,4 @@
-"""Parts, money on its way and after the end, claims that are not ours, refused keys."""
+"""Partial payments, pending and late money, invoices out of scope, and refused API keys."""
 
 from datetime import timedelta
 from typing import Any
@@ -44,219 +44,227 @@ CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, finger
 
 
 def invoice_with(**changes: Any) -> InvoiceView:
-    """The invoice as it reads now."""
+    """The invoice with these fields."""
     return OPEN_INVOICE.model_copy(update=changes)
 
 
 # --- money on its way -----------------------------------------------------------------------------
 
 
-def test_while_money_is_on_its_way_nothing_happens_until_the_next_look() -> None:
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert story.request_charge(PROCESSING) == ["retry.skipped"]
-    assert story.next_step() == Wait(until=story.now + FIRST_READ_DELAY, why="a payment of this invoice is on its way")
-    assert story.advance_clock(FIRST_READ_DELAY).next_step() == Read()
+def test_pending_payment_is_waited_for_until_the_next_look() -> None:
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert scenario.request_charge(PROCESSING) == ["retry.skipped"]
+    assert scenario.next_step() == Wait(
+        until=scenario.now + FIRST_READ_DELAY, why="a payment of this invoice is on its way"
+    )
+    assert scenario.advance_clock(FIRST_READ_DELAY).next_step() == Read()
 
 
-def test_looks_come_later_and_later() -> None:
-    story, waits = RecoveryScenario().fail_payment(), []
+def test_looks_at_a_pending_payment_become_rarer() -> None:
+    scenario, delays = RecoveryScenario().fail_payment(), []
     for _ in range(8):
-        story.read_invoice(PROCESSING)
-        step = story.next_step()
+        scenario.read_invoice(PROCESSING)
+        step = scenario.next_step()
         assert isinstance(step, Wait)
         assert step.until
-        waits.append(step.until - story.now)
-        story.now = step.until
-    assert waits == sorted(waits)
-    assert waits[-1] == MAX_READ_DELAY
+        delays.append(step.until - scenario.now)
+        scenario.now = step.until
+    assert delays == sorted(delays)
+    assert delays[-1] == MAX_READ_DELAY
 
 
-def test_money_that_never_arrives_does_not_keep_it_open_for_ever() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.read_invoice(PROCESSING)
-    assert isinstance(story.advance_clock(MAX_STAND_BACK).next_step(), Close)
+def test_payment_that_never_arrives_does_not_keep_the_recovery_open() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    scenario.read_invoice(PROCESSING)
+    assert isinstance(scenario.advance_clock(MAX_STAND_BACK).next_step(), Close)
 
 
 @pytest.mark.parametrize("cause", [Cause.INSUFFICIENT_FUNDS, Cause.CARD_DATA])
-def test_money_on_its_way_stops_the_clock(cause: Cause) -> None:
-    story = RecoveryScenario().fail_payment(cause)
-    ends = story.recovery.window_ends_at
+def test_pending_payment_stops_the_window(cause: Cause) -> None:
+    scenario = RecoveryScenario().fail_payment(cause)
+    ends = scenario.recovery.window_ends_at
     assert ends
-    story.advance_clock(20 * DAY).read_invoice(PROCESSING)
-    story.advance_clock(6 * DAY).decide_failure(cause)
-    assert story.recovery.window_ends_at == ends + 6 * DAY
-    assert not story.recovery.stage.is_final
+    scenario.advance_clock(20 * DAY).read_invoice(PROCESSING)
+    scenario.advance_clock(6 * DAY).decide_failure(cause)
+    assert scenario.recovery.window_ends_at == ends + 6 * DAY
+    assert not scenario.recovery.stage.is_final
 
 
-def test_a_debit_that_comes_back_gives_its_time_back() -> None:
-    story = RecoveryScenario().fail_payment()
-    ends = story.recovery.window_ends_at
+def test_returned_debit_extends_the_window_by_its_waiting_time() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    ends = scenario.recovery.window_ends_at
     assert ends
-    story.read_invoice(PROCESSING)
-    story.advance_clock(40 * DAY).receive_event(
+    scenario.read_invoice(PROCESSING)
+    scenario.advance_clock(40 * DAY).receive_event(
         EventKind.PAYMENT_REVERSED, returned_kind="returned_debit", currency="EUR"
     )
-    assert story.recovery.window_ends_at == ends + 40 * DAY
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert not story.recovery.stage.is_final
+    assert scenario.recovery.window_ends_at == ends + 40 * DAY
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert not scenario.recovery.stage.is_final
 
 
 @pytest.mark.parametrize("after", ["paused", "refused"])
-def test_the_time_is_given_back_where_something_else_is_in_the_way_by_then(after: str) -> None:
-    story = RecoveryScenario().fail_payment()
-    ends = story.recovery.window_ends_at
+def test_waiting_time_is_given_back_during_a_pause_or_refused_key(after: str) -> None:
+    scenario = RecoveryScenario().fail_payment()
+    ends = scenario.recovery.window_ends_at
     assert ends
-    story.read_invoice(PROCESSING)
-    story.advance_clock(40 * DAY)
+    scenario.read_invoice(PROCESSING)
+    scenario.advance_clock(40 * DAY)
     if after == "paused":
-        story.read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
+        scenario.read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
     else:
-        story.append_events(provider_refusal_event(story.recovery, "HTTP 401.", story.now))
-    assert story.recovery.window_ends_at == ends + 40 * DAY
-    assert isinstance(story.next_step(), Wait)
+        scenario.append_events(provider_refusal_event(scenario.recovery, "HTTP 401.", scenario.now))
+    assert scenario.recovery.window_ends_at == ends + 40 * DAY
+    assert isinstance(scenario.next_step(), Wait)
 
 
-def test_the_customers_deadline_is_moved_too() -> None:
-    story = RecoveryScenario().fail_payment(Cause.CARD_DATA)
-    story.read_invoice(PROCESSING)
-    story.advance_clock(40 * DAY).read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
-    assert isinstance(story.next_step(), Wait)
+def test_pending_payment_moves_the_customers_deadline() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
+    scenario.read_invoice(PROCESSING)
+    scenario.advance_clock(40 * DAY).read_invoice(invoice_with(terms=CollectionTerms(collection_paused=True)))
+    assert isinstance(scenario.next_step(), Wait)
 
 
-def test_the_last_look_finds_money_on_its_way() -> None:
-    story = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
-    assert story.take_last_look(PROCESSING) == ["retry.skipped"]
-    assert story.recovery.standing_back
-    assert story.recovery.standing_back.reason == PAYMENT_UNDER_WAY
-    assert story.receive_event(EventKind.INVOICE_PAID)[-1] == "recovery.closed"
-    assert story.ending == (State.RECOVERED, "paid_elsewhere")
+def test_last_look_finds_a_pending_payment() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
+    assert scenario.take_last_look(PROCESSING) == ["retry.skipped"]
+    assert scenario.recovery.standing_back
+    assert scenario.recovery.standing_back.reason == PAYMENT_UNDER_WAY
+    assert scenario.receive_event(EventKind.INVOICE_PAID)[-1] == "recovery.closed"
+    assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
-def test_the_last_look_finds_the_payment_that_nobody_told_of() -> None:
-    story = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
-    story.take_last_look(invoice_with(status=InvoiceStatus.PAID))
-    assert story.ending == (State.RECOVERED, "paid_elsewhere")
+def test_last_look_finds_an_unreported_payment() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA).advance_clock(21 * DAY)
+    scenario.take_last_look(invoice_with(status=InvoiceStatus.PAID))
+    assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
-def test_nobody_charges_beside_money_on_its_way() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.read_invoice(PROCESSING)
+def test_nothing_is_charged_beside_a_pending_payment() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    scenario.read_invoice(PROCESSING)
     with pytest.raises(CommandRefused) as refused:
-        story.submit_command(Action.RETRY)
+        scenario.submit_command(Action.RETRY)
     assert refused.value.code == "in_flight"
 
 
-def test_a_new_method_waits_for_its_turn_behind_money_on_its_way() -> None:
-    story = RecoveryScenario().fail_payment(Cause.CARD_DATA)
-    story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2")
-    assert story.request_charge(PROCESSING) == ["retry.skipped"]
-    story.advance_clock(HOUR).decide_failure(Cause.CARD_DATA)
-    assert story.next_step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
+def test_new_method_waits_behind_a_pending_payment() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
+    scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_2")
+    assert scenario.request_charge(PROCESSING) == ["retry.skipped"]
+    scenario.advance_clock(HOUR).decide_failure(Cause.CARD_DATA)
+    assert scenario.next_step() == Charge(trigger=Trigger.METHOD_CHANGE, method_id="pm_2")
 
 
-def test_our_own_charge_on_its_way_is_reconciled_and_nothing_else() -> None:
+def test_our_own_pending_charge_is_only_reconciled() -> None:
     assert scenario_in_flight().read_invoice(PROCESSING) == []
 
 
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def test_a_part_leaves_the_rest_open() -> None:
-    story = RecoveryScenario().fail_payment()
-    assert story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR") == ["invoice.paid_elsewhere"]
-    assert (story.recovery.amount, story.recovery.paid, story.current_state()) == (3000, 1900, State.WAITING)
-    story.receive_event(EventKind.INVOICE_PAID, event_id="evt_rest", paid_amount=3000, currency="EUR")
-    assert story.ending == (State.RECOVERED, "paid_elsewhere")
+def test_partial_payment_leaves_the_rest_open() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    assert scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR") == [
+        "invoice.paid_elsewhere"
+    ]
+    assert (scenario.recovery.amount, scenario.recovery.paid, scenario.current_state()) == (3000, 1900, State.WAITING)
+    scenario.receive_event(EventKind.INVOICE_PAID, event_id="evt_rest", paid_amount=3000, currency="EUR")
+    assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED])
-def test_a_later_failure_of_the_whole_does_not_open_the_part_again(kind: EventKind) -> None:
+def test_later_failure_of_the_full_amount_keeps_the_part_paid(kind: EventKind) -> None:
     """Adyen's own rescue goes on with the sum of the first try; who can't be read is charged by what we know."""
-    story = RecoveryScenario().fail_payment()
-    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
-    story.advance_clock(HOUR).receive_event(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
-    assert story.recovery.amount == 3000
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    story.advance_until_due().request_charge(announced_facts(story.recovery).invoice)
-    assert story.last_record(EventType.CHARGE_REQUESTED).data["amount"] == 3000
+    scenario = RecoveryScenario().fail_payment()
+    scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    scenario.advance_clock(HOUR).receive_event(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
+    assert scenario.recovery.amount == 3000
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    scenario.advance_until_due().request_charge(announced_facts(scenario.recovery).invoice)
+    assert scenario.last_record(EventType.CHARGE_REQUESTED).data["amount"] == 3000
 
 
 def test_a_part_in_another_currency_is_taken_for_what_it_says() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1, currency="USD")
-    assert story.ending == (State.RECOVERED, "paid_elsewhere"), "no sum can be made of two currencies"
+    scenario = RecoveryScenario().fail_payment()
+    scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1, currency="USD")
+    assert scenario.ending == (State.RECOVERED, "paid_elsewhere"), "no sum can be made of two currencies"
 
 
 @pytest.mark.parametrize("due", [1, 2500])
-def test_only_what_is_open_is_charged(due: int) -> None:
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert story.request_charge(invoice_with(amount_due=due)) == ["invoice.paid_elsewhere"]
-    assert story.request_charge(invoice_with(amount_due=due)) == ["charge.requested"]
-    assert story.last_record(EventType.CHARGE_REQUESTED).data["amount"] == due
+def test_only_the_open_amount_is_charged(due: int) -> None:
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert scenario.request_charge(invoice_with(amount_due=due)) == ["invoice.paid_elsewhere"]
+    assert scenario.request_charge(invoice_with(amount_due=due)) == ["charge.requested"]
+    assert scenario.last_record(EventType.CHARGE_REQUESTED).data["amount"] == due
 
 
-def test_an_invoice_that_was_credited_to_nothing_is_not_charged() -> None:
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    story.request_charge(invoice_with(amount_due=0, amount_paid=0))
-    assert story.ending == (State.RECOVERED, "paid_elsewhere")
+def test_fully_credited_invoice_is_not_charged() -> None:
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    scenario.request_charge(invoice_with(amount_due=0, amount_paid=0))
+    assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
-def test_a_charge_that_brought_a_part_leaves_the_rest_open() -> None:
-    story = scenario_in_flight()
-    story.record_answer(ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_part", amount=1000))
-    assert (story.recovery.amount, story.recovery.paid, story.next_step()) == (3900, 1000, Read())
+def test_partial_charge_leaves_the_rest_open() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(ChargeResult(outcome=Outcome.SUCCEEDED, charge_id="ch_part", amount=1000))
+    assert (scenario.recovery.amount, scenario.recovery.paid, scenario.next_step()) == (3900, 1000, Read())
 
 
-def test_a_returned_part_is_owed_again() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
-    word = {"returned_amount": 1900, "returned_kind": "returned_debit", "currency": "EUR"}
-    assert story.receive_event(EventKind.PAYMENT_REVERSED, **word) == ["payment.reversed"]
-    assert (story.recovery.amount, story.recovery.paid, story.next_step()) == (4900, 0, Read())
+def test_returned_partial_payment_is_owed_again() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
+    event_fields = {"returned_amount": 1900, "returned_kind": "returned_debit", "currency": "EUR"}
+    assert scenario.receive_event(EventKind.PAYMENT_REVERSED, **event_fields) == ["payment.reversed"]
+    assert (scenario.recovery.amount, scenario.recovery.paid, scenario.next_step()) == (4900, 0, Read())
 
 
 # --- money after the end --------------------------------------------------------------------------
 
 
-def test_what_goes_back_after_the_win_is_a_row_with_its_amount() -> None:
-    story = scenario_in_flight()
-    story.record_answer(SUCCEED)
+def test_money_returned_after_recovery_is_a_row_with_its_amount() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(SUCCEED)
     rows = [
         (EventKind.PAYMENT_REFUNDED, "refund", "payment.refunded"),
         (EventKind.PAYMENT_REVERSED, "failed_capture", "payment.reversed"),
         (EventKind.DISPUTE_OPENED, "chargeback", "payment.reversed"),
     ]
-    for number, (kind, what, row) in enumerate(rows, start=1):
-        assert story.receive_event(kind, event_id=f"e{number}", returned_amount=100, returned_kind=what) == [row]
-        assert story.recovery.returned == 100 * number
-    assert story.ending == (State.RECOVERED, "charged")
+    for number, (kind, returned_kind, row) in enumerate(rows, start=1):
+        assert scenario.receive_event(
+            kind, event_id=f"e{number}", returned_amount=100, returned_kind=returned_kind
+        ) == [row]
+        assert scenario.recovery.returned == 100 * number
+    assert scenario.ending == (State.RECOVERED, "charged")
 
 
-def test_a_dispute_counts_once_and_what_is_won_back_counts_no_more() -> None:
-    story = scenario_in_flight()
-    story.record_answer(SUCCEED)
+def test_dispute_counts_once_and_not_after_it_is_won() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(SUCCEED)
     money = {"returned_amount": 4900, "returned_kind": "chargeback", "payment_id": "pay_1"}
-    story.receive_event(EventKind.DISPUTE_OPENED, event_id="first", **money)
-    assert story.receive_event(EventKind.DISPUTE_OPENED, event_id="second", **money) == ["event.late"]
-    assert story.recovery.returned == 4900
-    assert story.receive_event(EventKind.PAYMENT_RESTORED, **money | {"returned_kind": "restored"}) == ["payment.late"]
-    assert (story.recovery.returned, story.recovery.paid_late) == (0, 0)
-    assert story.receive_event(EventKind.DISPUTE_OPENED, event_id="again", **money) == ["payment.reversed"]
-    assert story.recovery.returned == 4900, "after a won dispute another one takes the money anew"
+    scenario.receive_event(EventKind.DISPUTE_OPENED, event_id="first", **money)
+    assert scenario.receive_event(EventKind.DISPUTE_OPENED, event_id="second", **money) == ["event.late"]
+    assert scenario.recovery.returned == 4900
+    assert scenario.receive_event(EventKind.PAYMENT_RESTORED, **money | {"returned_kind": "restored"}) == [
+        "payment.late"
+    ]
+    assert (scenario.recovery.returned, scenario.recovery.paid_late) == (0, 0)
+    assert scenario.receive_event(EventKind.DISPUTE_OPENED, event_id="again", **money) == ["payment.reversed"]
+    assert scenario.recovery.returned == 4900, "after a won dispute another one takes the money anew"
 
 
-def test_a_debit_that_came_back_opens_a_recovery() -> None:
+def test_returned_debit_opens_a_recovery() -> None:
     failure = Failure(code="AM04", method_id="pm_bank")
     event = a_failure_event(kind=EventKind.PAYMENT_REVERSED, failure=failure, returned_amount=4900)
-    story = RecoveryScenario()
-    assert story.receive_event(event) == ["payment.failed"]
-    assert story.recovery.amount == 4900
+    scenario = RecoveryScenario()
+    assert scenario.receive_event(event) == ["payment.failed"]
+    assert scenario.recovery.amount == 4900
     assert opening_event(event.model_copy(update={"amount": None})).data["amount"] == 4900, (
         "what came back is owed again"
     )
 
 
-def test_money_that_went_back_without_a_banks_reason_opens_nothing() -> None:
+def test_returned_money_without_a_bank_reason_opens_no_recovery() -> None:
     assert (
         RecoveryScenario().receive_event(
             EventKind.PAYMENT_REVERSED, returned_amount=4900, returned_kind="failed_capture"
@@ -265,10 +273,10 @@ def test_money_that_went_back_without_a_banks_reason_opens_nothing() -> None:
     )
 
 
-def test_a_bank_that_only_asks_blocks_nothing() -> None:
-    story = RecoveryScenario().fail_payment()
-    assert story.receive_event(EventKind.DISPUTE_INQUIRY) == ["dispute.opened"]
-    assert story.current_state() is State.WAITING
+def test_bank_inquiry_does_not_block_the_recovery() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    assert scenario.receive_event(EventKind.DISPUTE_INQUIRY) == ["dispute.opened"]
+    assert scenario.current_state() is State.WAITING
 
 
 # --- whose claim ----------------------------------------------------------------------------------
@@ -281,44 +289,44 @@ TERM_CASES = [
 
 
 @pytest.mark.parametrize(("terms", "end"), TERM_CASES)
-def test_what_an_event_that_never_came_would_have_told_is_read(terms: dict[str, Any], end: tuple[State, str]) -> None:
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert "charge.requested" not in story.request_charge(invoice_with(terms=CollectionTerms(**terms)))
-    assert story.ending == end
+def test_reading_replaces_a_missed_event(terms: dict[str, Any], end: tuple[State, str]) -> None:
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert "charge.requested" not in scenario.request_charge(invoice_with(terms=CollectionTerms(**terms)))
+    assert scenario.ending == end
 
 
-def test_what_is_out_of_scope_ends_with_the_rule() -> None:
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    story.request_charge(invoice_with(out_of_scope="send_invoice"))
-    assert story.ending == (State.CANCELED, "out_of_scope")
-    assert story.last_record(EventType.RETRY_SKIPPED).data["reason"] == "send_invoice"
+def test_out_of_scope_invoice_ends_with_its_rule() -> None:
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    scenario.request_charge(invoice_with(out_of_scope="send_invoice"))
+    assert scenario.ending == (State.CANCELED, "out_of_scope")
+    assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == "send_invoice"
 
 
 def test_while_collection_is_paused_nothing_is_charged_and_the_window_goes_on() -> None:
     paused = invoice_with(terms=CollectionTerms(collection_paused=True))
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert story.request_charge(paused) == ["retry.skipped"]
-    assert story.advance_clock(HOUR).next_step() == Read()
-    story.read_invoice(paused)
-    story.now = story.recovery.window_ends_at or story.now
-    story.take_last_look(paused)
-    assert story.ending == (State.EXHAUSTED, "window")
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert scenario.request_charge(paused) == ["retry.skipped"]
+    assert scenario.advance_clock(HOUR).next_step() == Read()
+    scenario.read_invoice(paused)
+    scenario.now = scenario.recovery.window_ends_at or scenario.now
+    scenario.take_last_look(paused)
+    assert scenario.ending == (State.EXHAUSTED, "window")
 
 
 REST_CASES = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off": True}]
 
 
 @pytest.mark.parametrize("rests", REST_CASES)
-def test_an_operator_hears_that_collection_rests(rests: dict[str, Any]) -> None:
+def test_operator_retry_is_refused_while_collection_is_paused(rests: dict[str, Any]) -> None:
     """Whether it is known before or found right at the charge: the command isn't kept for some later day."""
-    story = RecoveryScenario().fail_payment()
-    story.submit_command(Action.RETRY)
-    story.request_charge(invoice_with(**rests))
-    assert story.last_record(EventType.RETRY_SKIPPED).data["action"] == "refuse"
-    assert story.recovery.trigger is None
-    story.read_invoice(invoice_with(**rests))
+    scenario = RecoveryScenario().fail_payment()
+    scenario.submit_command(Action.RETRY)
+    scenario.request_charge(invoice_with(**rests))
+    assert scenario.last_record(EventType.RETRY_SKIPPED).data["action"] == "refuse"
+    assert scenario.recovery.trigger is None
+    scenario.read_invoice(invoice_with(**rests))
     with pytest.raises(CommandRefused) as refused:
-        story.submit_command(Action.RETRY)
+        scenario.submit_command(Action.RETRY)
     assert refused.value.code == "paused"
 
 
@@ -330,58 +338,66 @@ def test_under_the_old_rules_a_payment_on_its_way_is_no_reason_to_stand_back() -
 # --- a provider that refuses ----------------------------------------------------------------------
 
 
-def test_a_refused_key_is_told_once_and_mends_itself() -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event()))
-    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    assert story.current_state() is State.IN_REVIEW
-    assert isinstance(story.next_step(), Wait)
-    assert story.advance_clock(FIRST_READ_DELAY).next_step() == Read()
-    story.append_events(provider_refusal_event(story.recovery, "still", story.now))
-    assert story.last_record(EventType.RETRY_SKIPPED).data["again"]
-    story.advance_clock(MAX_READ_DELAY).decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert story.current_state() is State.WAITING
+def test_refused_key_is_reported_once_and_recovers() -> None:
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event()))
+    scenario.append_events(
+        provider_refusal_event(scenario.recovery, "Stripe refuses this key: HTTP 401.", scenario.now)
+    )
+    assert scenario.current_state() is State.IN_REVIEW
+    assert isinstance(scenario.next_step(), Wait)
+    assert scenario.advance_clock(FIRST_READ_DELAY).next_step() == Read()
+    scenario.append_events(provider_refusal_event(scenario.recovery, "still", scenario.now))
+    assert scenario.last_record(EventType.RETRY_SKIPPED).data["again"]
+    scenario.advance_clock(MAX_READ_DELAY).decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert scenario.current_state() is State.WAITING
 
 
-def test_a_key_that_is_refused_in_mid_charge_is_told_and_the_charge_is_still_found_out() -> None:
-    story = scenario_in_flight()
-    story.record_answer(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
-    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    assert (story.current_state(), story.next_step(), story.recovery.refusal_known) == (
+def test_key_refused_during_a_charge_is_reported_and_the_charge_reconciled() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout"))
+    scenario.append_events(
+        provider_refusal_event(scenario.recovery, "Stripe refuses this key: HTTP 401.", scenario.now)
+    )
+    assert (scenario.current_state(), scenario.next_step(), scenario.recovery.refusal_known) == (
         State.CHARGING,
         Reconcile(),
         True,
     )
-    story.record_answer(SUCCEED, by_reading=True)
-    assert story.ending == (State.RECOVERED, "charged")
+    scenario.record_answer(SUCCEED, by_reading=True)
+    assert scenario.ending == (State.RECOVERED, "charged")
 
 
 def test_an_approval_asks_the_provider_again_at_once() -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event()))
-    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    story.submit_command(Action.REVIEW, decision="approve")
-    assert story.next_step() == Read()
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event()))
+    scenario.append_events(
+        provider_refusal_event(scenario.recovery, "Stripe refuses this key: HTTP 401.", scenario.now)
+    )
+    scenario.submit_command(Action.REVIEW, decision="approve")
+    assert scenario.next_step() == Read()
 
 
-def test_an_approval_counts_also_while_money_is_on_its_way() -> None:
+def test_approval_counts_while_a_payment_is_pending() -> None:
     """The hold is lifted, and what is on its way is waited for all the same."""
-    story = scenario_in_review()
-    story.read_invoice(PROCESSING)
-    story.submit_command(Action.REVIEW, decision="approve")
-    assert (story.recovery.fraud_hold, story.current_state()) == (False, State.AWAITING_CUSTOMER)
-    assert isinstance(story.next_step(), Wait)
+    scenario = scenario_in_review()
+    scenario.read_invoice(PROCESSING)
+    scenario.submit_command(Action.REVIEW, decision="approve")
+    assert (scenario.recovery.fraud_hold, scenario.current_state()) == (False, State.AWAITING_CUSTOMER)
+    assert isinstance(scenario.next_step(), Wait)
 
 
-def test_a_key_that_is_never_mended_ends_with_the_review() -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event()))
-    story.append_events(provider_refusal_event(story.recovery, "Stripe refuses this key: HTTP 401.", story.now))
-    step = story.advance_clock(timedelta(days=7)).next_step()
+def test_key_that_stays_refused_ends_with_the_review() -> None:
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event()))
+    scenario.append_events(
+        provider_refusal_event(scenario.recovery, "Stripe refuses this key: HTTP 401.", scenario.now)
+    )
+    step = scenario.advance_clock(timedelta(days=7)).next_step()
     assert step == Close(state=State.EXHAUSTED, reason="review_overdue", read_first=True)
 
 
-def test_the_payment_whose_failure_was_told_is_no_payment_of_it() -> None:
+def test_returned_payment_does_not_count_as_paid() -> None:
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(code="R01", charge_id="t1"))
     view = reopen_returned_payment(recovery, PAID_INVOICE)
     assert (view.status, view.amount_due) == (InvoiceStatus.OPEN, recovery.amount)

@@ -1,4 +1,4 @@
-"""No order of what happens in a living account makes a charge of what isn't ours, is on its way, or is too much.
+"""No order of events charges what is out of scope, already being paid, or more than is owed.
 
 Events may be lost or come late; only fresh reads tell. Machine, reactions, decision and attempt are the real ones.
 """
@@ -54,7 +54,7 @@ QUIET_SETTINGS: dict[str, Any] = {"suppress_health_check": list(HealthCheck)}
 
 @dataclass
 class Account(InterruptibleProvider):
-    """One invoice in a living account: what it says when asked, and the laws held against every charge."""
+    """One invoice at the provider, and the laws that each charge must keep."""
 
     methods: dict[str, str] = field(default_factory=lambda: {"pm_1": NO_FUNDS})
     """By id: what a charge of it comes to."""
@@ -68,11 +68,11 @@ class Account(InterruptibleProvider):
     refused_for_good: set[str] = field(default_factory=set)
 
     def invoice_view(self) -> InvoiceView:
-        """The invoice as it is; a missing permission hides it."""
+        """The invoice as the provider shows it. Raises NotAllowed while the key is revoked."""
         if self.refuses_reads:
             raise NotAllowed("the key was revoked")
-        known = self.default if self.default in self.methods else None
-        method = PaymentMethod(method_id=known, card=self.card_of(known)) if known else None
+        known_default = self.default if self.default in self.methods else None
+        method = PaymentMethod(method_id=known_default, card=self.card_of(known_default)) if known_default else None
         changes = {
             "status": InvoiceStatus.PAID if self.open == 0 else self.invoice.status,
             "amount_due": self.open,
@@ -82,27 +82,27 @@ class Account(InterruptibleProvider):
             "terms": self.terms,
             "methods_known": True,
             "method": method,
-            "default_methods": (known,) if known else (),
+            "default_methods": (known_default,) if known_default else (),
         }
         return OPEN_INVOICE.model_copy(update=changes)
 
     def card_of(self, method_id: str) -> Card:
-        """What is known of a method."""
+        """The card of a method."""
         kind = MethodKind.DIRECT_DEBIT if self.methods.get(method_id) == BANK_DEBIT else MethodKind.CARD
         return Card(kind=kind, fingerprint=f"fp_{method_id}", network="visa")
 
     async def read_invoice(self, _: str) -> InvoiceView:
-        """As it is now."""
+        """The invoice."""
         await PausePoint()
         return self.invoice_view()
 
     async def read_card(self, _: str, method_id: str | None) -> Card | None:
-        """Of the named method, or of the default."""
-        found = method_id or self.default
-        return self.card_of(found) if found in self.methods else None
+        """The card of the named method, or of the default."""
+        method = method_id or self.default
+        return self.card_of(method) if method in self.methods else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """The laws, then what the method comes to."""
+        """The method's result, after checking the laws."""
         await PausePoint()
         self.sent_orders.append(order)
         assert self.invoice.status is InvoiceStatus.OPEN, "a closed invoice"
@@ -133,12 +133,12 @@ class Account(InterruptibleProvider):
         return ChargeResult(outcome=Outcome.SUCCEEDED, card=self.card_of(method), charge_id=charge_id)
 
     async def reconcile(self, _: ChargeOrder) -> ChargeResult:
-        """Never asked: every answer arrives here."""
+        """Fails: every charge has an answer here."""
         raise AssertionError("every charge had an answer")
 
 
 class RecoveryMachine(Driver):
-    """One recovery, driven by whatever happens to its invoice; `post` holds events that are not delivered yet."""
+    """One recovery and random changes of its invoice; `post` holds undelivered events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class RecoveryMachine(Driver):
 
     @rule(due=st.sampled_from([True, True, True, False]))
     def run_next_step(self, due: bool) -> None:
-        """One step of the machine."""
+        """Performs one step of the machine."""
         step = next_step(self.recovery, self.time)
         if due and isinstance(step, Wait) and step.until:
             self.time = max(self.time, step.until)
@@ -180,8 +180,8 @@ class RecoveryMachine(Driver):
                 view = OPEN_INVOICE if self.account.refuses_reads else self._read_in_scope(opening=False)
                 self.append_events(*final_check_events(self.recovery, step, view, self.time))
             case Charge() | Reconcile():
-                written: ChargeReport = self.start_charge(step).finish()
-                self.recovery = fold_records(self.recovery, written.records)
+                report: ChargeReport = self.start_charge(step).finish()
+                self.recovery = fold_records(self.recovery, report.records)
 
     def _read_in_scope(self, *, opening: bool) -> InvoiceView:
         return SHIPPED_SCOPE.judge_invoice(self.account.invoice_view(), self.time, opening=opening)
@@ -198,54 +198,56 @@ class RecoveryMachine(Driver):
 
     # --- what happens at the provider ----------------------------------------------------------------------
 
-    def send_event(self, kind: EventKind, told: bool, **known: Any) -> None:
-        """The event of what just happened: on its way, or lost."""
+    def send_event(self, kind: EventKind, is_delivered: bool, **fields: Any) -> None:
+        """Queues the event of a change, or loses it."""
         self.events += 1
-        if told:
-            self.undelivered.append(an_event(kind, event_id=f"evt_{self.events}", occurred_at=self.time, **known))
+        if is_delivered:
+            self.undelivered.append(an_event(kind, event_id=f"evt_{self.events}", occurred_at=self.time, **fields))
 
     @rule(back=st.booleans())
-    def an_event_arrives(self, back: bool) -> None:
-        """The oldest, or the newest before it."""
+    def event_arrives(self, back: bool) -> None:
+        """Delivers the oldest event, or the newest before it."""
         if self.undelivered:
             self.receive_event(self.undelivered.pop() if back else self.undelivered.popleft())
 
-    @rule(part=st.sampled_from([100, 1900, TOTAL]), told=st.booleans())
-    def somebody_pays(self, part: int, told: bool) -> None:
+    @rule(part=st.sampled_from([100, 1900, TOTAL]), is_delivered=st.booleans())
+    def customer_pays(self, part: int, is_delivered: bool) -> None:
         paid = min(part, self.account.open)
         if paid and self.account.invoice.status is InvoiceStatus.OPEN:
             self.account.open -= paid
             if self.account.open == 0:
-                self.send_event(EventKind.INVOICE_PAID, told)
+                self.send_event(EventKind.INVOICE_PAID, is_delivered)
 
-    @rule(part=st.sampled_from([100, 1900]), told=st.booleans(), owed=st.booleans())
-    def a_part_goes_back(self, part: int, told: bool, owed: bool) -> None:
-        """Given back by the merchant, or taken back by a bank, after which it is owed again."""
+    @rule(part=st.sampled_from([100, 1900]), is_delivered=st.booleans(), owed=st.booleans())
+    def payment_is_returned(self, part: int, is_delivered: bool, owed: bool) -> None:
+        """The merchant refunds a part, or a bank takes it back and it is owed again."""
         if not 0 < TOTAL - self.account.open - self.account.charged_amount >= part or not self.account.open:
             return
         self.account.open += part if owed else 0
-        kind, what = (EventKind.PAYMENT_REVERSED, "returned_debit") if owed else (EventKind.PAYMENT_REFUNDED, "refund")
-        self.send_event(kind, told, returned_amount=part, returned_kind=what, currency="EUR")
+        kind, returned_kind = (
+            (EventKind.PAYMENT_REVERSED, "returned_debit") if owed else (EventKind.PAYMENT_REFUNDED, "refund")
+        )
+        self.send_event(kind, is_delivered, returned_amount=part, returned_kind=returned_kind, currency="EUR")
 
-    @rule(told=st.booleans())
-    def money_gets_on_its_way(self, told: bool) -> None:
+    @rule(is_delivered=st.booleans())
+    def payment_starts_processing(self, is_delivered: bool) -> None:
         self.account.is_processing = self.account.open > 0
-        self.send_event(EventKind.WAKE, told)
+        self.send_event(EventKind.WAKE, is_delivered)
 
-    @rule(arrives=st.booleans(), told=st.booleans())
-    def money_on_its_way_ends(self, arrives: bool, told: bool) -> None:
+    @rule(arrives=st.booleans(), is_delivered=st.booleans())
+    def processing_payment_ends(self, arrives: bool, is_delivered: bool) -> None:
         if self.account.is_processing:
             self.account.is_processing = False
             self.account.open = 0 if arrives else self.account.open
-            self.send_event(EventKind.INVOICE_PAID if arrives else EventKind.WAKE, told)
+            self.send_event(EventKind.INVOICE_PAID if arrives else EventKind.WAKE, is_delivered)
 
     @rule(
         method=st.sampled_from(["pm_2", "pm_3"]),
         comes_to=st.sampled_from([DEAD_CARD, NO_FUNDS, ENOUGH_FUNDS, BANK_DEBIT]),
         role=st.sampled_from([MethodRole.ATTACHED, MethodRole.DEFAULT]),
-        told=st.booleans(),
+        is_delivered=st.booleans(),
     )
-    def a_method_is_given(self, method: str, comes_to: str, role: MethodRole, told: bool) -> None:
+    def method_is_added(self, method: str, comes_to: str, role: MethodRole, is_delivered: bool) -> None:
         if method in self.account.methods:
             return
         self.account.methods[method] = comes_to
@@ -253,33 +255,33 @@ class RecoveryMachine(Driver):
         if role is MethodRole.DEFAULT:
             self.account.default = method
         self.send_event(
-            EventKind.METHOD_UPDATED, told, method_id=method, method_role=role, method_version=f"v{self.events}"
+            EventKind.METHOD_UPDATED, is_delivered, method_id=method, method_role=role, method_version=f"v{self.events}"
         )
 
-    @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]), told=st.booleans())
-    def a_method_gets_new_data(self, method: str, told: bool) -> None:
-        """Only where the event arrives: new data that nobody heard of may not be tried."""
-        if method in self.account.methods and self.account.methods[method] != BANK_DEBIT and told:
+    @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]), is_delivered=st.booleans())
+    def method_is_updated(self, method: str, is_delivered: bool) -> None:
+        """A method gets new data, and the event arrives: data without an event may not be tried."""
+        if method in self.account.methods and self.account.methods[method] != BANK_DEBIT and is_delivered:
             self.account.methods[method] = NO_FUNDS
             self.account.refused_for_good.discard(method)
-            known = {"method_id": method, "method_role": MethodRole.UPDATED, "method_version": f"v{self.events}"}
-            self.send_event(EventKind.METHOD_UPDATED, told, **known)
+            event_fields = {"method_id": method, "method_role": MethodRole.UPDATED, "method_version": f"v{self.events}"}
+            self.send_event(EventKind.METHOD_UPDATED, is_delivered, **event_fields)
 
     @rule(method=st.sampled_from(["pm_1", "pm_2", "pm_3"]))
-    def a_method_is_removed(self, method: str) -> None:
+    def method_is_removed(self, method: str) -> None:
         if self.account.methods.pop(method, None) and self.account.default == method:
             self.account.default = None
 
-    @rule(status=st.sampled_from([InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE]), told=st.booleans())
-    def it_is_closed(self, status: InvoiceStatus, told: bool) -> None:
+    @rule(status=st.sampled_from([InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE]), is_delivered=st.booleans())
+    def invoice_is_closed(self, status: InvoiceStatus, is_delivered: bool) -> None:
         kinds = {InvoiceStatus.VOID: EventKind.INVOICE_VOIDED}
         self.account.set_status(status)
-        self.send_event(kinds.get(status, EventKind.INVOICE_UNCOLLECTIBLE), told)
+        self.send_event(kinds.get(status, EventKind.INVOICE_UNCOLLECTIBLE), is_delivered)
 
-    @rule(told=st.booleans())
-    def it_is_disputed(self, told: bool) -> None:
+    @rule(is_delivered=st.booleans())
+    def payment_is_disputed(self, is_delivered: bool) -> None:
         self.account.disputed = True
-        self.send_event(EventKind.DISPUTE_OPENED, told)
+        self.send_event(EventKind.DISPUTE_OPENED, is_delivered)
 
     @rule(
         terms=st.sampled_from(
@@ -292,12 +294,12 @@ class RecoveryMachine(Driver):
             ]
         )
     )
-    def its_terms_change(self, terms: dict[str, Any]) -> None:
-        """Nobody tells."""
+    def collection_terms_change(self, terms: dict[str, Any]) -> None:
+        """The collection terms change without an event."""
         self.account.terms = self.account.terms.model_copy(update=terms)
 
     @rule(refuses=st.booleans())
-    def the_key_is_revoked_or_restored(self, refuses: bool) -> None:
+    def key_is_revoked_or_restored(self, refuses: bool) -> None:
         self.account.refuses_reads = refuses
 
     @rule(span=st.sampled_from([HOUR, DAY, 5 * DAY]))
@@ -305,7 +307,7 @@ class RecoveryMachine(Driver):
         self.time += span
 
     @rule(action=st.sampled_from([Action.RETRY, Action.PAUSE, Action.RESUME, Action.REVIEW]))
-    def an_operator_asks(self, action: Action) -> None:
+    def operator_submits_command(self, action: Action) -> None:
         try:
             self.append_events(*accept_command(self.recovery, Command(action=action, decision="approve"), self.time))
         except CommandRefused:
@@ -314,24 +316,24 @@ class RecoveryMachine(Driver):
     # --- the laws ------------------------------------------------------------------------------------------
 
     @invariant()
-    def never_more_than_was_owed(self) -> None:
+    def charges_never_exceed_the_amount_owed(self) -> None:
         assert self.account.charged_amount <= TOTAL
         assert self.account.open >= 0
 
     @invariant()
-    def what_is_open_is_what_is_known(self) -> None:
-        known = fold_records(NEW_RECOVERY, self.all_records)
-        assert known == self.recovery
-        assert known.amount >= 0
-        assert known.paid + known.amount <= TOTAL + known.returned
+    def open_amount_matches_the_log(self) -> None:
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery == self.recovery
+        assert recovery.amount >= 0
+        assert recovery.paid + recovery.amount <= TOTAL + recovery.returned
 
     @invariant()
-    def each_request_was_answered(self) -> None:
+    def every_request_is_answered(self) -> None:
         requested = sum(row.type is EventType.CHARGE_REQUESTED for row in self.all_records)
         assert len(self.account.sent_orders) == requested
 
     def teardown(self) -> None:
-        """Left alone, it comes to an end."""
+        """Runs the recovery to its end by time alone."""
         if not self.recovery.sequence:
             return
         self.account.is_processing = self.account.refuses_reads = False
@@ -345,11 +347,11 @@ class RecoveryMachine(Driver):
 
     def _resume_if_paused(self) -> None:
         if self.recovery.paused and not self.recovery.ending and not self.recovery.stage.is_final:
-            self.an_operator_asks(Action.RESUME)
+            self.operator_submits_command(Action.RESUME)
 
 
 @pytest.mark.timeout(180)
-def test_no_order_of_events_charges_what_may_not_be_charged() -> None:
+def test_no_event_order_leads_to_a_forbidden_charge() -> None:
     run_state_machine_as_test(
         RecoveryMachine,
         settings=settings(max_examples=200, stateful_step_count=50, deadline=None, derandomize=True, **QUIET_SETTINGS),

@@ -1,4 +1,4 @@
-"""The laws about money, against every order of events, crashes and commands that hypothesis can think of.
+"""The laws about money, against every order of events, crashes and commands that hypothesis finds.
 
 Machine, reactions, decision and the charge attempt are the real ones; only clock, log and provider are in memory.
 An execution can freeze anywhere and wake up after another has taken its place.
@@ -61,7 +61,7 @@ ANSWER_TYPES = {EventType.CHARGE_SUCCEEDED, EventType.CHARGE_DECLINED, EventType
 
 
 class MoneyMachine(Driver):
-    """One recovery, its driver, its provider, and the executions that froze."""
+    """One recovery, its driver, its provider, and its frozen executions."""
 
     @initialize(
         keys=st.booleans(),
@@ -73,7 +73,7 @@ class MoneyMachine(Driver):
     def start_recovery(
         self, keys: bool, readable: bool, attempt: int | None, customer: str, allowed: tuple[int, int]
     ) -> None:
-        """Stripe has both, Braintree is readable, Adyen has keys; one with neither would still be safe.
+        """Starts with one kind of provider: Stripe has keys and reading, Braintree only reading, Adyen only keys.
 
         Customers are dealt to the arms of an experiment; networks allow few tries of a card in a day and a month.
         """
@@ -103,7 +103,7 @@ class MoneyMachine(Driver):
         answers_to_lose: int,
         due: bool,
     ) -> None:
-        """Do what the machine says; a charge may freeze after some pauses, or its answer be lost."""
+        """Performs the machine's next step; a charge may freeze, or its answer be lost."""
         self.cause, self.provider.next_outcome, self.provider.answers_to_lose = cause, outcome, answers_to_lose
         step = next_step(self.recovery, self.time)
         if due and isinstance(step, Wait) and step.until:
@@ -137,8 +137,8 @@ class MoneyMachine(Driver):
         self.recovery = fold_records(self.recovery, execution.result.records)
 
     @rule(turns=st.lists(st.booleans(), min_size=4, max_size=9))
-    def one_overtakes_another(self, turns: list[bool]) -> None:
-        """Temporal takes a slow execution for dead and starts a second one; they go on in turns."""
+    def executions_overlap(self, turns: list[bool]) -> None:
+        """Temporal starts a second execution while the first is only slow; both go on in turns."""
         now = max(self.time, self.recovery.next_attempt_at or self.time)
         step = next_step(self.recovery, now)
         if isinstance(step, Charge | Reconcile):
@@ -150,20 +150,20 @@ class MoneyMachine(Driver):
         for turn in (False, True, *turns):
             if both[turn].result is None:
                 both[turn].step()
-        self.frozen += [one for one in both if one.result is None]
+        self.frozen += [execution for execution in both if execution.result is None]
 
     @precondition(lambda self: self.frozen)
-    @rule(which=st.integers(0, 9), steps=st.integers(1, 4))
-    def thaw_execution(self, which: int, steps: int) -> None:
-        """A frozen execution goes on; what it answers is heard by nobody."""
-        execution = self.frozen.pop(which % len(self.frozen))
+    @rule(index=st.integers(0, 9), steps=st.integers(1, 4))
+    def thaw_execution(self, index: int, steps: int) -> None:
+        """A frozen execution goes on; its result is dropped."""
+        execution = self.frozen.pop(index % len(self.frozen))
         self.provider.guard = _allow_any_order
         if not any(execution.step() for _ in range(steps)):
             self.frozen.append(execution)
 
     @rule(span=st.sampled_from(SPANS))
     def time_passes(self, span: timedelta) -> None:
-        """No execution stays frozen for longer than the provider remembers a key."""
+        """Time passes; no execution stays frozen for longer than the provider remembers a key."""
         self.time += span
         if span > HOUR:
             for execution in self.frozen:
@@ -172,43 +172,47 @@ class MoneyMachine(Driver):
 
     @rule()
     def crash_driver(self) -> None:
-        """The driver begins anew from the log."""
+        """The driver starts again from the log."""
         records = Execution(self.log.load_all(self.recovery.recovery_id)).finish()
         self.recovery = fold_records(NEW_RECOVERY, records)
 
     @rule(
         attempt=st.sampled_from([None, 0, 1, 2, 3]),
-        same=st.booleans(),
+        is_same_attempt=st.booleans(),
         ago=st.sampled_from([timedelta(0), HOUR, DAY]),
         kind=st.sampled_from([EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED]),
     )
-    def provider_fails(self, attempt: int | None, same: bool, ago: timedelta, kind: EventKind) -> None:
-        self.events += not same
-        known = {"event_id": f"evt_{self.events}", "provider_attempt": attempt, "occurred_at": self.time - ago}
-        self.receive_event(a_failure_event().model_copy(update=known | {"kind": kind}))
+    def provider_fails(self, attempt: int | None, is_same_attempt: bool, ago: timedelta, kind: EventKind) -> None:
+        self.events += not is_same_attempt
+        event_fields = {"event_id": f"evt_{self.events}", "provider_attempt": attempt, "occurred_at": self.time - ago}
+        self.receive_event(a_failure_event().model_copy(update=event_fields | {"kind": kind}))
 
     @rule(kind=st.sampled_from(PROVIDER_EVENTS), true=st.booleans(), fresh=st.booleans(), late=st.booleans())
     def provider_sends_event(self, kind: EventKind, true: bool, fresh: bool, late: bool) -> None:
-        """Something that is so at the provider, too, unless the event is about the past."""
+        """The provider changes something and sends the event, or sends one about the past."""
         self.events += fresh
         if true:
             self.apply_at_provider(kind)
         if not (true and late):
-            known: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
-            self.receive_event(an_event(kind, event_id=f"evt_{self.events}", **known))
+            defaults: dict[str, Any] = {"method_id": f"pm_{self.events % 3}", "occurred_at": self.time}
+            self.receive_event(an_event(kind, event_id=f"evt_{self.events}", **defaults))
 
     @precondition(lambda self: self.provider.results_by_key)
-    @rule(which=st.integers(0, 9), fresh=st.booleans())
-    def provider_sends_charge_result(self, which: int, fresh: bool) -> None:
-        """The webhook of a charge of ours, whenever it comes, however often."""
+    @rule(index=st.integers(0, 9), fresh=st.booleans())
+    def provider_sends_charge_result(self, index: int, fresh: bool) -> None:
+        """The webhook of one of our charges arrives, at any time and any number of times."""
         self.events += fresh
-        key, answer = list(self.provider.results_by_key.items())[which % len(self.provider.results_by_key)]
+        key, answer = list(self.provider.results_by_key.items())[index % len(self.provider.results_by_key)]
         paid = answer.outcome is Outcome.SUCCEEDED
         kind = EventKind.INVOICE_PAID if paid else EventKind.PAYMENT_FAILED
-        known: dict[str, Any] = {"occurred_at": self.time, "provider_attempt": self.events, "failure": answer.failure}
-        word = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **known)
+        defaults: dict[str, Any] = {
+            "occurred_at": self.time,
+            "provider_attempt": self.events,
+            "failure": answer.failure,
+        }
+        event = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **defaults)
         failures = [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED]
-        self.receive_event(word)
+        self.receive_event(event)
         assert [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED] == failures, (
             "our own is no news"
         )
@@ -234,7 +238,7 @@ class MoneyMachine(Driver):
 
     @rule(action=st.sampled_from(ACTIONS), decision=st.sampled_from(["approve", "reject", "approve", None, "x"]))
     def operator_submits_command(self, action: Action, decision: str | None) -> None:
-        """Who says that an unknown charge never happened has looked it up."""
+        """An operator submits a command; whoever denies an unknown charge has looked it up."""
         flying = self.recovery.in_flight
         if action is Action.REVIEW and flying and flying.idempotency_key in self.provider.results_by_key:
             return
@@ -242,8 +246,8 @@ class MoneyMachine(Driver):
             self.append_events(*accept_command(self.recovery, Command(action=action, decision=decision), self.time))
 
     @rule(due=st.booleans())
-    def one_more_try_is_declined(self, due: bool) -> None:
-        """Somebody insists, or the schedule does; nothing else happens meanwhile."""
+    def another_attempt_is_declined(self, due: bool) -> None:
+        """An operator or the schedule charges once more and is declined; nothing else happens."""
         if not due:
             self.operator_submits_command(Action.RETRY, None)
         for _ in range(4):
@@ -252,10 +256,10 @@ class MoneyMachine(Driver):
     # --- the laws ------------------------------------------------------------------------------------------
 
     def check_may_be_sent(self, order: ChargeOrder) -> None:
-        """Nothing is sent, or sent again, that the log speaks against."""
-        known = fold_records(NEW_RECOVERY, self.all_records)
-        assert known.in_flight == order, "committed before it is sent"
-        assert known.ending is None
+        """Asserts that no charge is sent or repeated against what the log says."""
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery.in_flight == order, "committed before it is sent"
+        assert recovery.ending is None
 
     @invariant()
     def at_most_one_success(self) -> None:
@@ -272,21 +276,21 @@ class MoneyMachine(Driver):
 
     @invariant()
     def charges_are_requested_only_when_allowed(self) -> None:
-        known = NEW_RECOVERY
+        recovery = NEW_RECOVERY
         for row in self.all_records:
             if row.type is EventType.CHARGE_REQUESTED:
-                _check_may_charge(known, row)
-            known = fold_records(known, [row])
+                _check_may_charge(recovery, row)
+            recovery = fold_records(recovery, [row])
 
     @invariant()
     def only_scheduled_charges_use_the_budget(self) -> None:
         triggers = [row.data["trigger"] for row in self.all_records if row.type is EventType.CHARGE_REQUESTED]
-        known = fold_records(NEW_RECOVERY, self.all_records)
-        assert known.attempts_used == triggers.count(Trigger.SCHEDULED.value)
-        assert known.attempts_used <= (2 if known.arm == "quick" else 4)
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery.attempts_used == triggers.count(Trigger.SCHEDULED.value)
+        assert recovery.attempts_used <= (2 if recovery.arm == "quick" else 4)
 
     @invariant()
-    def the_arm_is_dealt_once(self) -> None:
+    def arm_is_assigned_once(self) -> None:
         arms = {
             (row.data.get("experiment"), row.data.get("arm"))
             for row in self.all_records
@@ -295,35 +299,37 @@ class MoneyMachine(Driver):
         assert len(arms) <= 1
 
     @invariant()
-    def no_card_is_tried_more_often_than_its_network_allows(self) -> None:
-        asked = [
+    def network_limits_hold_per_card(self) -> None:
+        requests = [
             row for row in self.all_records if row.type is EventType.CHARGE_REQUESTED and row.data.get("fingerprint")
         ]
-        counted = [row for row in asked if _counts_for_network(self.all_records, row)]
-        for row in asked:
-            same = [one for one in counted if one.data["fingerprint"] == row.data["fingerprint"]]
+        counted = [row for row in requests if _counts_for_network(self.all_records, row)]
+        for row in requests:
+            same_card = [record for record in counted if record.data["fingerprint"] == row.data["fingerprint"]]
             for allowed, window in zip(self.allowed, (DAY, 30 * DAY), strict=True):
-                before = [one for one in same if timedelta(0) < row.occurred_at - one.occurred_at < window]
+                before = [
+                    record for record in same_card if timedelta(0) < row.occurred_at - record.occurred_at < window
+                ]
                 assert len(before) < allowed
 
     @invariant()
     def plans_lie_ahead_and_inside_the_window(self) -> None:
-        known = NEW_RECOVERY
+        recovery = NEW_RECOVERY
         for row in self.all_records:
-            known = fold_records(known, [row])
+            recovery = fold_records(recovery, [row])
             if row.type is EventType.RETRY_PLANNED:
                 at = parse_timestamp(row.data["at"])
                 assert at
-                assert known.window_ends_at
-                assert row.occurred_at <= at <= known.window_ends_at
+                assert recovery.window_ends_at
+                assert row.occurred_at <= at <= recovery.window_ends_at
 
     @invariant()
-    def the_log_is_one_chain(self) -> None:
+    def log_is_one_chain(self) -> None:
         assert [row.sequence for row in self.all_records] == list(range(1, len(self.all_records) + 1))
         assert all(after.from_state is before.to_state for before, after in pairwise(self.all_records))
 
     @invariant()
-    def the_end_is_written_once_and_last(self) -> None:
+    def recovery_closes_once_and_last(self) -> None:
         types = [row.type for row in self.all_records if row.type not in AFTER_THE_END]
         finals = [row for row in self.all_records if row.to_state.is_final]
         if finals:
@@ -333,9 +339,9 @@ class MoneyMachine(Driver):
             assert {row.to_state for row in finals} == {finals[0].to_state}
 
     @invariant()
-    def the_state_is_its_log(self) -> None:
-        known = [row for row in self.all_records if row.sequence <= self.recovery.sequence]
-        assert fold_records(NEW_RECOVERY, known) == self.recovery
+    def state_equals_its_log(self) -> None:
+        records = [row for row in self.all_records if row.sequence <= self.recovery.sequence]
+        assert fold_records(NEW_RECOVERY, records) == self.recovery
         again = Execution(self.log.append_events(NEW_RECOVERY, [opening_event(a_failure_event())], self.time)).finish()
         assert list(again) == self.all_records, "a repeat finds what is written"
 
@@ -345,7 +351,7 @@ class MoneyMachine(Driver):
             next_step(self.recovery, self.time + span)
 
     def teardown(self) -> None:
-        """From wherever it stands it comes to an end by itself, with nobody but the clock to help."""
+        """Runs the recovery to its end by time alone."""
         if self.recovery.sequence:
             self.frozen.clear()
             self.crash_driver()
@@ -356,7 +362,7 @@ class MoneyMachine(Driver):
                 self.run_next_step(Cause.GENERIC, Risk(), NO_SIGNALS, Outcome.DECLINED, 99, 0, due=True)
                 self.time += HOUR
             assert self.recovery.stage.is_final
-        self.the_end_is_written_once_and_last()
+        self.recovery_closes_once_and_last()
         self.at_most_one_success()
 
     def _resume_if_paused(self) -> None:
@@ -365,7 +371,7 @@ class MoneyMachine(Driver):
 
 
 def _counts_for_network(rows: list[Record], request: Record) -> bool:
-    """Whether the networks count this charge: not when it went through, nor when it surely never happened."""
+    """Whether the networks count this charge: not a successful one, nor one that was not executed."""
     landed = next((row for row in rows if row.type in ANSWER_TYPES and row.attempt == request.attempt), None)
     if landed is None or landed.type is EventType.CHARGE_DECLINED:
         return True
@@ -373,20 +379,20 @@ def _counts_for_network(rows: list[Record], request: Record) -> bool:
 
 
 def _allow_any_order(_: ChargeOrder) -> None:
-    """Who slept may act on what it knew."""
+    """Allows any order: an execution that slept may act on outdated knowledge."""
 
 
-def _check_may_charge(known: Recovery, row: Record) -> None:
-    """Laws 1, 5 and 6, at the moment when a charge is requested."""
-    assert known.in_flight is None, "one at a time, after a definite answer"
-    assert not known.stage.is_final
-    assert known.ending is None
-    assert not known.fraud_hold
-    assert not known.paused
-    assert known.stage is not State.IN_REVIEW
-    assert known.cause is not Cause.STOP_INSTRUCTION, "the cardholder stopped these payments"
+def _check_may_charge(recovery: Recovery, row: Record) -> None:
+    """Asserts laws 1, 5 and 6 at the moment a charge is requested."""
+    assert recovery.in_flight is None, "one at a time, after a definite answer"
+    assert not recovery.stage.is_final
+    assert recovery.ending is None
+    assert not recovery.fraud_hold
+    assert not recovery.paused
+    assert recovery.stage is not State.IN_REVIEW
+    assert recovery.cause is not Cause.STOP_INSTRUCTION, "the cardholder stopped these payments"
     if not row.data["method_id"]:
-        assert known.category is not Category.HARD_DECLINE, "a refused card is not tried again"
+        assert recovery.category is not Category.HARD_DECLINE, "a refused card is not tried again"
 
 
 @pytest.mark.timeout(120)

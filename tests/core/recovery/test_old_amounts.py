@@ -1,4 +1,4 @@
-"""Rows that were written in Stripe's own minor units go on meaning what they meant."""
+"""Rows written in Stripe's own minor units keep their meaning."""
 
 from typing import Any
 
@@ -23,21 +23,21 @@ def a_row(data: dict[str, Any], type_: EventType = EventType.PAYMENT_FAILED) -> 
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "means"),
+    ("amount", "currency", "minor_units"),
     [(500000, "UGX", 5000), (500050, "UGX", 5001), (27900, "ISK", 279), (500, "MGA", 50000), (9, "JPY", 9)],
 )  # fmt: skip
-def test_an_old_row_is_read_in_iso_and_only_once(amount: int, currency: str, means: int) -> None:
+def test_old_row_amounts_are_converted_to_iso_once(amount: int, currency: str, minor_units: int) -> None:
     record = record_of(a_row({"amount": amount, "currency": currency}))
-    assert record.data["amount"] == means
+    assert record.data["amount"] == minor_units
     assert upgrade_record(record, "stripe") == record
-    assert apply(BLANK_RECOVERY, record).amount == means
-    assert Amount(minor=means, currency=currency) in [fact.value for fact in describe_record(record).facts]
+    assert apply(BLANK_RECOVERY, record).amount == minor_units
+    assert Amount(minor=minor_units, currency=currency) in [fact.value for fact in describe_record(record).facts]
     adyens = upgrade_record(record_of(a_row({"amount": amount, "currency": currency}) | {"provider": "adyen"}), "adyen")
     assert adyens.data["amount"] == amount
 
 
 @pytest.mark.parametrize("currency", ["UGX", "ISK", "MGA", "EUR"])
-def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
+def test_new_row_amounts_are_not_converted(currency: str) -> None:
     event = Event(type=EventType.PAYMENT_FAILED, occurred_at=THEN, data={"amount": 5000, "currency": currency})
     after, record = append_event(BLANK_RECOVERY, event)
     assert after.amount == record.data["amount"] == 5000
@@ -45,7 +45,7 @@ def test_a_new_row_says_that_it_needs_no_reading(currency: str) -> None:
     assert ("units" in record.data) == (currency != "EUR")
 
 
-def test_other_rows_are_left_alone() -> None:
-    told = {"amount": 100, "currency": "UGX"}
-    part = Record(type=EventType.PAID_ELSEWHERE, occurred_at=THEN, data=told, sequence=2, to_state=State.WAITING)
+def test_other_rows_are_unchanged() -> None:
+    data = {"amount": 100, "currency": "UGX"}
+    part = Record(type=EventType.PAID_ELSEWHERE, occurred_at=THEN, data=data, sequence=2, to_state=State.WAITING)
     assert upgrade_record(part, "stripe") is part

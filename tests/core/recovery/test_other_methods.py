@@ -1,4 +1,4 @@
-"""Which payment method a try names, what an unfit one costs, and what is no card."""
+"""Which payment method an attempt names, what an unfit method costs, and which methods are no cards."""
 
 from typing import Any
 
@@ -35,14 +35,14 @@ CARD = PaymentMethod(method_id="pm_card", card=Card(kind=MethodKind.CARD, finger
 
 
 def invoice_with(**changes: Any) -> InvoiceView:
-    """The invoice as it reads now."""
+    """The invoice with these fields."""
     return OPEN_INVOICE.model_copy(update=changes)
 
 
 def charge_another_card(
     scenario: RecoveryScenario, answer: ChargeResult, cause: Cause, method: str = "pm_2"
 ) -> RecoveryScenario:
-    """A new card is given and tried at once, with this answer and its cause."""
+    """The scenario after a new card was added and charged with this result and cause."""
     scenario.receive_event(
         EventKind.METHOD_UPDATED, event_id=f"evt_{method}", method_id=method, method_role=MethodRole.DEFAULT
     )
@@ -58,96 +58,98 @@ def charge_another_card(
 # --- which method ---------------------------------------------------------------------------------
 
 
-def test_after_another_card_was_tried_every_later_try_names_it() -> None:
-    story = charge_another_card(
+def test_later_charges_name_another_card_once_it_was_tried() -> None:
+    scenario = charge_another_card(
         RecoveryScenario().fail_payment(Cause.CARD_DATA), SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS
     )
-    assert story.advance_until_due().next_step() == Charge(trigger=Trigger.SCHEDULED)
-    story.request_charge()
-    assert story.last_record(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_2"
+    assert scenario.advance_until_due().next_step() == Charge(trigger=Trigger.SCHEDULED)
+    scenario.request_charge()
+    assert scenario.last_record(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_2"
 
 
-def test_what_is_known_of_one_card_does_not_count_for_another() -> None:
-    story = RecoveryScenario().fail_payment(Cause.PERMANENT)
-    story.recovery = story.recovery.with_changes(fingerprint="fp_lost", network="visa")
-    charge_another_card(story, SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS)
-    assert (story.recovery.fingerprint, story.recovery.network) == (None, None)
-    assert story.recovery.cause is Cause.INSUFFICIENT_FUNDS
+def test_facts_of_one_card_do_not_apply_to_another() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.PERMANENT)
+    scenario.recovery = scenario.recovery.with_changes(fingerprint="fp_lost", network="visa")
+    charge_another_card(scenario, SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS)
+    assert (scenario.recovery.fingerprint, scenario.recovery.network) == (None, None)
+    assert scenario.recovery.cause is Cause.INSUFFICIENT_FUNDS
 
 
-def test_an_unfit_method_costs_nothing_but_its_own_try() -> None:
-    story = RecoveryScenario().fail_payment()
-    before = story.recovery
-    charge_another_card(story, UNFIT_RESULT, Cause.UNKNOWN)
-    kept = ("stage", "next_attempt_at", "attempts_used", "cause", "until", "method_in_use", "fingerprint")
-    assert [getattr(story.recovery, name) for name in kept] == [getattr(before, name) for name in kept]
-    assert story.recovery.unfit_methods == ("pm_2",)
-    assert story.advance_until_due().next_step() == Charge(trigger=Trigger.SCHEDULED)
+def test_unfit_method_costs_only_its_own_attempt() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    before = scenario.recovery
+    charge_another_card(scenario, UNFIT_RESULT, Cause.UNKNOWN)
+    unchanged_fields = ("stage", "next_attempt_at", "attempts_used", "cause", "until", "method_in_use", "fingerprint")
+    assert [getattr(scenario.recovery, name) for name in unchanged_fields] == [
+        getattr(before, name) for name in unchanged_fields
+    ]
+    assert scenario.recovery.unfit_methods == ("pm_2",)
+    assert scenario.advance_until_due().next_step() == Charge(trigger=Trigger.SCHEDULED)
 
 
-def test_an_unfit_method_leaves_the_customers_deadline_alone() -> None:
-    story = RecoveryScenario().fail_payment(Cause.CARD_DATA)
-    until = story.recovery.until
-    charge_another_card(story.advance_clock(DAY), UNFIT_RESULT, Cause.UNKNOWN)
-    assert (story.current_state(), story.recovery.until) == (State.AWAITING_CUSTOMER, until)
+def test_unfit_method_keeps_the_customers_deadline() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
+    deadline = scenario.recovery.until
+    charge_another_card(scenario.advance_clock(DAY), UNFIT_RESULT, Cause.UNKNOWN)
+    assert (scenario.current_state(), scenario.recovery.until) == (State.AWAITING_CUSTOMER, deadline)
 
 
-def test_the_method_in_use_that_is_gone_gives_its_place_to_the_default() -> None:
-    story = charge_another_card(
+def test_removed_method_in_use_is_replaced_by_the_default() -> None:
+    scenario = charge_another_card(
         RecoveryScenario().fail_payment(Cause.CARD_DATA), SOFT_DECLINE, Cause.INSUFFICIENT_FUNDS
     ).advance_until_due()
-    story.request_charge()
-    used = story.recovery.attempts_used
-    story.record_answer(UNFIT_RESULT)
-    assert story.recovery.method_in_use is None
-    assert story.recovery.attempts_used == used - 1
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    story.advance_until_due().request_charge()
-    assert story.last_record(EventType.CHARGE_REQUESTED).data["method_id"] is None
+    scenario.request_charge()
+    attempts_used = scenario.recovery.attempts_used
+    scenario.record_answer(UNFIT_RESULT)
+    assert scenario.recovery.method_in_use is None
+    assert scenario.recovery.attempts_used == attempts_used - 1
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    scenario.advance_until_due().request_charge()
+    assert scenario.last_record(EventType.CHARGE_REQUESTED).data["method_id"] is None
 
 
 @pytest.mark.parametrize("cause", [Cause.CARD_DATA, Cause.PERMANENT])
-def test_a_new_card_that_is_refused_for_good_does_not_end_the_schedule_of_the_one_before(cause: Cause) -> None:
-    story = RecoveryScenario().fail_payment()
-    planned = story.recovery.next_attempt_at
-    charge_another_card(story.advance_clock(HOUR), HARD_DECLINE, cause)
-    assert (story.current_state(), story.recovery.next_attempt_at) == (State.WAITING, planned)
-    assert (story.recovery.cause, story.recovery.method_in_use) == (Cause.INSUFFICIENT_FUNDS, None)
-    assert "pm_2" in story.recovery.unfit_methods
+def test_hard_decline_of_a_new_card_keeps_the_previous_cards_schedule(cause: Cause) -> None:
+    scenario = RecoveryScenario().fail_payment()
+    planned = scenario.recovery.next_attempt_at
+    charge_another_card(scenario.advance_clock(HOUR), HARD_DECLINE, cause)
+    assert (scenario.current_state(), scenario.recovery.next_attempt_at) == (State.WAITING, planned)
+    assert (scenario.recovery.cause, scenario.recovery.method_in_use) == (Cause.INSUFFICIENT_FUNDS, None)
+    assert "pm_2" in scenario.recovery.unfit_methods
 
 
 @pytest.mark.parametrize("answer", [HARD_DECLINE, UNFIT_RESULT])
-def test_the_schedule_goes_on_with_the_card_before_although_the_useless_one_is_the_default_now(
+def test_schedule_continues_with_the_previous_card_although_the_declined_one_is_the_default(
     answer: ChargeResult,
 ) -> None:
     """A charge without a name would take the new default, which is of no use."""
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event(failure=Failure(code="insufficient_funds", method_id="pm_1"))))
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    charge_another_card(story.advance_clock(HOUR), answer, Cause.PERMANENT)
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event(failure=Failure(code="insufficient_funds", method_id="pm_1"))))
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    charge_another_card(scenario.advance_clock(HOUR), answer, Cause.PERMANENT)
     default = PaymentMethod(method_id="pm_2", card=Card(kind=MethodKind.CARD))
-    assert assess_ability(story.recovery, facts_read(method=default)) is Chargeability.CHARGEABLE
-    assert story.advance_until_due().request_charge(invoice_with(methods_known=True, method=default)) == [
+    assert assess_ability(scenario.recovery, facts_read(method=default)) is Chargeability.CHARGEABLE
+    assert scenario.advance_until_due().request_charge(invoice_with(methods_known=True, method=default)) == [
         "charge.requested"
     ]
-    assert story.last_record(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_1"
+    assert scenario.last_record(EventType.CHARGE_REQUESTED).data["method_id"] == "pm_1"
 
 
-def test_without_a_schedule_a_new_card_that_is_refused_for_good_is_what_it_is_judged_by() -> None:
-    story = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
-    assert (story.current_state(), story.recovery.cause) == (State.AWAITING_CUSTOMER, Cause.PERMANENT)
+def test_without_a_schedule_the_hard_decline_of_a_new_card_decides() -> None:
+    scenario = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
+    assert (scenario.current_state(), scenario.recovery.cause) == (State.AWAITING_CUSTOMER, Cause.PERMANENT)
 
 
-def test_a_card_that_was_refused_for_good_is_not_named_again_when_the_provider_tries_another() -> None:
+def test_hard_declined_card_is_not_named_after_the_provider_tries_another() -> None:
     """pm_2 is lost; then the provider's own try of the default fails softly: that one is retried, not the lost one."""
-    story = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
+    scenario = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
     soft = Failure(code="insufficient_funds", method_id="pm_default")
-    story.advance_clock(DAY).receive_event(
-        a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=story.now, failure=soft)
+    scenario.advance_clock(DAY).receive_event(
+        a_failure_event(event_id="evt_2", provider_attempt=2, occurred_at=scenario.now, failure=soft)
     )
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    story.advance_until_due().request_charge()
-    assert story.last_record(EventType.CHARGE_REQUESTED).data["method_id"] is None
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    scenario.advance_until_due().request_charge()
+    assert scenario.last_record(EventType.CHARGE_REQUESTED).data["method_id"] is None
 
 
 ROLES = [
@@ -162,23 +164,24 @@ ROLES = [
 
 
 @pytest.mark.parametrize(("role", "method", "rows"), ROLES)
-def test_which_methods_trigger(role: MethodRole, method: str, rows: list[str]) -> None:
+def test_which_method_events_trigger_a_charge(role: MethodRole, method: str, rows: list[str]) -> None:
     """The card pm_1 was refused for good: new data of it helps, choosing it once more doesn't."""
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event(failure=Failure(code="expired_card", method_id="pm_1"))))
-    story.decide_failure(Cause.CARD_DATA)
-    story.recovery = story.recovery.with_changes(default_methods=("pm_default",))
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event(failure=Failure(code="expired_card", method_id="pm_1"))))
+    scenario.decide_failure(Cause.CARD_DATA)
+    scenario.recovery = scenario.recovery.with_changes(default_methods=("pm_default",))
     assert (
-        story.receive_event(EventKind.METHOD_UPDATED, method_id=method, method_version="new", method_role=role) == rows
+        scenario.receive_event(EventKind.METHOD_UPDATED, method_id=method, method_version="new", method_role=role)
+        == rows
     )
 
 
 # --- what is no card, and what isn't there --------------------------------------------------------
 
 
-def facts_read(**known: Any) -> FailureFacts:
-    """What a provider that can be read says."""
-    return FailureFacts(invoice=invoice_with(methods_known=True, **known), failure=Failure(code="insufficient_funds"))
+def facts_read(**fields: Any) -> FailureFacts:
+    """Facts as read from a readable provider; `fields` replace the defaults."""
+    return FailureFacts(invoice=invoice_with(methods_known=True, **fields), failure=Failure(code="insufficient_funds"))
 
 
 @pytest.mark.parametrize(
@@ -189,59 +192,59 @@ def test_whether_anything_can_be_charged(method: PaymentMethod | None, able: Cha
     assert assess_ability(RecoveryScenario().fail_payment().recovery, facts_read(method=method)) is able
 
 
-def test_a_provider_that_cannot_be_read_has_said_all_there_is() -> None:
-    asked = FailureFacts(invoice=OPEN_INVOICE, failure=Failure(code="x"), missing=(UNREADABLE_PROVIDER,))
-    assert assess_ability(RecoveryScenario().fail_payment().recovery, asked) is Chargeability.NO_METHOD
-    named = asked.model_copy(update={"failure": Failure(code="x", method_id="token")})
+def test_chargeability_at_an_unreadable_provider_needs_a_named_method() -> None:
+    facts = FailureFacts(invoice=OPEN_INVOICE, failure=Failure(code="x"), missing=(UNREADABLE_PROVIDER,))
+    assert assess_ability(RecoveryScenario().fail_payment().recovery, facts) is Chargeability.NO_METHOD
+    named = facts.model_copy(update={"failure": Failure(code="x", method_id="token")})
     assert assess_ability(RecoveryScenario().fail_payment().recovery, named) is Chargeability.CHARGEABLE
 
 
 @pytest.mark.parametrize(("method", "reason"), [(None, "no_method"), (DEBIT, "not_a_card")])
-def test_what_is_no_card_is_never_charged(method: PaymentMethod | None, reason: str) -> None:
+def test_non_card_methods_are_never_charged(method: PaymentMethod | None, reason: str) -> None:
     """A fresh read finds it right before the charge, whatever was known when it was planned."""
-    story = RecoveryScenario().fail_payment().advance_until_due()
-    assert story.request_charge(invoice_with(methods_known=True, method=method)) == ["retry.skipped"]
-    assert story.last_record(EventType.RETRY_SKIPPED).data["reason"] == reason
-    assert story.next_step() == Read(), "it is decided anew, so that the customer is asked"
+    scenario = RecoveryScenario().fail_payment().advance_until_due()
+    assert scenario.request_charge(invoice_with(methods_known=True, method=method)) == ["retry.skipped"]
+    assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == reason
+    assert scenario.next_step() == Read(), "it is decided anew, so that the customer is asked"
 
 
-def test_a_default_that_is_chosen_once_more_is_tried_once_more() -> None:
-    story = RecoveryScenario().fail_payment(Cause.CARD_DATA)
+def test_default_method_that_is_chosen_again_is_tried_again() -> None:
+    scenario = RecoveryScenario().fail_payment(Cause.CARD_DATA)
     for number, method in enumerate(("pm_b", "pm_c", "pm_b", "pm_b")):
-        rows = story.receive_event(
+        rows = scenario.receive_event(
             EventKind.METHOD_UPDATED, event_id=f"e{number}", method_id=method, method_role=MethodRole.DEFAULT
         )
         assert rows == ([] if number == 3 else ["payment_method.updated"])
 
 
-def test_an_operator_who_wants_it_charged_is_told_so() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.submit_command(Action.RETRY)
-    assert story.request_charge(invoice_with(methods_known=True, method=DEBIT)) == ["retry.skipped"]
-    assert story.last_record(EventType.RETRY_SKIPPED).data["reason"] == "hard_decline"
-    assert story.recovery.next_attempt_at, "and the schedule stays"
+def test_operator_retry_of_a_non_card_method_is_skipped_with_the_reason() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    scenario.submit_command(Action.RETRY)
+    assert scenario.request_charge(invoice_with(methods_known=True, method=DEBIT)) == ["retry.skipped"]
+    assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == "hard_decline"
+    assert scenario.recovery.next_attempt_at, "and the schedule stays"
 
 
 def test_no_method_at_the_charge_costs_no_retry() -> None:
-    story = scenario_in_flight()
-    story.record_answer(NO_METHOD_RESULT)
-    assert story.next_step() == Read()
-    assert story.recovery.attempts_used == 0
-    story.decide_failure(Cause.UNKNOWN)
-    assert (story.current_state(), story.recovery.ability) == (State.AWAITING_CUSTOMER, Chargeability.NO_METHOD)
+    scenario = scenario_in_flight()
+    scenario.record_answer(NO_METHOD_RESULT)
+    assert scenario.next_step() == Read()
+    assert scenario.recovery.attempts_used == 0
+    scenario.decide_failure(Cause.UNKNOWN)
+    assert (scenario.current_state(), scenario.recovery.ability) == (State.AWAITING_CUSTOMER, Chargeability.NO_METHOD)
 
 
-def test_a_default_that_cannot_be_charged_is_not_tried_again_and_again() -> None:
+def test_unchargeable_default_is_not_tried_repeatedly() -> None:
     """A detached default still reads as one, and a nameless charge of it is refused before any bank hears of it."""
-    story = RecoveryScenario().fail_payment()
-    story.recovery = story.recovery.with_changes(default_methods=("pm_card", "pm_other"))
-    scenario_in_flight(story).record_answer(NO_METHOD_RESULT)
-    assert assess_ability(story.recovery, facts_read(method=CARD)) is Chargeability.NO_METHOD
+    scenario = RecoveryScenario().fail_payment()
+    scenario.recovery = scenario.recovery.with_changes(default_methods=("pm_card", "pm_other"))
+    scenario_in_flight(scenario).record_answer(NO_METHOD_RESULT)
+    assert assess_ability(scenario.recovery, facts_read(method=CARD)) is Chargeability.NO_METHOD
     other = PaymentMethod(method_id="pm_other", card=CARD.card)
-    assert assess_ability(story.recovery, facts_read(method=other)) is Chargeability.CHARGEABLE, (
+    assert assess_ability(scenario.recovery, facts_read(method=other)) is Chargeability.CHARGEABLE, (
         "nothing is known against the next one"
     )
-    story.receive_event(EventKind.METHOD_UPDATED, method_id="pm_card", method_role=MethodRole.UPDATED)
-    assert assess_ability(story.recovery, facts_read(method=CARD)) is Chargeability.CHARGEABLE, (
+    scenario.receive_event(EventKind.METHOD_UPDATED, method_id="pm_card", method_role=MethodRole.UPDATED)
+    assert assess_ability(scenario.recovery, facts_read(method=CARD)) is Chargeability.CHARGEABLE, (
         "new data is worth a try"
     )

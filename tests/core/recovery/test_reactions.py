@@ -1,4 +1,4 @@
-"""What a word from outside means: duplicates, echoes, old news, confirmations, refusals."""
+"""Reactions to provider events and commands: duplicates, echoes, late events, confirmations, refusals."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -30,15 +30,15 @@ OUR_DECLINE = ChargeResult(outcome=Outcome.DECLINED, failure=Failure(code="x", c
 
 
 def repeated_failure(**changes: Any) -> ProviderEvent:
-    """Another event about a failure."""
+    """Another event about a failed payment."""
     return a_failure_event(**{"event_id": "evt_again"} | changes)
 
 
 def recovered_scenario() -> RecoveryScenario:
-    """It has ended well."""
-    story = scenario_in_flight()
-    story.record_answer(SUCCEED)
-    return story
+    """A scenario that ended recovered."""
+    scenario = scenario_in_flight()
+    scenario.record_answer(SUCCEED)
+    return scenario
 
 
 # --- one failure is one (invoice, provider attempt) --------------------------------------------------------
@@ -55,38 +55,38 @@ def recovered_scenario() -> RecoveryScenario:
     ],
     ids=["same event", "same attempt", "the same attempt's other event", "no attempt", "older attempt"],
 )
-def test_more_about_the_same_failure_changes_nothing(event: ProviderEvent) -> None:
+def test_further_events_about_the_same_failure_change_nothing(event: ProviderEvent) -> None:
     assert RecoveryScenario().fail_payment().advance_clock(HOUR).receive_event(event) == []
 
 
 def test_a_newer_attempt_is_a_new_failure() -> None:
-    story = RecoveryScenario().fail_payment().advance_clock(DAY)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == ["payment.failed"]
-    assert story.recovery.failed_at == story.now
+    scenario = RecoveryScenario().fail_payment().advance_clock(DAY)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == ["payment.failed"]
+    assert scenario.recovery.failed_at == scenario.now
 
 
-def test_an_older_attempt_that_comes_late_is_known() -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event(provider_attempt=3)))
-    assert story.receive_event(repeated_failure(provider_attempt=2)) == []
+def test_late_event_of_an_older_attempt_changes_nothing() -> None:
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event(provider_attempt=3)))
+    assert scenario.receive_event(repeated_failure(provider_attempt=2)) == []
 
 
-def test_a_failure_from_before_our_last_try_does_not_turn_the_clock_back() -> None:
-    story = scenario_in_flight()
-    tried_at = story.now
-    story.record_answer(SOFT_DECLINE)
-    story.receive_event(repeated_failure(provider_attempt=2, occurred_at=tried_at - HOUR))
-    assert story.recovery.failed_at == tried_at
+def test_failure_older_than_our_last_attempt_keeps_the_schedule() -> None:
+    scenario = scenario_in_flight()
+    tried_at = scenario.now
+    scenario.record_answer(SOFT_DECLINE)
+    scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=tried_at - HOUR))
+    assert scenario.recovery.failed_at == tried_at
 
 
 # --- echoes of our own charge ------------------------------------------------------------------------------
 
 
-def test_the_echo_of_our_own_charge_is_known_by_its_id_for_ever() -> None:
-    story = scenario_in_flight()
-    story.record_answer(OUR_DECLINE)
-    echo = repeated_failure(provider_attempt=2, failure=Failure(charge_id="ch_1"), occurred_at=story.now + DAY)
-    assert story.advance_clock(DAY).receive_event(echo) == []
+def test_echo_of_our_own_charge_is_always_recognised_by_its_id() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(OUR_DECLINE)
+    echo = repeated_failure(provider_attempt=2, failure=Failure(charge_id="ch_1"), occurred_at=scenario.now + DAY)
+    assert scenario.advance_clock(DAY).receive_event(echo) == []
 
 
 @pytest.mark.parametrize(
@@ -98,53 +98,55 @@ def test_the_echo_of_our_own_charge_is_known_by_its_id_for_ever() -> None:
         (None, ECHO_TOLERANCE + SECOND, ["payment.failed"]),
     ],
 )
-def test_the_echo_is_known_by_its_time(before: timedelta | None, after: timedelta | None, expected: list[str]) -> None:
-    story = scenario_in_flight()
-    sent = story.now
-    story.advance_clock(5 * SECOND).record_answer(SOFT_DECLINE)
-    at = sent - before if before else story.now + (after or SECOND)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=at)) == expected
+def test_echo_is_recognised_by_its_time(before: timedelta | None, after: timedelta | None, expected: list[str]) -> None:
+    scenario = scenario_in_flight()
+    charged_at = scenario.now
+    scenario.advance_clock(5 * SECOND).record_answer(SOFT_DECLINE)
+    at = charged_at - before if before else scenario.now + (after or SECOND)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=at)) == expected
 
 
 def test_while_a_charge_is_in_flight_every_failure_since_is_its_echo() -> None:
-    story = scenario_in_flight()
-    story.record_answer(UNKNOWN)
-    assert story.advance_clock(HOUR).receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == []
+    scenario = scenario_in_flight()
+    scenario.record_answer(UNKNOWN)
+    assert (
+        scenario.advance_clock(HOUR).receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == []
+    )
 
 
 # --- after the end -----------------------------------------------------------------------------------------
 
 
 def test_a_late_failure_never_overwrites_a_success() -> None:
-    story = recovered_scenario().advance_clock(DAY)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == ["event.late"]
-    assert story.ending == (State.RECOVERED, "charged")
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == [], (
+    scenario = recovered_scenario().advance_clock(DAY)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == ["event.late"]
+    assert scenario.ending == (State.RECOVERED, "charged")
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == [], (
         "and is known when it comes again"
     )
 
 
 @pytest.mark.parametrize("kind", [EventKind.INVOICE_PAID, EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER])
-def test_a_confirmation_is_no_news(kind: EventKind) -> None:
+def test_payment_confirmation_after_the_end_changes_nothing(kind: EventKind) -> None:
     assert recovered_scenario().receive_event(kind) == []
 
 
-def test_the_echo_of_a_charge_is_no_news_after_the_end() -> None:
-    story = scenario_in_flight()
-    story.submit_command(Action.CANCEL)
-    story.record_answer(OUR_DECLINE)
-    assert story.receive_event(repeated_failure(provider_attempt=2, occurred_at=story.now)) == []
+def test_echo_of_a_charge_after_the_end_changes_nothing() -> None:
+    scenario = scenario_in_flight()
+    scenario.submit_command(Action.CANCEL)
+    scenario.record_answer(OUR_DECLINE)
+    assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == []
 
 
 @pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING, EventKind.INVOICE_VOIDED])
-def test_what_matters_after_the_end_is_kept(kind: EventKind) -> None:
+def test_relevant_events_after_the_end_are_recorded(kind: EventKind) -> None:
     assert recovered_scenario().receive_event(kind) == ["event.late"]
 
 
-def test_money_after_giving_up_is_news() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.submit_command(Action.CANCEL)
-    assert story.receive_event(EventKind.INVOICE_PAID) == ["payment.late"]
+def test_payment_after_giving_up_is_recorded() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    scenario.submit_command(Action.CANCEL)
+    assert scenario.receive_event(EventKind.INVOICE_PAID) == ["payment.late"]
 
 
 # --- endings from outside ----------------------------------------------------------------------------------
@@ -175,50 +177,52 @@ def _paused_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
     return scenario
 
 
-@pytest.mark.parametrize("place", SITUATIONS)
+@pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize(("kind", "end"), ENDINGS)
-def test_a_word_that_ends_it_does_so_everywhere(place: str, kind: EventKind, end: tuple[State, str]) -> None:
-    story = SITUATIONS[place]()
-    assert story.receive_event(kind)[-1] == "recovery.closed"
-    assert story.ending == end
+def test_ending_event_ends_the_recovery_in_every_situation(
+    situation: str, kind: EventKind, end: tuple[State, str]
+) -> None:
+    scenario = SITUATIONS[situation]()
+    assert scenario.receive_event(kind)[-1] == "recovery.closed"
+    assert scenario.ending == end
 
 
 @pytest.mark.parametrize("subscription", [None, "sub_2"])
-def test_the_end_of_another_subscription_is_none_of_its_business(subscription: str | None) -> None:
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event(subscription_id="sub_1")))
-    assert story.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id=subscription) == []
-    story.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
-    assert story.ending == (State.CANCELED, "subscription_ended")
+def test_end_of_another_subscription_changes_nothing(subscription: str | None) -> None:
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event(subscription_id="sub_1")))
+    assert scenario.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id=subscription) == []
+    scenario.receive_event(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
+    assert scenario.ending == (State.CANCELED, "subscription_ended")
 
 
-def test_a_method_is_new_once() -> None:
-    story = RecoveryScenario().fail_payment()
+def test_method_counts_as_new_only_once() -> None:
+    scenario = RecoveryScenario().fail_payment()
     first = an_event(EventKind.METHOD_UPDATED, event_id="a", method_id="pm_2", method_version="1")
-    assert story.receive_event(first) == ["payment_method.updated"]
-    assert story.receive_event(first.model_copy(update={"event_id": "b"})) == []
-    assert story.receive_event(first.model_copy(update={"event_id": "c", "method_version": "2"})) == [
+    assert scenario.receive_event(first) == ["payment_method.updated"]
+    assert scenario.receive_event(first.model_copy(update={"event_id": "b"})) == []
+    assert scenario.receive_event(first.model_copy(update={"event_id": "c", "method_version": "2"})) == [
         "payment_method.updated"
     ]
-    assert story.receive_event(EventKind.METHOD_UPDATED, method_id=None) == []
+    assert scenario.receive_event(EventKind.METHOD_UPDATED, method_id=None) == []
 
 
-def test_every_kind_of_event_has_a_meaning_or_none_on_purpose() -> None:
+def test_every_event_kind_is_handled_or_ignored_on_purpose() -> None:
     silent = {EventKind.RETRY_SCHEDULED, EventKind.WAKE, EventKind.OTHER, EventKind.PAYMENT_RESTORED}
     for kind in EventKind:
-        story = _opened_scenario(RecoveryScenario())
-        story.recovery = story.recovery.with_changes(subscription_id="sub_1")
+        scenario = _opened_scenario(RecoveryScenario())
+        scenario.recovery = scenario.recovery.with_changes(subscription_id="sub_1")
         event = repeated_failure(kind=kind, provider_attempt=2, subscription_id="sub_1", method_id="pm_2")
-        assert bool(react_to_event(story.recovery, event)) is (kind not in silent), kind
+        assert bool(react_to_event(scenario.recovery, event)) is (kind not in silent), kind
 
 
-def test_every_status_of_an_invoice_is_understood() -> None:
-    known = RecoveryScenario().fail_payment().recovery
-    meant = {
-        status: len(check_invoice(known, OPEN_INVOICE.model_copy(update={"status": status}), THEN))
+def test_every_invoice_status_is_handled() -> None:
+    recovery = RecoveryScenario().fail_payment().recovery
+    expected = {
+        status: len(check_invoice(recovery, OPEN_INVOICE.model_copy(update={"status": status}), THEN))
         for status in InvoiceStatus
     }
-    assert {status for status, rows in meant.items() if not rows} == {InvoiceStatus.OPEN, InvoiceStatus.MISSING}
+    assert {status for status, rows in expected.items() if not rows} == {InvoiceStatus.OPEN, InvoiceStatus.MISSING}
 
 
 # --- operators ---------------------------------------------------------------------------------------------
@@ -243,40 +247,40 @@ def _ended_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
     ],
 )
 def test_a_retry_is_refused_with_its_code(story: Any, code: str) -> None:
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandRefused) as excinfo:
         story().submit_command(Action.RETRY)
-    assert caught.value.code == code
-    assert str(caught.value).endswith(".")
+    assert excinfo.value.code == code
+    assert str(excinfo.value).endswith(".")
 
 
 @pytest.mark.parametrize("action", Action)
-def test_after_the_end_everything_is_refused(action: Action) -> None:
-    with pytest.raises(CommandRefused) as caught:
+def test_every_command_is_refused_after_the_end(action: Action) -> None:
+    with pytest.raises(CommandRefused) as excinfo:
         check_command(recovered_scenario().recovery, Command(action=action, decision="approve"))
-    assert caught.value.code == "closed"
+    assert excinfo.value.code == "closed"
 
 
 def test_a_review_needs_something_to_review_and_a_decision() -> None:
     with pytest.raises(CommandRefused, match="nothing to review"):
         RecoveryScenario().fail_payment().submit_command(Action.REVIEW, decision="approve")
-    for word in (None, "", "ok", "approved"):
+    for decision in (None, "", "ok", "approved"):
         with pytest.raises(CommandRefused, match="approve or reject"):
-            scenario_in_review().submit_command(Action.REVIEW, decision=word)
+            scenario_in_review().submit_command(Action.REVIEW, decision=decision)
 
 
 @pytest.mark.parametrize("typed", ["approve", "Approve", " APPROVE "])
-def test_a_decision_is_read_as_people_type_it(typed: str) -> None:
+def test_review_decisions_are_parsed_leniently(typed: str) -> None:
     command = parse_command(Action.REVIEW, {"decision": typed})
     assert accept_command(scenario_in_review().recovery, command, THEN)[0].data["decision"] == "approve"
 
 
-def test_a_request_for_what_is_so_already_writes_nothing() -> None:
+def test_redundant_request_writes_nothing() -> None:
     """Whoever asked has the answer."""
     assert RecoveryScenario().fail_payment().submit_command(Action.RESUME) == []
     assert _paused_scenario(RecoveryScenario().fail_payment()).submit_command(Action.PAUSE) == []
 
 
-def test_a_signal_for_what_is_so_already_is_kept_and_changes_nothing() -> None:
+def test_redundant_signal_is_recorded_without_effect() -> None:
     """Under older rules it wasn't, and what has run must replay."""
     paused, signal = (
         _paused_scenario(RecoveryScenario().fail_payment()).recovery,

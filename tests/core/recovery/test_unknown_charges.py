@@ -1,4 +1,4 @@
-"""A charge that nobody could settle by asking: the provider's own word, or a person's, is left (money law 5)."""
+"""Charges that reading cannot resolve are answered by the provider's webhook or by an operator (money law 5)."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,205 +21,208 @@ OUR_CHARGE: dict[str, Any] = {"idempotency_key": "pri-stripe-in_1-1", "event_id"
 
 
 def scenario_with_unknown_charge() -> RecoveryScenario:
-    """A charge is in flight, and its answer was lost."""
-    story = scenario_in_flight()
-    story.record_answer(UNKNOWN)
-    return story
+    """A scenario whose charge in flight has an unknown result."""
+    scenario = scenario_in_flight()
+    scenario.record_answer(UNKNOWN)
+    return scenario
 
 
 def scenario_in_manual_review() -> RecoveryScenario:
-    """A day later it is a person's matter."""
-    story = scenario_with_unknown_charge().advance_clock(DAY)
-    story.append_events(charge_events.manual_review_event(story.recovery, story.now))
-    return story
+    """The same a day later, in review."""
+    scenario = scenario_with_unknown_charge().advance_clock(DAY)
+    scenario.append_events(charge_events.manual_review_event(scenario.recovery, scenario.now))
+    return scenario
 
 
 # --- the provider's own word -----------------------------------------------------------------------------------------
 
 
-def test_its_own_success_answers_the_charge_in_flight() -> None:
-    story = scenario_with_unknown_charge()
-    assert story.receive_event(EventKind.INVOICE_PAID, payment_id="psp_1", **OUR_CHARGE) == [
+def test_success_event_answers_the_charge_in_flight() -> None:
+    scenario = scenario_with_unknown_charge()
+    assert scenario.receive_event(EventKind.INVOICE_PAID, payment_id="psp_1", **OUR_CHARGE) == [
         "charge.reconciled",
         "recovery.closed",
     ]
-    assert story.ending == (State.RECOVERED, "charged")
-    row = story.last_record(EventType.CHARGE_RECONCILED)
+    assert scenario.ending == (State.RECOVERED, "charged")
+    row = scenario.last_record(EventType.CHARGE_RECONCILED)
     assert row.attempt == 1
     assert row.data["evidence"] == "webhook"
     assert row.data["charge_id"] == "psp_1"
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED])
-def test_its_own_decline_answers_it_with_codes_and_card(kind: EventKind) -> None:
-    story = scenario_with_unknown_charge()
+def test_decline_event_answers_the_charge_with_codes_and_card(kind: EventKind) -> None:
+    scenario = scenario_with_unknown_charge()
     failure, card = Failure(code="expired_card", charge_id="psp_1"), Card(fingerprint="fp_9")
-    assert story.receive_event(kind, failure=failure, card=card, **OUR_CHARGE) == ["charge.reconciled"]
-    assert story.next_step() == Decide()
-    assert (story.recovery.failure, story.recovery.card) == (failure, card)
-    assert story.recovery.in_flight is None
-    assert story.receive_event(kind, failure=failure, **OUR_CHARGE) == [], "told twice"
+    assert scenario.receive_event(kind, failure=failure, card=card, **OUR_CHARGE) == ["charge.reconciled"]
+    assert scenario.next_step() == Decide()
+    assert (scenario.recovery.failure, scenario.recovery.card) == (failure, card)
+    assert scenario.recovery.in_flight is None
+    assert scenario.receive_event(kind, failure=failure, **OUR_CHARGE) == [], "told twice"
 
 
-def test_it_is_heard_before_the_answer_was_missed() -> None:
-    story = scenario_in_flight()
-    assert story.receive_event(EventKind.INVOICE_PAID, **OUR_CHARGE)[0] == "charge.reconciled"
+def test_success_event_before_a_timeout_answers_the_charge() -> None:
+    scenario = scenario_in_flight()
+    assert scenario.receive_event(EventKind.INVOICE_PAID, **OUR_CHARGE)[0] == "charge.reconciled"
 
 
-def test_an_event_stamped_before_the_charge_does_not_end_it_before_it_began() -> None:
-    story = scenario_with_unknown_charge()
-    story.receive_event(EventKind.PAYMENT_FAILED, occurred_at=story.now - HOUR, **OUR_CHARGE)
-    row, asked = story.last_record(EventType.CHARGE_RECONCILED), story.last_record(EventType.CHARGE_REQUESTED)
-    assert row.occurred_at >= asked.occurred_at
+def test_answer_is_recorded_no_earlier_than_its_charge() -> None:
+    scenario = scenario_with_unknown_charge()
+    scenario.receive_event(EventKind.PAYMENT_FAILED, occurred_at=scenario.now - HOUR, **OUR_CHARGE)
+    row, requested = scenario.last_record(EventType.CHARGE_RECONCILED), scenario.last_record(EventType.CHARGE_REQUESTED)
+    assert row.occurred_at >= requested.occurred_at
 
 
-def test_the_decline_of_an_older_charge_is_no_news() -> None:
-    story = scenario_with_unknown_charge()
+def test_decline_of_an_older_charge_changes_nothing() -> None:
+    scenario = scenario_with_unknown_charge()
     other = {"idempotency_key": "pri-stripe-in_1-0", "event_id": "evt_older", "provider_attempt": 99}
-    assert story.receive_event(EventKind.PAYMENT_FAILED, **other) == []
-    assert story.next_step() == Reconcile()
+    assert scenario.receive_event(EventKind.PAYMENT_FAILED, **other) == []
+    assert scenario.next_step() == Reconcile()
 
 
-def test_the_success_of_an_older_charge_is_money_all_the_same() -> None:
-    story = scenario_with_unknown_charge()
+def test_success_of_an_older_charge_still_counts() -> None:
+    scenario = scenario_with_unknown_charge()
     other = {"idempotency_key": "pri-stripe-in_1-0", "event_id": "evt_older"}
-    assert story.receive_event(EventKind.INVOICE_PAID, **other) == ["invoice.paid_elsewhere"]
-    story.record_answer(SOFT_DECLINE)
-    assert story.ending == (State.RECOVERED, "paid_elsewhere")
+    assert scenario.receive_event(EventKind.INVOICE_PAID, **other) == ["invoice.paid_elsewhere"]
+    scenario.record_answer(SOFT_DECLINE)
+    assert scenario.ending == (State.RECOVERED, "paid_elsewhere")
 
 
 def test_after_an_answered_charge_its_decline_is_an_echo_at_any_time() -> None:
-    story = scenario_in_flight()
-    story.record_answer(SOFT_DECLINE)
+    scenario = scenario_in_flight()
+    scenario.record_answer(SOFT_DECLINE)
     assert (
-        story.advance_clock(20 * DAY).receive_event(EventKind.PAYMENT_FAILED, provider_attempt=99, **OUR_CHARGE) == []
+        scenario.advance_clock(20 * DAY).receive_event(EventKind.PAYMENT_FAILED, provider_attempt=99, **OUR_CHARGE)
+        == []
     )
 
 
-def test_after_the_end_its_decline_is_no_late_news_but_its_success_is() -> None:
-    story = scenario_with_unknown_charge()
-    story.submit_command(Action.CANCEL)
-    story.record_answer(SOFT_DECLINE, by_reading=True)
-    assert story.ending == (State.CANCELED, "operator")
-    assert story.receive_event(EventKind.PAYMENT_FAILED, **OUR_CHARGE) == []
-    assert story.receive_event(EventKind.INVOICE_PAID, **OUR_CHARGE) == ["payment.late"]
+def test_after_the_end_a_decline_is_ignored_and_a_success_recorded() -> None:
+    scenario = scenario_with_unknown_charge()
+    scenario.submit_command(Action.CANCEL)
+    scenario.record_answer(SOFT_DECLINE, by_reading=True)
+    assert scenario.ending == (State.CANCELED, "operator")
+    assert scenario.receive_event(EventKind.PAYMENT_FAILED, **OUR_CHARGE) == []
+    assert scenario.receive_event(EventKind.INVOICE_PAID, **OUR_CHARGE) == ["payment.late"]
 
 
 # --- a person's word -------------------------------------------------------------------------------------------------
 
 
-def test_what_nobody_can_find_out_waits_for_a_person_with_the_charge_in_flight() -> None:
-    story = scenario_in_manual_review()
-    assert story.current_state() is State.IN_REVIEW
-    assert story.recovery.in_flight
-    assert story.next_step() == Wait(until=story.now + REVIEW_PERIOD, why="an operator must review it")
+def test_unresolvable_charge_waits_for_review_still_in_flight() -> None:
+    scenario = scenario_in_manual_review()
+    assert scenario.current_state() is State.IN_REVIEW
+    assert scenario.recovery.in_flight
+    assert scenario.next_step() == Wait(until=scenario.now + REVIEW_PERIOD, why="an operator must review it")
     with pytest.raises(CommandRefused) as refused:
-        story.submit_command(Action.RETRY)
+        scenario.submit_command(Action.RETRY)
     assert refused.value.code == "in_flight"
 
 
-def test_whoever_approves_says_that_nothing_was_charged() -> None:
-    story = scenario_in_manual_review()
-    assert story.submit_command(Action.REVIEW, decision="approve") == ["operator.reviewed", "charge.reconciled"]
-    row = story.last_record(EventType.CHARGE_RECONCILED).data
+def test_approval_confirms_that_nothing_was_charged() -> None:
+    scenario = scenario_in_manual_review()
+    assert scenario.submit_command(Action.REVIEW, decision="approve") == ["operator.reviewed", "charge.reconciled"]
+    row = scenario.last_record(EventType.CHARGE_RECONCILED).data
     assert (row["outcome"], row["evidence"]) == ("not_charged", "operator")
-    assert story.next_step() == Read()
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert story.next_step() == Charge(trigger=Trigger.MANUAL)
-    story.request_charge()
-    assert story.recovery.attempt == 2
+    assert scenario.next_step() == Read()
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert scenario.next_step() == Charge(trigger=Trigger.MANUAL)
+    scenario.request_charge()
+    assert scenario.recovery.attempt == 2
 
 
-def test_a_rejection_ends_it_unanswered() -> None:
-    story = scenario_in_manual_review()
-    assert story.submit_command(Action.REVIEW, decision="reject") == ["operator.reviewed", "recovery.closed"]
-    assert story.ending == (State.BLOCKED, "rejected")
+def test_rejection_ends_the_recovery_with_the_charge_unanswered() -> None:
+    scenario = scenario_in_manual_review()
+    assert scenario.submit_command(Action.REVIEW, decision="reject") == ["operator.reviewed", "recovery.closed"]
+    assert scenario.ending == (State.BLOCKED, "rejected")
 
 
-def test_a_cancel_ends_it_unanswered() -> None:
-    story = scenario_in_manual_review()
-    story.submit_command(Action.CANCEL)
-    assert story.ending == (State.CANCELED, "operator")
+def test_cancel_ends_the_recovery_with_the_charge_unanswered() -> None:
+    scenario = scenario_in_manual_review()
+    scenario.submit_command(Action.CANCEL)
+    assert scenario.ending == (State.CANCELED, "operator")
 
 
-def test_nobody_looks_at_it() -> None:
-    story = scenario_in_manual_review().advance_clock(REVIEW_PERIOD)
-    assert story.next_step() == story.next_step().model_copy(
+def test_overdue_review_of_an_unknown_charge_ends_the_recovery() -> None:
+    scenario = scenario_in_manual_review().advance_clock(REVIEW_PERIOD)
+    assert scenario.next_step() == scenario.next_step().model_copy(
         update={"state": State.EXHAUSTED, "reason": "review_overdue"}
     )
 
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.METHOD_UPDATED, EventKind.RETRY_SCHEDULED])
-def test_nothing_else_charges_meanwhile(kind: EventKind) -> None:
-    story = scenario_in_manual_review()
-    story.receive_event(kind, method_id="pm_2", provider_attempt=9, occurred_at=story.now + DAY)
-    assert isinstance(story.next_step(), Wait)
+def test_nothing_is_charged_during_the_review(kind: EventKind) -> None:
+    scenario = scenario_in_manual_review()
+    scenario.receive_event(kind, method_id="pm_2", provider_attempt=9, occurred_at=scenario.now + DAY)
+    assert isinstance(scenario.next_step(), Wait)
 
 
-def test_the_providers_late_word_beats_the_review() -> None:
-    story = scenario_in_manual_review()
-    story.receive_event(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"), **OUR_CHARGE)
-    assert story.next_step() == Decide()
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert story.current_state() is State.WAITING
+def test_late_provider_event_overrides_the_review() -> None:
+    scenario = scenario_in_manual_review()
+    scenario.receive_event(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"), **OUR_CHARGE)
+    assert scenario.next_step() == Decide()
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert scenario.current_state() is State.WAITING
 
 
 # --- the provider's own retries --------------------------------------------------------------------------------------
 
 
 def provider_retry_event() -> ProviderEvent:
-    """The provider will try again by itself."""
+    """The event that announces the provider's own retry."""
     return a_failure_event(next_provider_attempt=a_failure_event().occurred_at + 48 * DAY, card=Card(country="DE"))
 
 
-def test_what_was_announced_is_the_last_known_state() -> None:
-    story = RecoveryScenario()
-    story.receive_event(provider_retry_event())
-    known = announced_facts(story.recovery)
-    assert known.invoice.next_provider_attempt == provider_retry_event().next_provider_attempt
-    assert known.card.country == "DE"
+def test_announced_facts_are_the_last_known_state() -> None:
+    scenario = RecoveryScenario()
+    scenario.receive_event(provider_retry_event())
+    facts = announced_facts(scenario.recovery)
+    assert facts.invoice.next_provider_attempt == provider_retry_event().next_provider_attempt
+    assert facts.card.country == "DE"
 
 
-def test_while_the_provider_tries_by_itself_we_stand_back() -> None:
-    story = RecoveryScenario()
-    story.receive_event(provider_retry_event())
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert story.advance_until_due().request_charge(announced_facts(story.recovery).invoice) == ["retry.skipped"]
-    assert story.last_record(EventType.RETRY_SKIPPED).data["reason"] == "provider_retry"
+def test_recovery_stands_back_while_the_provider_retries() -> None:
+    scenario = RecoveryScenario()
+    scenario.receive_event(provider_retry_event())
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert scenario.advance_until_due().request_charge(announced_facts(scenario.recovery).invoice) == ["retry.skipped"]
+    assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == "provider_retry"
 
 
-def test_a_rescue_of_our_own_declined_charge_is_known_by_its_echo() -> None:
-    story = scenario_in_flight()
-    story.record_answer(SOFT_DECLINE)
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    rescue = {"next_provider_attempt": story.now + 48 * DAY, "provider_attempt": 99}
-    assert story.receive_event(EventKind.PAYMENT_FAILED, **OUR_CHARGE | rescue) == ["payment.failed"]
-    assert story.receive_event(EventKind.PAYMENT_FAILED, **OUR_CHARGE | rescue | {"event_id": "evt_again"}) == []
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert story.advance_until_due().request_charge(announced_facts(story.recovery).invoice) == ["retry.skipped"]
+def test_rescue_of_our_declined_charge_is_recognised_by_its_echo() -> None:
+    scenario = scenario_in_flight()
+    scenario.record_answer(SOFT_DECLINE)
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    rescue = {"next_provider_attempt": scenario.now + 48 * DAY, "provider_attempt": 99}
+    assert scenario.receive_event(EventKind.PAYMENT_FAILED, **OUR_CHARGE | rescue) == ["payment.failed"]
+    assert scenario.receive_event(EventKind.PAYMENT_FAILED, **OUR_CHARGE | rescue | {"event_id": "evt_again"}) == []
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert scenario.advance_until_due().request_charge(announced_facts(scenario.recovery).invoice) == ["retry.skipped"]
 
 
-def test_a_rescue_of_a_charge_that_its_webhook_answers_is_known() -> None:
-    story = scenario_with_unknown_charge()
-    story.receive_event(EventKind.PAYMENT_FAILED, next_provider_attempt=story.now + 48 * DAY, **OUR_CHARGE)
-    assert announced_facts(story.recovery).invoice.next_provider_attempt == story.now + 48 * DAY
+def test_rescue_of_a_charge_answered_by_webhook_is_recognised() -> None:
+    scenario = scenario_with_unknown_charge()
+    scenario.receive_event(EventKind.PAYMENT_FAILED, next_provider_attempt=scenario.now + 48 * DAY, **OUR_CHARGE)
+    assert announced_facts(scenario.recovery).invoice.next_provider_attempt == scenario.now + 48 * DAY
 
 
-def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
-    story = RecoveryScenario()
-    story.receive_event(provider_retry_event())
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    story.advance_until_due().request_charge(announced_facts(story.recovery).invoice)
-    told = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
-    assert story.advance_clock(DAY).receive_event(EventKind.PROVIDER_STOPPED, **told) == ["payment.failed"]
-    assert story.receive_event(EventKind.PROVIDER_STOPPED, **told) == [], "told twice"
-    assert story.recovery.failure == provider_retry_event().failure
-    assert announced_facts(story.recovery).invoice.next_provider_attempt is None
-    assert story.next_step() == Read()
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    assert story.recovery.next_attempt_at
-    assert story.recovery.next_attempt_at - story.now < timedelta(hours=4)
-    assert story.advance_until_due().request_charge(announced_facts(story.recovery).invoice) == ["charge.requested"]
+def test_retries_begin_with_the_known_failure_when_the_provider_gives_up() -> None:
+    scenario = RecoveryScenario()
+    scenario.receive_event(provider_retry_event())
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    scenario.advance_until_due().request_charge(announced_facts(scenario.recovery).invoice)
+    event_fields = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
+    assert scenario.advance_clock(DAY).receive_event(EventKind.PROVIDER_STOPPED, **event_fields) == ["payment.failed"]
+    assert scenario.receive_event(EventKind.PROVIDER_STOPPED, **event_fields) == [], "told twice"
+    assert scenario.recovery.failure == provider_retry_event().failure
+    assert announced_facts(scenario.recovery).invoice.next_provider_attempt is None
+    assert scenario.next_step() == Read()
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    assert scenario.recovery.next_attempt_at
+    assert scenario.recovery.next_attempt_at - scenario.now < timedelta(hours=4)
+    assert scenario.advance_until_due().request_charge(announced_facts(scenario.recovery).invoice) == [
+        "charge.requested"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -230,47 +233,45 @@ def test_when_the_provider_gives_up_it_is_our_turn_with_what_is_known() -> None:
         (Failure(code="expired_card"), "expired_card"),
     ],
 )
-def test_the_end_of_the_providers_retries_without_a_code_leaves_the_known_one(
-    failure: Failure | None, code: str
-) -> None:
-    story = RecoveryScenario()
-    story.receive_event(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"))
-    story.advance_clock(DAY)
-    assert story.receive_event(EventKind.PROVIDER_STOPPED, failure=failure) == ["payment.failed"]
-    assert story.recovery.failure
-    assert story.recovery.failure.code == code
+def test_end_of_provider_retries_without_a_code_keeps_the_known_one(failure: Failure | None, code: str) -> None:
+    scenario = RecoveryScenario()
+    scenario.receive_event(EventKind.PAYMENT_FAILED, failure=Failure(code="insufficient_funds"))
+    scenario.advance_clock(DAY)
+    assert scenario.receive_event(EventKind.PROVIDER_STOPPED, failure=failure) == ["payment.failed"]
+    assert scenario.recovery.failure
+    assert scenario.recovery.failure.code == code
 
 
-def test_a_provider_that_gives_up_opens_a_recovery_that_nobody_opened() -> None:
-    story = RecoveryScenario()
-    told = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
-    assert story.receive_event(EventKind.PROVIDER_STOPPED, **told) == ["payment.failed"]
-    assert story.recovery.amount == 4900
+def test_end_of_provider_retries_opens_a_missing_recovery() -> None:
+    scenario = RecoveryScenario()
+    event_fields = {"event_id": "evt_stopped", "amount": 4900, "currency": "EUR"}
+    assert scenario.receive_event(EventKind.PROVIDER_STOPPED, **event_fields) == ["payment.failed"]
+    assert scenario.recovery.amount == 4900
 
 
 # --- what a provider without a default must be told ------------------------------------------------------------------
 
 
-def test_the_order_names_customer_and_the_method_that_failed() -> None:
-    story = RecoveryScenario()
-    story.receive_event(a_failure_event(failure=Failure(code="insufficient_funds", method_id="token_1")))
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    scenario_in_flight(story)
-    order = story.recovery.in_flight
+def test_charge_order_names_customer_and_failed_method() -> None:
+    scenario = RecoveryScenario()
+    scenario.receive_event(a_failure_event(failure=Failure(code="insufficient_funds", method_id="token_1")))
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    scenario_in_flight(scenario)
+    order = scenario.recovery.in_flight
     assert order
     assert (order.customer_id, order.method_id, order.last_method_id) == ("cus_1", None, "token_1")
 
 
-def test_after_another_method_failed_it_is_the_last_one() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.receive_event(EventKind.METHOD_UPDATED, method_id="token_2")
-    story.request_charge()
-    story.record_answer(
+def test_charge_order_names_the_last_failed_method() -> None:
+    scenario = RecoveryScenario().fail_payment()
+    scenario.receive_event(EventKind.METHOD_UPDATED, method_id="token_2")
+    scenario.request_charge()
+    scenario.record_answer(
         SOFT_DECLINE.model_copy(update={"failure": Failure(code="insufficient_funds", method_id="token_2")})
     )
-    story.decide_failure(Cause.INSUFFICIENT_FUNDS)
-    scenario_in_flight(story)
-    assert story.recovery.in_flight
-    assert story.recovery.in_flight.last_method_id == "token_2"
-    story.record_answer(SUCCEED)
-    assert story.ending == (State.RECOVERED, "charged")
+    scenario.decide_failure(Cause.INSUFFICIENT_FUNDS)
+    scenario_in_flight(scenario)
+    assert scenario.recovery.in_flight
+    assert scenario.recovery.in_flight.last_method_id == "token_2"
+    scenario.record_answer(SUCCEED)
+    assert scenario.ending == (State.RECOVERED, "charged")

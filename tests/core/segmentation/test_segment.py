@@ -25,17 +25,17 @@ def test_shipped_segments(shipped: Policy, profile: CustomerProfile, name: str) 
     assert find_segment(profile, shipped.segments).name == name
 
 
-def test_it_says_which_rule_and_why(shipped: Policy) -> None:
+def test_segment_names_its_rule_and_reason(shipped: Policy) -> None:
     answer = find_segment(CustomerProfile(tenure_days=3), shipped.segments)
     assert (answer.rule, answer.why) == ("tenure_days_max=30", "tenure_days is 3")
 
 
-def test_without_a_profile_it_says_so(shipped: Policy) -> None:
+def test_missing_profile_is_named_in_the_reason(shipped: Policy) -> None:
     answer = find_segment(None, shipped.segments)
     assert (answer.name, answer.why) == ("default", "the profile could not be loaded")
 
 
-def test_lists_are_compared_without_case() -> None:
+def test_lists_are_compared_case_insensitively() -> None:
     rules = (
         SegmentRule(
             name="dach", when=(Condition(field="country", operator=ConditionOperator.ONE_OF, bound=("DE", "AT")),)
@@ -45,7 +45,7 @@ def test_lists_are_compared_without_case() -> None:
     assert find_segment(CustomerProfile(country="FR"), rules).name == "default"
 
 
-def test_one_lucky_payment_proves_nothing() -> None:
+def test_success_percent_is_smoothed_for_few_payments() -> None:
     assert CustomerProfile(successes=1).success_percent == 66
     assert CustomerProfile(successes=30, failures=1).success_percent == 93
     assert CustomerProfile().success_percent is None
@@ -56,7 +56,7 @@ profiles = st.builds(CustomerProfile, lifetime_value=numbers, successes=numbers,
 
 
 @given(profile=profiles)
-def test_everybody_is_in_one_segment_of_the_policy(shipped: Policy, profile: CustomerProfile) -> None:
+def test_every_customer_is_in_one_segment_of_the_policy(shipped: Policy, profile: CustomerProfile) -> None:
     answer = find_segment(profile, shipped.segments)
     assert answer == find_segment(profile, shipped.segments)
-    assert answer.name in {one.name for one in shipped.segments}
+    assert answer.name in {segment.name for segment in shipped.segments}

@@ -1,4 +1,4 @@
-"""Presets, payday, advice, new method only: what they propose, and settings they refuse."""
+"""Presets, payday, advice and new-method strategies: their proposals, and settings they refuse."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +22,7 @@ DAY = 86_400
 
 
 def situation_with(attempt: int = 1, failed_at: datetime = MONDAY, **more: Any) -> Situation:
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "provider": "stripe",
         "invoice_id": "in_1",
         "attempt": attempt,
@@ -33,17 +33,17 @@ def situation_with(attempt: int = 1, failed_at: datetime = MONDAY, **more: Any) 
         "failed_at": failed_at,
         "now": failed_at,
     }
-    return Situation(**(known | more))
+    return Situation(**(defaults | more))
 
 
-def proposed_time(strategy: RetryStrategy, given: Situation) -> datetime:
-    answer = strategy.propose(given)
+def proposed_time(strategy: RetryStrategy, situation: Situation) -> datetime:
+    answer = strategy.propose(situation)
     assert answer is not None
-    return given.failed_at + timedelta(seconds=answer.delay_seconds)
+    return situation.failed_at + timedelta(seconds=answer.delay_seconds)
 
 
 def situation_in(country: str, zone: str | None = None, failed_at: datetime = MONDAY, **more: Any) -> Situation:
-    """A customer there, whose calendar is known."""
+    """A situation of a customer in this country, with a known calendar."""
     calendar = calendar_for(country, zone, failed_at, failed_at + timedelta(days=45))
     return situation_with(failed_at=failed_at, country=country, calendar=calendar, **more)
 
@@ -52,7 +52,9 @@ def situation_in(country: str, zone: str | None = None, failed_at: datetime = MO
 def test_every_preset_is_a_ladder_with_a_source(name: str) -> None:
     ladder, preset = FixedLadder(preset=name), PRESETS[name]
     answers = [ladder.propose(situation_with(attempt)) for attempt in range(1, len(preset.delays) + 2)]
-    assert [answer.delay_seconds for answer in answers[:-1] if answer] == [parse_duration(one) for one in preset.delays]
+    assert [answer.delay_seconds for answer in answers[:-1] if answer] == [
+        parse_duration(delay) for delay in preset.delays
+    ]
     assert answers[-1] is None
     assert answers[0] is not None
     assert f"of {name}:" in answers[0].why
@@ -65,12 +67,12 @@ def test_every_preset_is_a_ladder_with_a_source(name: str) -> None:
     [("polar", [2, 7, 14, 21]), ("kill_bill", [8, 16, 24]), ("braintree_design", [1, 2, 4, 8, 15, 22])],
 )
 def test_presets_add_up_to_the_published_days(name: str, days: list[int]) -> None:
-    gaps = [parse_duration(one) // DAY for one in PRESETS[name].delays]
+    gaps = [parse_duration(delay) // DAY for delay in PRESETS[name].delays]
     assert [sum(gaps[: count + 1]) for count in range(len(gaps))] == days
 
 
 def test_the_hours_of_yuno_are_counted_from_the_first_failure() -> None:
-    gaps = [parse_duration(one) for one in PRESETS["yuno"].delays]
+    gaps = [parse_duration(delay) for delay in PRESETS["yuno"].delays]
     assert [sum(gaps[: count + 1]) for count in range(6)] == [300, 3_600, 18_000, 86_400, 172_800, 345_600]
 
 
@@ -80,10 +82,10 @@ def test_advice_is_followed_to_the_second_and_without_jitter() -> None:
     assert [answer.delay_seconds for answer in answers if answer] == [345_600, 345_600]
 
 
-@pytest.mark.parametrize("asked", [None, 0, -5])
-def test_without_advice_there_is_a_ladder(asked: int | None) -> None:
+@pytest.mark.parametrize("wait_seconds", [None, 0, -5])
+def test_without_advice_there_is_a_ladder(wait_seconds: int | None) -> None:
     strategy = AdviceDriven(preset="polar")
-    answers = [strategy.propose(situation_with(attempt, asked_wait_seconds=asked)) for attempt in range(1, 6)]
+    answers = [strategy.propose(situation_with(attempt, asked_wait_seconds=wait_seconds)) for attempt in range(1, 6)]
     assert [answer and answer.delay_seconds // DAY for answer in answers] == [2, 5, 7, 7, None]
 
 
@@ -105,34 +107,34 @@ def test_only_a_new_method_is_charged() -> None:
     ],
 )
 def test_the_payday_of_a_country_in_its_morning(country: str, zone: str | None, failed: datetime, payday: date) -> None:
-    given = situation_in(country, zone, failed)
-    assert given.calendar is not None
-    local = given.calendar.to_local_time(proposed_time(Payday(delays=["24h"]), given))
+    situation = situation_in(country, zone, failed)
+    assert situation.calendar is not None
+    local = situation.calendar.to_local_time(proposed_time(Payday(delays=["24h"]), situation))
     assert local.date() == payday
     assert 8 <= local.hour < 11
 
 
 def test_without_a_payday_near_the_ladder_s_day_begins_in_the_morning() -> None:
-    given = situation_in("GB", "Europe/London", MONDAY)
-    answer = Payday(delays=["24h"]).propose(given)
+    situation = situation_in("GB", "Europe/London", MONDAY)
+    answer = Payday(delays=["24h"]).propose(situation)
     assert answer is not None
-    assert given.calendar is not None
-    local = given.calendar.to_local_time(MONDAY + timedelta(seconds=answer.delay_seconds))
+    assert situation.calendar is not None
+    local = situation.calendar.to_local_time(MONDAY + timedelta(seconds=answer.delay_seconds))
     assert (local.date(), local.hour in {8, 9, 10}) == (date(2026, 3, 4), True)
     assert "no payday is near" in answer.why
 
 
-def test_a_rung_of_hours_stays_where_it_is() -> None:
+def test_delay_of_hours_is_not_moved_to_the_morning() -> None:
     assert proposed_time(Payday(delays=["3h"]), situation_in("GB")) == MONDAY + timedelta(hours=3)
 
 
 def test_the_morning_of_a_summer_day_is_an_hour_earlier_by_utc() -> None:
     failed = datetime(2026, 3, 27, 12, tzinfo=UTC)
-    given = situation_in("GB", "Europe/London", failed)
-    assert given.calendar is not None
-    assert [one.seconds for one in given.calendar.offsets] == [0, 3_600]
-    moment = proposed_time(Payday(delays=["24h"], from_hour=8, to_hour=9), given)
-    assert (moment.date(), moment.hour) == (date(2026, 3, 31), 7)
+    situation = situation_in("GB", "Europe/London", failed)
+    assert situation.calendar is not None
+    assert [offset.seconds for offset in situation.calendar.offsets] == [0, 3_600]
+    proposed = proposed_time(Payday(delays=["24h"], from_hour=8, to_hour=9), situation)
+    assert (proposed.date(), proposed.hour) == (date(2026, 3, 31), 7)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_the_morning_of_a_summer_day_is_an_hour_earlier_by_utc() -> None:
         ({"calendar": Calendar(), "window_seconds": 3 * DAY, "currency": "GBP"}, "no payday is near"),
     ],
 )
-def test_what_is_unknown_leaves_the_ladder(more: dict[str, Any], complaint: str) -> None:
+def test_unknown_country_or_zone_keeps_the_ladders_delay(more: dict[str, Any], complaint: str) -> None:
     answer = Payday(delays=["3h"]).propose(situation_with(**more))
     assert answer is not None
     assert answer.delay_seconds == 3 * 3_600
@@ -151,9 +153,9 @@ def test_what_is_unknown_leaves_the_ladder(more: dict[str, Any], complaint: str)
 
 
 def test_a_merchant_s_own_paydays_count_before_the_country_s() -> None:
-    given = situation_in("US", "America/New_York")
-    moment = proposed_time(Payday(delays=["3h"], paydays=["10"]), given)
-    assert moment.date() == date(2026, 3, 10)
+    situation = situation_in("US", "America/New_York")
+    proposed = proposed_time(Payday(delays=["3h"], paydays=["10"]), situation)
+    assert proposed.date() == date(2026, 3, 10)
 
 
 def test_customers_are_spread_over_the_morning() -> None:
@@ -164,12 +166,12 @@ def test_customers_are_spread_over_the_morning() -> None:
     assert max(moments) - min(moments) < timedelta(hours=3)
 
 
-def test_a_payday_inside_an_asked_wait_is_let_pass() -> None:
-    given = situation_in("US", "America/New_York", earliest_seconds=5 * DAY)
-    assert proposed_time(Payday(delays=["3h"]), given).date() == date(2026, 3, 13)
+def test_payday_inside_an_asked_wait_is_skipped() -> None:
+    situation = situation_in("US", "America/New_York", earliest_seconds=5 * DAY)
+    assert proposed_time(Payday(delays=["3h"]), situation).date() == date(2026, 3, 13)
 
 
-def test_free_days_pay_before() -> None:
+def test_payday_on_a_free_day_is_paid_before() -> None:
     calendar = Calendar(holidays=(date(2026, 5, 15),))
     paid = [day for day in range(1, 32) if is_payday(date(2026, 5, day), ("15",), calendar)]
     assert paid == [14]
@@ -180,8 +182,8 @@ def test_local_time_and_back() -> None:
     since = spring - timedelta(days=9)
     calendar = Calendar(offsets=(ClockOffset(since=since, seconds=0), ClockOffset(since=spring, seconds=3_600)))
     for hours in range(-40, 40):
-        moment = spring + timedelta(hours=hours)
-        assert calendar.to_utc(calendar.to_local_time(moment)) == moment
+        instant = spring + timedelta(hours=hours)
+        assert calendar.to_utc(calendar.to_local_time(instant)) == instant
     gap = datetime(2026, 3, 29, 1, 30)  # noqa: DTZ001 clocks there never show it
     assert abs(calendar.to_utc(gap) - spring) <= timedelta(minutes=30)
 
@@ -211,6 +213,6 @@ def test_the_patterns_are_well_formed() -> None:
         lambda: Payday(delays=["1d"], longest="60d"),
     ],
 )
-def test_settings_that_are_refused(make: Callable[[], object]) -> None:
+def test_invalid_settings_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(InvalidPolicy):
         make()

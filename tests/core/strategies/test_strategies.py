@@ -36,7 +36,7 @@ def proposed_delays(strategy: RetryStrategy, attempts: range) -> list[int | None
     return [answer.delay_seconds if answer else None for answer in answers]
 
 
-def test_a_ladder_has_its_rungs_and_an_end() -> None:
+def test_ladder_follows_its_delays_and_then_ends() -> None:
     assert proposed_delays(FixedLadder(["90s", "3h", "2d"]), range(5)) == [None, 90, 10_800, 172_800, None]
 
 
@@ -63,7 +63,7 @@ def test_jitter_only_adds_and_is_always_the_same(invoice_id: str, attempt: int, 
     )
 
 
-def test_jitter_spreads_a_herd() -> None:
+def test_jitter_spreads_simultaneous_failures() -> None:
     ladder = FixedLadder(["3h"], jitter_percent=10)
     answers = [ladder.propose(situation_at(1, f"in_{number}")) for number in range(1_000)]
     added = sorted(answer.delay_seconds - 10_800 for answer in answers if answer)
@@ -85,7 +85,7 @@ def test_jitter_spreads_a_herd() -> None:
         {"delays": ["3h"], "jitter_percent": True},
     ],
 )
-def test_a_ladder_refuses(settings: dict[str, Any]) -> None:
+def test_ladder_refuses_invalid_settings(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidPolicy):
         FixedLadder(**settings)
 
@@ -99,11 +99,11 @@ def test_a_ladder_refuses(settings: dict[str, Any]) -> None:
         {"base": None, "cap": "9h"},
     ],
 )
-def test_backoff_refuses(settings: dict[str, Any]) -> None:
+def test_backoff_refuses_invalid_settings(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidPolicy):
         ExponentialBackoff(**settings)
 
 
 @pytest.mark.parametrize(("text", "length"), [("90s", 90), ("15m", 900), ("3h", 10_800), ("7d", 604_800)])
-def test_lengths_of_time(text: str, length: int) -> None:
+def test_durations_are_parsed(text: str, length: int) -> None:
     assert parse_duration(text) == length

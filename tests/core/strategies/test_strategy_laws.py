@@ -1,4 +1,4 @@
-"""Every installed strategy, and somebody else's: plans in the future and in the window, the same from their rows."""
+"""Every installed strategy and a third-party one plan inside the window and rederive from their rows."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ WINDOW = FAILED_AT + timedelta(days=21)
 
 
 class TideStrategy:
-    """A third party's strategy: at high water, and sometimes it is wrong."""
+    """A third-party strategy whose proposals are sometimes invalid."""
 
     needs = ("calendar", "the moon")
 
@@ -40,7 +40,7 @@ class TideStrategy:
         self._hours = hours
 
     def propose(self, situation: Situation) -> Proposal | None:
-        """Whatever hours says, many days too late at every third attempt."""
+        """A proposal of `hours`; every third attempt lies far beyond the window."""
         return Proposal(delay_seconds=self._hours * 3_600 * (1_000 if situation.attempt == 3 else 1), why="high water")
 
 
@@ -57,7 +57,7 @@ STRATEGIES: Mapping[str, StrategyFactory] = catalog.installed_strategies() | {"t
 
 @pytest.fixture(scope="module")
 def policies(shipped_text: str) -> dict[str, Policy]:
-    """The shipped policy with one of these in the place of its standard ladder."""
+    """The shipped policy with each of these strategies in place of its standard ladder."""
     before, _, rest = shipped_text.partition("[strategies.standard_ladder]")
     after = rest[rest.index("[strategies.patient") :]
     texts = {name: f"{before}[strategies.standard_ladder]\n{table}\n{after}" for name, table in STRATEGY_TABLES.items()}
@@ -83,7 +83,7 @@ situations = st.builds(
 @given(
     name=st.sampled_from(sorted(STRATEGY_TABLES)), situation=situations, scale=st.sampled_from([1, 60, 100_000, 10**9])
 )
-def test_every_strategy_keeps_the_laws_and_comes_out_the_same_from_its_row(
+def test_every_strategys_plan_keeps_the_laws_and_rederives_from_its_row(
     policies: dict[str, Policy], name: str, situation: Situation, scale: int
 ) -> None:
     inputs = PlannerInputs(situation, policies[name], WINDOW, TimeScale(factor=scale))
@@ -101,15 +101,15 @@ def test_every_strategy_keeps_the_laws_and_comes_out_the_same_from_its_row(
 
 
 def first_situation(**more: Any) -> Situation:
-    """A failure of today."""
-    known: dict[str, Any] = {
+    """The situation of a failure of today."""
+    defaults: dict[str, Any] = {
         "provider": "stripe", "invoice_id": "in_1", "attempt": 1, "cause": Cause.GENERIC, "segment": "default",
         "amount": 1, "currency": "EUR", "failed_at": FAILED_AT, "now": FAILED_AT,
     }  # fmt: skip
-    return Situation(**(known | more))
+    return Situation(**(defaults | more))
 
 
-def test_a_third_party_s_strategy_is_an_entry_point(policies: dict[str, Policy], monkeypatch: Any) -> None:
+def test_third_party_strategy_is_loaded_by_its_entry_point(policies: dict[str, Policy], monkeypatch: Any) -> None:
     point = EntryPoint("tides", f"{__name__}:TideStrategy", plugins.STRATEGY_GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "pri.strategies" else [])
     assert [*catalog.installed_strategies()] == ["tides"]
@@ -120,45 +120,49 @@ def test_a_third_party_s_strategy_is_an_entry_point(policies: dict[str, Policy],
 
 
 @pytest.mark.parametrize(("attempt", "strategy"), [(1, "standard_ladder"), (3, "fallback")])
-def test_its_mistakes_hurt_nobody(policies: dict[str, Policy], attempt: int, strategy: str) -> None:
+def test_invalid_third_party_proposal_falls_back_to_the_ladder(
+    policies: dict[str, Policy], attempt: int, strategy: str
+) -> None:
     answer = plan_next_retry(first_situation(attempt=attempt), policies["tides"], STRATEGIES, WINDOW, TimeScale())
     assert isinstance(answer, Plan)
     assert answer.strategy == strategy
     assert ("beyond the window" in " ".join(answer.rejected)) == (strategy == "fallback")
 
 
-def test_an_unusable_setting_of_it_is_told_with_its_line(shipped_text: str) -> None:
+def test_invalid_setting_of_a_third_party_strategy_names_its_line(shipped_text: str) -> None:
     text = f'{shipped_text}\n[strategies.moon]\nuse = "tides"\nhours = 0'
     with pytest.raises(InvalidPolicy, match=r"^p.toml:[0-9]+: strategies.moon: hours must be 1 or more"):
         parse_policy(text, "p.toml", STRATEGIES)
 
 
-def test_an_asked_wait_beyond_the_window_is_the_end_and_no_mistake(policies: dict[str, Policy]) -> None:
-    given = first_situation(asked_wait_seconds=30 * 86_400)
-    answer = plan_next_retry(given, policies["advice"], STRATEGIES, WINDOW, TimeScale())
+def test_asked_wait_beyond_the_window_ends_the_retries_without_an_error(policies: dict[str, Policy]) -> None:
+    situation = first_situation(asked_wait_seconds=30 * 86_400)
+    answer = plan_next_retry(situation, policies["advice"], STRATEGIES, WINDOW, TimeScale())
     assert isinstance(answer, Exhausted)
     assert (answer.reason, answer.strategy, answer.rejected) == (ExhaustionReason.WINDOW, "standard_ladder", ())
 
 
 def test_a_strategy_that_leaves_it_to_a_new_method_waits_for_one(policies: dict[str, Policy]) -> None:
-    means = shipped_decision_config().model_copy(
+    decision_config = shipped_decision_config().model_copy(
         update={"policy": policies["new_method_only"], "strategies": STRATEGIES}
     )
-    story = RecoveryScenario(means).fail_payment(Cause.GENERIC)
-    row = story.records[-1]
+    scenario = RecoveryScenario(decision_config).fail_payment(Cause.GENERIC)
+    row = scenario.records[-1]
     assert (row.type, row.data["action"], row.data["reason"]) == (
         EventType.RETRY_SKIPPED,
         "wait_for_method",
         "new_method",
     )
-    assert story.recovery.state is State.AWAITING_CUSTOMER
-    assert row.data["until"] == format_timestamp(story.now + timedelta(days=21))
+    assert scenario.recovery.state is State.AWAITING_CUSTOMER
+    assert row.data["until"] == format_timestamp(scenario.now + timedelta(days=21))
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("payday", {Need.CALENDAR}), ("adaptive", {Need.EXPERIENCE}), ("advice", set())]
+    ("name", "needs"), [("payday", {Need.CALENDAR}), ("adaptive", {Need.EXPERIENCE}), ("advice", set())]
 )
-def test_only_what_a_strategy_needs_is_looked_up(policies: dict[str, Policy], name: str, wanted: set[Need]) -> None:
-    assert required_lookups(policies[name], STRATEGIES, "default", Cause.GENERIC) == wanted
+def test_only_inputs_that_a_strategy_needs_are_looked_up(
+    policies: dict[str, Policy], name: str, needs: set[Need]
+) -> None:
+    assert required_lookups(policies[name], STRATEGIES, "default", Cause.GENERIC) == needs
     assert required_lookups(policies[name], {}, "default", Cause.GENERIC) == set()
     assert required_lookups(policies[name], STRATEGIES, "default", Cause.PERMANENT) == set()

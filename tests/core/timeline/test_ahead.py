@@ -1,4 +1,4 @@
-"""What comes next, while a recovery without retries waits for the end of its window."""
+"""The upcoming steps of a recovery without retries that waits for the end of its window."""
 
 from datetime import timedelta
 
@@ -13,35 +13,37 @@ UNDER_WAY: InvoiceView = OPEN_INVOICE.model_copy(update={"processing": True})
 
 
 def exhausted_scenario() -> RecoveryScenario:
-    """A recovery whose retries were all declined."""
-    story = RecoveryScenario()
-    story.fail_payment(Cause.GENERIC)
-    while story.recovery.next_attempt_at:
-        story.advance_until_due().request_charge()
-        story.record_answer(decline_result("generic_decline"))
-        story.decide_failure(Cause.GENERIC)
-    return story
+    """A scenario whose retries were all declined."""
+    scenario = RecoveryScenario()
+    scenario.fail_payment(Cause.GENERIC)
+    while scenario.recovery.next_attempt_at:
+        scenario.advance_until_due().request_charge()
+        scenario.record_answer(decline_result("generic_decline"))
+        scenario.decide_failure(Cause.GENERIC)
+    return scenario
 
 
-def test_nothing_is_tried_by_itself_and_the_window_ends_it() -> None:
-    story = exhausted_scenario()
-    ends = story.recovery.window_ends_at
-    assert story.recovery.stage is State.AWAITING_CUSTOMER
-    assert [(one.what, one.at, one.ends) for one in list_upcoming_steps(story.recovery, story.now)] == [
+def test_exhausted_budget_waits_for_the_end_of_the_window() -> None:
+    scenario = exhausted_scenario()
+    ends = scenario.recovery.window_ends_at
+    assert scenario.recovery.stage is State.AWAITING_CUSTOMER
+    assert [(step.what, step.at, step.ends) for step in list_upcoming_steps(scenario.recovery, scenario.now)] == [
         ("Nothing is tried by itself any more", None, False),
         ("The window is over; it is given up", ends, True),
     ]
 
 
-def test_a_customer_who_has_to_act_is_told_of_their_own_time() -> None:
-    story = RecoveryScenario()
-    story.fail_payment(Cause.PERMANENT)
-    last = list_upcoming_steps(story.recovery, story.now)[-1]
-    assert last == UpcomingStep(what="The customer's time is over; it is given up", at=story.recovery.until, ends=True)
+def test_upcoming_steps_show_the_customers_deadline() -> None:
+    scenario = RecoveryScenario()
+    scenario.fail_payment(Cause.PERMANENT)
+    last = list_upcoming_steps(scenario.recovery, scenario.now)[-1]
+    assert last == UpcomingStep(
+        what="The customer's time is over; it is given up", at=scenario.recovery.until, ends=True
+    )
 
 
-def test_while_money_is_on_its_way_no_end_is_promised() -> None:
-    story = exhausted_scenario()
-    story.advance_clock(timedelta(hours=1)).read_invoice(UNDER_WAY)
-    told = list_upcoming_steps(story.recovery, story.now)
-    assert [one.what for one in told] == ["The provider is asked again"]
+def test_no_end_is_promised_while_a_payment_is_pending() -> None:
+    scenario = exhausted_scenario()
+    scenario.advance_clock(timedelta(hours=1)).read_invoice(UNDER_WAY)
+    steps = list_upcoming_steps(scenario.recovery, scenario.now)
+    assert [step.what for step in steps] == ["The provider is asked again"]

@@ -1,4 +1,4 @@
-"""Every type of row has words that anybody understands, whatever its data holds."""
+"""Every event type has a description in plain words, whatever its data holds."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,12 +23,12 @@ def log_record(type_: EventType, /, attempt: int | None = None, sequence: int = 
     return Record(type=type_, occurred_at=THEN, attempt=attempt, sequence=sequence, to_state=State.WAITING, data=data)
 
 
-def facts_by_label(telling: EventDescription) -> dict[str, Any]:
-    """What it says, by label."""
-    return {fact.label: fact.value for fact in telling.facts}
+def facts_by_label(description: EventDescription) -> dict[str, Any]:
+    """The facts of a description by their label."""
+    return {fact.label: fact.value for fact in description.facts}
 
 
-def test_every_type_has_words() -> None:
+def test_every_event_type_has_a_description() -> None:
     assert set(DESCRIBERS) == set(EventType)
 
 
@@ -220,11 +220,11 @@ EXPECTED_WORDS = [
 
 
 @pytest.mark.parametrize(
-    ("record", "headline", "why", "mood"), EXPECTED_WORDS, ids=lambda one: str(getattr(one, "type", ""))
+    ("record", "headline", "reason", "mood"), EXPECTED_WORDS, ids=lambda value: str(getattr(value, "type", ""))
 )
-def test_rows_in_words(record: Record, headline: str, why: str, mood: Mood) -> None:
-    telling = describe_record(record)
-    assert (telling.headline, telling.why, telling.mood) == (headline, why, mood)
+def test_rows_are_described_in_words(record: Record, headline: str, reason: str, mood: Mood) -> None:
+    description = describe_record(record)
+    assert (description.headline, description.why, description.mood) == (headline, reason, mood)
 
 
 def test_the_table_explains_every_type() -> None:
@@ -233,29 +233,29 @@ def test_the_table_explains_every_type() -> None:
 
 def test_a_plan_can_be_checked() -> None:
     network = {"rule": "visa_30d", "used": 15, "allowed": 15, "fee": {"amount": 10, "currency": "usd"}, "source": "V"}
-    telling = describe_record(
+    description = describe_record(
         log_record(
             EventType.RETRY_PLANNED,
             at=LATER, delay_seconds=10800, strategy="fixed_ladder", policy_version="abc", experiment="e", arm="b",
             retry=2, attempts_allowed=4, rejected=["adaptive: too little is known"], network=network,
         )
     )  # fmt: skip
-    known = facts_by_label(telling)
-    assert known["Wait"] == Duration(seconds=10800)
-    assert (known["Strategy"], known["Policy version"]) == (Label(name="fixed_ladder"), Code(text="abc"))
-    assert (known["Experiment"], known["Arm"]) == (Label(name="e"), Label(name="b"))
-    assert (known["Network rule"], known["Used of that rule"]) == (Code(text="visa_30d"), "15 of 15")
-    assert known["Network fee avoided"] == Amount(minor=10, currency="USD")
-    assert telling.rejected == ("adaptive: too little is known",)
+    facts = facts_by_label(description)
+    assert facts["Wait"] == Duration(seconds=10800)
+    assert (facts["Strategy"], facts["Policy version"]) == (Label(name="fixed_ladder"), Code(text="abc"))
+    assert (facts["Experiment"], facts["Arm"]) == (Label(name="e"), Label(name="b"))
+    assert (facts["Network rule"], facts["Used of that rule"]) == (Code(text="visa_30d"), "15 of 15")
+    assert facts["Network fee avoided"] == Amount(minor=10, currency="USD")
+    assert description.rejected == ("adaptive: too little is known",)
 
 
 def test_an_attempt_shows_its_key_and_its_codes() -> None:
-    asked = facts_by_label(
+    facts = facts_by_label(
         describe_record(
             log_record(EventType.CHARGE_REQUESTED, attempt=1, idempotency_key="k1", amount=1, currency="JPY")
         )
     )
-    assert (asked["Idempotency key"], asked["Amount"]) == (Code(text="k1"), Amount(minor=1, currency="JPY"))
+    assert (facts["Idempotency key"], facts["Amount"]) == (Code(text="k1"), Amount(minor=1, currency="JPY"))
     failure = {"code": "generic_decline", "network_code": "05", "network_advice": "02", "advice": "try_again_later"}
     no = facts_by_label(
         describe_record(log_record(EventType.CHARGE_DECLINED, attempt=1, failure=failure, charge_id="ch_1"))
@@ -264,16 +264,16 @@ def test_an_attempt_shows_its_key_and_its_codes() -> None:
     assert [no[label].text for label in labels] == ["generic_decline", "05", "02", "try_again_later"]
 
 
-def test_who_asked_first_is_told_where_it_took_two() -> None:
-    known = facts_by_label(
+def test_description_of_a_two_person_command_names_the_first_person() -> None:
+    facts = facts_by_label(
         describe_record(
             log_record(EventType.RETRY_REQUESTED, actor="bob", reason="y", asked_by="ann", asked_reason="x")
         )
     )
-    assert (known["Asked first by"], known["Their reason"]) == ("ann", "x")
+    assert (facts["Asked first by"], facts["Their reason"]) == ("ann", "x")
 
 
-def test_a_decision_is_one_entry_with_what_led_to_it() -> None:
+def test_decision_is_one_timeline_entry_with_its_inputs() -> None:
     kinds = [
         EventType.PAYMENT_FAILED, EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED,
         EventType.FRAUD_ASSESSED, EventType.RETRY_PLANNED, EventType.SHADOW_PLANNED, EventType.PAUSED,
@@ -281,7 +281,7 @@ def test_a_decision_is_one_entry_with_what_led_to_it() -> None:
     first, decision, pause = build_timeline(log_record(kind, sequence=at) for at, kind in enumerate(kinds, start=1))
     assert (first.description.headline, first.basis) == ("The payment failed", ())
     assert decision.description.headline == "Another try is planned"
-    assert [one.headline.partition(":")[0] for one in decision.basis] == [
+    assert [row.headline.partition(":")[0] for row in decision.basis] == [
         "Why it failed",
         "Customer group",
         "Fraud check",
@@ -290,14 +290,14 @@ def test_a_decision_is_one_entry_with_what_led_to_it() -> None:
     assert pause.description.headline.endswith("paused the recovery")
 
 
-def test_inputs_whose_decision_is_not_there_yet_stand_alone() -> None:
-    chapters = build_timeline([log_record(EventType.FAILURE_CLASSIFIED), log_record(EventType.PAUSED, sequence=3)])
-    assert len(chapters) == 2
+def test_inputs_without_a_decision_yet_are_entries_of_their_own() -> None:
+    entries = build_timeline([log_record(EventType.FAILURE_CLASSIFIED), log_record(EventType.PAUSED, sequence=3)])
+    assert len(entries) == 2
     assert len(build_timeline([log_record(EventType.FRAUD_ASSESSED)])) == 1
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "value"),
     [
         (Cause, words.CAUSES),
         (Category, words.CATEGORIES),
@@ -306,8 +306,8 @@ def test_inputs_whose_decision_is_not_there_yet_stand_alone() -> None:
         ([state for state in State if state.is_final], words.STATES),
     ],
 )
-def test_every_name_has_words(names: Any, told: Any) -> None:
-    assert set(names) == set(told)
+def test_every_enum_value_has_a_label(names: Any, value: Any) -> None:
+    assert set(names) == set(value)
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just(LATER)
@@ -323,14 +323,19 @@ DATA = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6)
 @given(st.lists(st.tuples(st.sampled_from(EventType), st.none() | st.integers(), DATA), max_size=8))
 def test_no_data_breaks_the_timeline(rows: list[tuple[EventType, int | None, dict[str, Any]]]) -> None:
     records = [log_record(kind, attempt, at, **data) for at, (kind, attempt, data) in enumerate(rows, start=1)]
-    chapters = build_timeline(records)
-    told = [one for chapter in chapters for one in (*chapter.basis, chapter.description, chapter.shadow) if one]
-    assert len(told) >= len(chapters)
-    assert all(one.headline for one in told)
-    assert sorted(chapter.sequence for chapter in chapters) == [chapter.sequence for chapter in chapters]
+    entries = build_timeline(records)
+    descriptions = [
+        description
+        for entry in entries
+        for description in (*entry.basis, entry.description, entry.shadow)
+        if description
+    ]
+    assert len(descriptions) >= len(entries)
+    assert all(description.headline for description in descriptions)
+    assert sorted(entry.sequence for entry in entries) == [entry.sequence for entry in entries]
 
 
-def test_a_moment_beyond_all_calendars_is_not_shown() -> None:
+def test_dates_out_of_range_are_not_shown() -> None:
     assert "When" not in facts_by_label(
         describe_record(log_record(EventType.RETRY_PLANNED, at="9999-12-31T23:59:59-23:00"))
     )

@@ -1,4 +1,4 @@
-"""What each answer of Adyen comes to, and what is sent, over real HTTP."""
+"""Adyen charges over real HTTP: the requests, and the result of each answer."""
 
 import asyncio
 import contextlib
@@ -65,9 +65,9 @@ def canned() -> Iterator[CannedServer]:
 
 @pytest.fixture
 async def gateway(canned: CannedServer) -> AsyncIterator[AdyenGateway]:
-    made = gateway_at(canned.address)
-    yield made
-    await made.close()
+    charging_gateway = gateway_at(canned.address)
+    yield charging_gateway
+    await charging_gateway.close()
 
 
 async def charge_with_answer(canned: CannedServer, gateway: AdyenGateway, body: Any, status: int = 200) -> ChargeResult:
@@ -75,7 +75,7 @@ async def charge_with_answer(canned: CannedServer, gateway: AdyenGateway, body: 
     return await gateway.charge(order_with())
 
 
-async def test_what_is_sent(sandbox_address: str) -> None:
+async def test_charge_request_body(sandbox_address: str) -> None:
     gateway = gateway_at(f"{sandbox_address}/adyen")
     async with AdyenSandboxClient(sandbox_address) as box:
         result = await gateway.charge(order_with(invoice_id="inv sent", method_id="TOKEN2"))
@@ -95,13 +95,11 @@ async def test_what_is_sent(sandbox_address: str) -> None:
     }
 
 
-async def test_the_key_travels_in_its_header_and_the_secret_in_its_own(
-    canned: CannedServer, gateway: AdyenGateway
-) -> None:
+async def test_api_key_and_idempotency_key_are_sent_as_headers(canned: CannedServer, gateway: AdyenGateway) -> None:
     await charge_with_answer(canned, gateway, {"resultCode": "Authorised", "pspReference": PSP})
-    (asked,) = canned.requests
-    assert (asked.headers["idempotency-key"], asked.headers["x-api-key"]) == ("pri-adyen-inv-1", "AQEsecret")
-    assert "authorization" not in asked.headers
+    (request,) = canned.requests
+    assert (request.headers["idempotency-key"], request.headers["x-api-key"]) == ("pri-adyen-inv-1", "AQEsecret")
+    assert "authorization" not in request.headers
 
 
 async def test_adyens_own_minor_units_are_sent(sandbox_address: str) -> None:
@@ -135,7 +133,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("body", "status", "outcome", "reason"), ANSWERS)
-async def test_an_answer_without_a_refusal(
+async def test_charge_results_without_a_refusal(
     canned: CannedServer, gateway: AdyenGateway, body: Any, status: int, outcome: Outcome, reason: str | None
 ) -> None:
     result = await charge_with_answer(canned, gateway, body, status)
@@ -208,7 +206,7 @@ MISSING_DATA = [
 
 
 @pytest.mark.parametrize(("changes", "reason"), MISSING_DATA)
-async def test_what_cannot_be_asked_for_is_no_refusal(
+async def test_invalid_charge_request_is_no_decline(
     canned: CannedServer, gateway: AdyenGateway, changes: dict[str, Any], reason: str
 ) -> None:
     result = await gateway.charge(order_with(**changes))
@@ -217,9 +215,7 @@ async def test_what_cannot_be_asked_for_is_no_refusal(
 
 
 @pytest.mark.parametrize("code", ["800", "802", "803", "805"])
-async def test_a_stored_method_that_is_gone_is_no_refusal_of_a_bank(
-    canned: CannedServer, gateway: AdyenGateway, code: str
-) -> None:
+async def test_removed_stored_method_is_no_bank_decline(canned: CannedServer, gateway: AdyenGateway, code: str) -> None:
     result = await charge_with_answer(canned, gateway, {"errorCode": code, "pspReference": PSP}, 422)
     assert (result.outcome, result.reason, result.failure.code) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
 
@@ -235,7 +231,7 @@ PART_CASES = [
 
 
 @pytest.mark.parametrize(("body", "outcome", "amount"), PART_CASES)
-async def test_less_than_was_asked_for_is_a_part(
+async def test_smaller_captured_amount_is_a_partial_payment(
     canned: CannedServer, gateway: AdyenGateway, body: dict[str, Any], outcome: Outcome, amount: int | None
 ) -> None:
     result = await charge_with_answer(canned, gateway, body | {"pspReference": PSP})
@@ -246,8 +242,8 @@ async def test_less_than_was_asked_for_is_a_part(
 async def test_a_reference_is_sent_exactly_as_it_came(
     canned: CannedServer, gateway: AdyenGateway, reference: str
 ) -> None:
-    for told in (reference, reference.strip()):
-        body = {"resultCode": "Authorised", "pspReference": PSP, "merchantReference": told}
+    for sent_reference in (reference, reference.strip()):
+        body = {"resultCode": "Authorised", "pspReference": PSP, "merchantReference": sent_reference}
         canned.set_answer("POST /v72/payments", body)
         key = idempotency_key("adyen", reference, 1)
         result = await gateway.charge(order_with(invoice_id=reference, idempotency_key=key))
@@ -256,27 +252,32 @@ async def test_a_reference_is_sent_exactly_as_it_came(
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "ftp://x", "http://[", "http://\ud800"])
-async def test_what_cannot_be_reached_was_not_sent(address: str) -> None:
+async def test_unreachable_provider_means_not_sent(address: str) -> None:
     gateway = gateway_at(address, seconds=1)
     with pytest.raises(ProviderUnavailable):
         await gateway.charge(order_with())
     await gateway.close()
 
 
-async def test_many_at_once_do_not_wait_for_each_other(sandbox_address: str) -> None:
+async def test_concurrent_charges_do_not_block_each_other(sandbox_address: str) -> None:
     gateway = gateway_at(f"{sandbox_address}/adyen", seconds=8)
     async with AdyenSandboxClient(sandbox_address) as box:
-        made = [await box.create_failed_payment(script=("hang:2",)) for _ in range(20)]
+        failed_payments = [await box.create_failed_payment(script=("hang:2",)) for _ in range(20)]
         began = asyncio.get_running_loop().time()
         results = await asyncio.gather(
-            *(gateway.charge(order_with(invoice_id=one.invoice, idempotency_key=f"k-{one.invoice}")) for one in made)
+            *(
+                gateway.charge(
+                    order_with(invoice_id=failed_payment.invoice, idempotency_key=f"k-{failed_payment.invoice}")
+                )
+                for failed_payment in failed_payments
+            )
         )
     await gateway.close()
     assert {result.outcome for result in results} == {Outcome.SUCCEEDED}
     assert asyncio.get_running_loop().time() - began < 7
 
 
-async def test_a_repeat_that_is_refused_tells_nothing_of_the_first_time(sandbox_address: str) -> None:
+async def test_refused_repeat_says_nothing_about_the_first_charge(sandbox_address: str) -> None:
     """The API key was taken back after a payment whose answer was lost: a new attempt might charge twice."""
     gateway = gateway_at(f"{sandbox_address}/adyen")
     async with AdyenSandboxClient(sandbox_address) as box:
@@ -291,12 +292,12 @@ async def test_a_repeat_that_is_refused_tells_nothing_of_the_first_time(sandbox_
     await gateway.close()
 
 
-async def test_nothing_can_be_read(gateway: AdyenGateway) -> None:
+async def test_reading_is_not_supported(gateway: AdyenGateway) -> None:
     assert (gateway.can_read, gateway.idempotency) == (False, timedelta(days=6, hours=23))
     assert (await gateway.reconcile(order_with())).outcome is Outcome.UNKNOWN
-    for reading in (gateway.read_invoice("inv 1"), gateway.read_failure("inv 1", None)):
+    for read in (gateway.read_invoice("inv 1"), gateway.read_failure("inv 1", None)):
         with pytest.raises(ProviderUnavailable):
-            await reading
+            await read
     assert await gateway.read_card("inv 1", None) is None
     assert await gateway.read_card("inv 1", "TOKEN1") == Card(fingerprint="TOKEN1")
 
@@ -307,7 +308,7 @@ def sandbox_address() -> Iterator[str]:
         yield address
 
 
-async def test_an_answer_that_drips_in_is_none() -> None:
+async def test_slowly_dripping_answer_times_out() -> None:
     """Each byte comes in time, the whole never does; and no thread is left behind."""
     with dripping_server() as address:
         hasty = gateway_at(address, seconds=1)
@@ -323,8 +324,8 @@ async def test_an_answer_that_drips_in_is_none() -> None:
 
 @contextmanager
 def dripping_server() -> Iterator[str]:
-    """A server whose answer has no end."""
-    over = threading.Event()
+    """The address of a server whose answer never ends."""
+    stop_event = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -332,7 +333,7 @@ def dripping_server() -> Iterator[str]:
             self.send_response(200)
             self.end_headers()
             with contextlib.suppress(OSError):
-                while not over.wait(0.1):
+                while not stop_event.wait(0.1):
                     self.wfile.write(b" ")
                     self.wfile.flush()
 
@@ -342,6 +343,6 @@ def dripping_server() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
-    over.set()
+    stop_event.set()
     server.shutdown()
     server.server_close()

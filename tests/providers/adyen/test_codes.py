@@ -1,4 +1,4 @@
-"""The decline table against the facts it was made of, and the raw words of issuers."""
+"""Adyen's decline table against its sources, and issuers' raw responses."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_a_refusal_means_the_same_by_number_and_in_words(code: str, cause: Cause
         (None, None),
     ],
 )
-def test_the_issuers_raw_words(raw: str | None, code: str | None) -> None:
+def test_raw_issuer_responses_are_parsed(raw: str | None, code: str | None) -> None:
     assert network_code(raw) == code
 
 
@@ -90,6 +90,6 @@ def test_mastercards_advice_goes_first() -> None:
 
 
 @pytest.mark.parametrize("reason", [REFUSAL_REASONS["20"], REFUSAL_REASONS["21"], REFUSAL_REASONS["46"]])
-def test_what_adyen_kept_back_is_no_try_for_the_network(reason: str) -> None:
+def test_charge_blocked_by_adyen_is_no_network_try(reason: str) -> None:
     assert failure_of(reason, Fields({}), "visa", None).network_status == "not_sent_to_network"
     assert failure_of("Refused", Fields({}), "visa", None).network_status is None

@@ -1,4 +1,4 @@
-"""Whom to write to, as far as Adyen's webhooks tell it."""
+"""Customer contacts in Adyen's webhooks."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ def an_item(code: str = "AUTHORISATION", success: bool = False, invoice: str = "
     )
 
 
-def contacts_in(*given: dict[str, Any], live: bool = False) -> tuple[ContactUpdate, ...]:
-    return WEBHOOKS.extract_contacts(webhooks.webhook_body(list(given), live=live))
+def contacts_in(*items: dict[str, Any], live: bool = False) -> tuple[ContactUpdate, ...]:
+    return WEBHOOKS.extract_contacts(webhooks.webhook_body(list(items), live=live))
 
 
 def test_the_shopper_as_the_sandbox_tells_it() -> None:
@@ -35,16 +35,16 @@ def test_the_shopper_as_the_sandbox_tells_it() -> None:
         email="kim@example.com", name="Kim", phone="+4930555010", locale="de_DE", shopper_country="DE", invoice_id="i"
     )
     payment = payments.payment_from_spec(spec)
-    (found,) = contacts_in(webhooks.build_item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
-    assert (found.customer_id, found.invoice_id) == (payment["shopper"], "i")
-    assert found.contact == Contact(
+    (contact,) = contacts_in(webhooks.build_item(payment, "AUTHORISATION", False, THEN, reason="Refused"))
+    assert (contact.customer_id, contact.invoice_id) == (payment["shopper"], "i")
+    assert contact.contact == Contact(
         email="kim@example.com", name="Kim", phone="+4930555010", language="de_DE", country="DE"
     )
-    assert "kim" not in repr(found).lower()
+    assert "kim" not in repr(contact).lower()
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("fields", "name"),
     [
         ({"shopperName": "[first name=Kim, infix=van, last name=Dam, gender=null]"}, "Kim Dam"),
         ({"shopperName": "[first name=null, infix=null, last name=Dam, gender=MALE]"}, "Dam"),
@@ -57,9 +57,9 @@ def test_the_shopper_as_the_sandbox_tells_it() -> None:
         ({"cardHolderName": "x" * 321}, None),
     ],
 )
-def test_a_name_in_whichever_way_it_is_told(said: dict[str, Any], name: str | None) -> None:
-    (found,) = contacts_in(an_item(additional=JENNY | said))
-    assert found.contact.name == name
+def test_shopper_name_in_every_notation(fields: dict[str, Any], name: str | None) -> None:
+    (contact,) = contacts_in(an_item(additional=JENNY | fields))
+    assert contact.contact.name == name
 
 
 @pytest.mark.parametrize(
@@ -76,35 +76,35 @@ def test_a_name_in_whichever_way_it_is_told(said: dict[str, Any], name: str | No
     ],
     ids=["paid", "captured", "warned", "foreign", "a check", "nothing said", "no data", "no shopper"],
 )
-def test_only_those_whose_payment_was_refused_are_named(item: dict[str, Any]) -> None:
+def test_contacts_are_taken_only_from_refused_payments(item: dict[str, Any]) -> None:
     assert contacts_in(item) == ()
 
 
-def test_a_rescue_that_gave_up_names_them_too() -> None:
+def test_contacts_are_taken_from_a_failed_rescue() -> None:
     assert (
         len(contacts_in(an_item("AUTORESCUE", False, additional=JENNY | {"shopperReference": "shopper_contract"}))) == 1
     )
 
 
-def test_each_item_of_a_batch_names_its_own() -> None:
-    found = contacts_in(an_item(additional=JENNY), an_item(invoice="inv_2", additional={"shopperTelephone": "+1"}))
-    assert [(one.invoice_id, one.contact.email, one.contact.phone) for one in found] == [
+def test_each_batch_item_has_its_own_contact() -> None:
+    contacts = contacts_in(an_item(additional=JENNY), an_item(invoice="inv_2", additional={"shopperTelephone": "+1"}))
+    assert [(contact.invoice_id, contact.contact.email, contact.contact.phone) for contact in contacts] == [
         ("inv_1", "jenny@example.com", None),
         ("inv_2", None, "+1"),
     ]
 
 
-def test_the_event_itself_names_nobody() -> None:
+def test_event_holds_no_personal_data() -> None:
     events = WEBHOOKS.normalise(webhooks.webhook_body([an_item(additional=JENNY | {"cardHolderName": "Jenny Rosen"})]))
     assert "jenny" not in events[0].model_dump_json().lower()
 
 
-def test_what_is_no_webhook_names_nobody() -> None:
+def test_invalid_webhook_has_no_contacts() -> None:
     assert WEBHOOKS.extract_contacts(b'{"eventId": "e", "type": "recurring.token.created"}') == ()
     with pytest.raises(InvalidInput):
         WEBHOOKS.extract_contacts(b"{")
 
 
-def test_which_side_can_tell() -> None:
+def test_contacts_come_from_webhooks_only() -> None:
     assert isinstance(WEBHOOKS, ExtractsContacts)
     assert not isinstance(ADYEN.provider().create_gateway(), ReadsContacts)

@@ -1,4 +1,4 @@
-"""What each webhook of Adyen means, as a table."""
+"""The meaning of each Adyen webhook, as a table."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,25 +110,25 @@ def test_a_scheduled_rescue_is_the_providers_own_next_try() -> None:
     )
 
 
-def test_our_own_payment_is_known_by_its_key() -> None:
+def test_our_own_payment_is_recognised_by_its_idempotency_key() -> None:
     event = read_one(webhook_item("AUTHORISATION", False, additional={"metadata.priCharge": "pri-adyen-inv-1"}))
     assert event.idempotency_key == "pri-adyen-inv-1"
 
 
-def test_newer_names_of_token_and_shopper_go_first() -> None:
+def test_newer_field_names_take_precedence() -> None:
     extra = {"tokenization.storedPaymentMethodId": "NEWER", "tokenization.shopperReference": "shopper 2"}
     event = read_one(webhook_item("AUTHORISATION", False, additional=extra))
     assert event.failure
     assert (event.failure.method_id, event.customer_id) == ("NEWER", "shopper 2")
 
 
-def test_a_rescue_that_ended_without_a_reason_keeps_the_known_one() -> None:
-    ended = read_one(webhook_item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
-    assert ended.failure
-    assert (ended.failure.code, ended.detail) == (None, "retryWindowHasElapsed")
-    told = read_one(webhook_item("AUTORESCUE", False, reason="Expired Card"))
-    assert told.failure
-    assert told.failure.code == "Expired Card"
+def test_end_of_a_rescue_has_a_code_only_with_a_bank_reason() -> None:
+    without_reason = read_one(webhook_item("AUTORESCUE", False, reason="retryWindowHasElapsed"))
+    assert without_reason.failure
+    assert (without_reason.failure.code, without_reason.detail) == (None, "retryWindowHasElapsed")
+    with_reason = read_one(webhook_item("AUTORESCUE", False, reason="Expired Card"))
+    assert with_reason.failure
+    assert with_reason.failure.code == "Expired Card"
 
 
 def test_a_dispute_names_its_payment_and_why() -> None:
@@ -139,13 +139,13 @@ def test_a_dispute_names_its_payment_and_why() -> None:
 
 
 def test_a_stored_method_belongs_to_a_shopper() -> None:
-    told = webhook_item("RECURRING_CONTRACT")
-    event = read_one(told)
+    item = webhook_item("RECURRING_CONTRACT")
+    event = read_one(item)
     assert (event.customer_id, event.method_id) == ("shopper_contract", "M5N7TQ4TG5PFWR50")
-    told["additionalData"] = {"shopperReference": "shopper 3"}
-    assert read_one(told).method_id == "PSP0000000000001", "the token is the event's own reference"
-    told["additionalData"] = {}
-    assert read_one(told).detail == "a stored method without its shopper can't be charged"
+    item["additionalData"] = {"shopperReference": "shopper 3"}
+    assert read_one(item).method_id == "PSP0000000000001", "the token is the event's own reference"
+    item["additionalData"] = {}
+    assert read_one(item).detail == "a stored method without its shopper can't be charged"
 
 
 def test_a_check_of_a_card_is_no_payment() -> None:
@@ -155,15 +155,15 @@ def test_a_check_of_a_card_is_no_payment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "told", "amount"),
+    ("currency", "minor_units", "amount"),
     [("CLP", 150_000, 1500), ("ISK", 279_000, 2790), ("CVE", 25, 2500), ("IDR", 10_000, 1_000_000), ("JPY", 500, 500)],
 )
-def test_amounts_are_in_minor_units_of_iso_4217(currency: str, told: int, amount: int) -> None:
-    event = read_one(webhook_item("AUTHORISATION", False, payment={"currency": currency, "amount": told}))
+def test_amounts_are_in_minor_units_of_iso_4217(currency: str, minor_units: int, amount: int) -> None:
+    event = read_one(webhook_item("AUTHORISATION", False, payment={"currency": currency, "amount": minor_units}))
     assert (event.amount, event.currency) == (amount, currency)
 
 
-def test_half_a_chilean_peso_is_no_amount() -> None:
+def test_fractional_chilean_pesos_are_no_amount() -> None:
     assert (
         read_one(webhook_item("AUTHORISATION", False, payment={"currency": "CLP", "amount": 150})).detail
         == "unfit: amount.value"
@@ -184,12 +184,12 @@ def test_half_a_chilean_peso_is_no_amount() -> None:
         ("merchantAccountCode", "Another", "another merchant account"),
     ],
 )
-def test_what_cannot_be_used_is_kept_with_a_reason(field: str, value: Any, detail: str) -> None:
+def test_unusable_item_is_kept_with_a_reason(field: str, value: Any, detail: str) -> None:
     event = read_one(webhook_item("AUTHORISATION", False) | {field: value})
     assert (event.kind, event.detail) == (EventKind.OTHER, detail)
 
 
-def test_without_a_reference_of_its_own_it_is_no_event() -> None:
+def test_item_without_a_psp_reference_is_no_event() -> None:
     with pytest.raises(InvalidInput):
         read_items(webhook_item("AUTHORISATION") | {"pspReference": ""})
 
@@ -200,8 +200,8 @@ def test_a_live_event_for_a_test_account_is_kept_without_effect() -> None:
 
 
 def test_times_of_every_zone_are_in_utc() -> None:
-    told = webhook_item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
-    assert read_one(told).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    item = webhook_item("AUTHORISATION", False) | {"eventDate": "2026-11-23T10:00:00+02:00"}
+    assert read_one(item).occurred_at == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def test_a_batch_keeps_its_order_and_one_bad_item_harms_no_other() -> None:

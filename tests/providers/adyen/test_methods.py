@@ -37,7 +37,7 @@ def test_the_kind_of_a_method(kind: MethodKind, method: str) -> None:
     assert kind_of_method(method) is kind
 
 
-def test_a_name_that_nobody_knows_is_a_card_where_a_card_is_shown() -> None:
+def test_unknown_method_with_card_data_is_a_card() -> None:
     assert kind_of_method("something_new", card_seen=True) is MethodKind.CARD
     assert kind_of_method("ideal", card_seen=True) is MethodKind.BANK_TRANSFER
     assert (kind_of_method(None), kind_of_method("", card_seen=True)) == (None, MethodKind.CARD)
@@ -62,11 +62,11 @@ def test_the_network_behind_a_variant(method: str, network: str | None) -> None:
     assert network_of_method(method) == network
 
 
-def test_a_wallet_is_the_card_in_it() -> None:
-    told = webhook_item(
+def test_wallet_counts_as_its_card() -> None:
+    item = webhook_item(
         "AUTHORISATION", False, payment={"brand": "applepay"}, additional={"paymentMethodVariant": "mc_applepay"}
     )
-    card = read_one(told).card
+    card = read_one(item).card
     assert card
     assert (card.kind, card.network) == (MethodKind.CARD, "mastercard")
 

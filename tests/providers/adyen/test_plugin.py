@@ -10,12 +10,12 @@ FULL = {"ADYEN_API_KEY": "AQE", "ADYEN_MERCHANT_ACCOUNT": "Shop", "ADYEN_HMAC_KE
 LIVE = "https://1797a841fbb37ca7-AdyenDemo-checkout-live.adyenpayments.com/checkout"
 
 
-def test_it_is_installed() -> None:
+def test_plugin_is_installed() -> None:
     assert load_providers({})["adyen"].name == "adyen"
 
 
 @pytest.mark.parametrize(
-    ("without", "webhooks", "gateway"),
+    ("missing", "webhooks", "gateway"),
     [
         ("", True, True),
         ("ADYEN_API_KEY", True, False),
@@ -23,14 +23,14 @@ def test_it_is_installed() -> None:
         ("ADYEN_HMAC_KEYS", False, True),
     ],
 )
-async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhooks: bool, gateway: bool) -> None:
-    made = create({name: "" if name == without else text for name, text in FULL.items()})
-    assert (made.create_webhooks() is not None) is webhooks
-    found = made.create_gateway()
-    assert (found is not None) is gateway
-    assert any(without in note for note in made.startup_notes()) or not without
-    if found:
-        await found.close()
+async def test_part_without_its_secret_is_off_and_reported(missing: str, webhooks: bool, gateway: bool) -> None:
+    plugin = create({name: "" if name == missing else text for name, text in FULL.items()})
+    assert (plugin.create_webhooks() is not None) is webhooks
+    created_gateway = plugin.create_gateway()
+    assert (created_gateway is not None) is gateway
+    assert any(missing in note for note in plugin.startup_notes()) or not missing
+    if created_gateway:
+        await created_gateway.close()
 
 
 @pytest.mark.parametrize(
@@ -43,18 +43,18 @@ async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhoo
         (LIVE, True),
     ],
 )
-def test_its_address_says_whether_money_is_real(base: str, live: bool) -> None:
+def test_api_address_determines_livemode(base: str, live: bool) -> None:
     assert create(FULL | {"ADYEN_API_BASE": base}).livemode is live
 
 
-def test_no_secret_shows() -> None:
-    made = create(FULL | {"ADYEN_API_BASE": LIVE})
-    assert "AQE" not in repr(made._config)
-    assert "abab" not in repr(made._config)
-    assert not [note for note in made.startup_notes() if "AQE" in note or "abab" in note]
+def test_secrets_are_not_shown() -> None:
+    plugin = create(FULL | {"ADYEN_API_BASE": LIVE})
+    assert "AQE" not in repr(plugin._config)
+    assert "abab" not in repr(plugin._config)
+    assert not [note for note in plugin.startup_notes() if "AQE" in note or "abab" in note]
 
 
-def test_compressed_time_and_real_money_do_not_go_together() -> None:
+def test_compressed_time_is_refused_in_live_mode() -> None:
     Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base="http://127.0.0.1:9/adyen")
     with pytest.raises(ValueError, match="live settings"):
         Settings(time_scale=60, adyen_api_key="AQE", adyen_api_base=LIVE)

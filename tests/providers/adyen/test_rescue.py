@@ -1,4 +1,4 @@
-"""Words that are no codes: how Adyen's own retries end, and numbers with their words."""
+"""How Adyen's own retries end: process statuses are no decline codes, and numbers equal their words."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_a_rescue_that_ended_with_a_refusal_tells_it() -> None:
     assert cause_of(read_one(webhook_item("AUTORESCUE", False, reason="Expired Card")).failure) is Cause.CARD_DATA
 
 
-def test_a_process_word_is_no_code_of_a_refusal_either() -> None:
+def test_process_status_is_no_decline_code() -> None:
     assert read_one(webhook_item("AUTHORISATION", False, reason="retryWindowHasElapsed")).failure == Failure(
         network="visa", method_id="M5N7TQ4TG5PFWR50", charge_id="PSP0000000000001"
     )
@@ -81,10 +81,10 @@ NUMBERED_REASONS = [
 ]
 
 
-@pytest.mark.parametrize(("reason", "code", "said"), NUMBERED_REASONS)
-def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, said: Cause) -> None:
+@pytest.mark.parametrize(("reason", "code", "cause"), NUMBERED_REASONS)
+def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, cause: Cause) -> None:
     assert refusal_code(reason) == code
-    assert cause_of(Failure(code=code)) is said
+    assert cause_of(Failure(code=code)) is cause
 
 
 def test_a_refusal_without_a_stored_method_keeps_its_cause() -> None:
@@ -97,5 +97,5 @@ def test_a_refusal_without_a_stored_method_keeps_its_cause() -> None:
     assert (event.card.kind, event.card.fingerprint) == (MethodKind.CARD, None)
 
 
-def test_the_next_try_of_adyen_is_no_news() -> None:
+def test_next_rescue_attempt_has_no_effect() -> None:
     assert read_one(webhook_item("AUTORESCUE_NEXT_ATTEMPT")).kind is EventKind.RETRY_SCHEDULED

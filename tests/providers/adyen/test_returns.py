@@ -1,4 +1,4 @@
-"""Money that comes in parts, and money that goes back."""
+"""Partial payments and returned money at Adyen."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def test_an_authorisation_and_its_capture_are_the_same_money() -> None:
     assert (captured.kind, captured.payment_id, captured.paid_amount) == (EventKind.INVOICE_PAID, ORIGINAL, 2500)
 
 
-def test_a_rescued_payment_tells_what_came() -> None:
+def test_rescued_payment_reports_its_amount() -> None:
     event = event_after_payment("AUTORESCUE", payment={"amount": 3000})
     assert (event.kind, event.paid_amount) == (EventKind.INVOICE_PAID, 3000)
 
@@ -50,12 +50,10 @@ RETURN_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("code", "success", "kind", "what"), RETURN_CASES)
-def test_money_that_goes_back_says_how_much_of_which_payment(
-    code: str, success: bool, kind: EventKind, what: str
-) -> None:
+@pytest.mark.parametrize(("code", "success", "kind", "event_code"), RETURN_CASES)
+def test_returned_money_names_amount_and_payment(code: str, success: bool, kind: EventKind, event_code: str) -> None:
     event = event_after_payment(code, success, payment={"amount": 1500, "currency": "EUR"})
-    assert (event.kind, event.returned_kind, event.failure) == (kind, what, None)
+    assert (event.kind, event.returned_kind, event.failure) == (kind, event_code, None)
     assert (event.returned_amount, event.currency) == (1500, "EUR")
     assert (event.payment_id, event.invoice_id) == (ORIGINAL, "inv 1/2026")
 
@@ -74,7 +72,7 @@ def test_money_that_goes_back_says_how_much_of_which_payment(
         ("ORDER_CLOSED", False),
     ],
 )
-def test_where_no_money_of_a_payment_moves_it_says_why(code: str, success: bool) -> None:
+def test_event_without_money_movement_is_ignored_with_a_reason(code: str, success: bool) -> None:
     event = event_after_payment(code, success)
     assert event.kind is EventKind.OTHER
     assert event.detail
@@ -96,7 +94,7 @@ def test_a_capture_that_adyen_mended_is_the_merchants_money_again(reason: str) -
     assert event_after_payment("CAPTURE").kind is EventKind.INVOICE_PAID
 
 
-def test_a_dispute_that_has_only_begun_took_nothing_yet() -> None:
+def test_opened_dispute_has_no_returned_amount() -> None:
     event = event_after_payment("NOTIFICATION_OF_CHARGEBACK", reason="Fraudulent Transaction")
     assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
     assert event_after_payment("REQUEST_FOR_INFORMATION").kind is EventKind.DISPUTE_INQUIRY
@@ -153,17 +151,17 @@ RETURN_REASONS = [
 
 
 @pytest.mark.parametrize(("code", "reason", "brand", "cause"), RETURN_REASONS)
-def test_the_schemes_reason_decides(code: str | None, reason: str, brand: str, cause: Cause) -> None:
+def test_scheme_reason_determines_the_cause(code: str | None, reason: str, brand: str, cause: Cause) -> None:
     failure = returned_debit(code, reason, brand).failure
     assert failure
     assert classify(failure, TABLES, provider="adyen").cause is cause
 
 
 def test_a_refused_debit_may_tell_the_banks_code_as_well() -> None:
-    told = webhook_item(
+    item = webhook_item(
         "AUTHORISATION", False, reason="AM04 : Insufficient funds", payment={"brand": "sepadirectdebit"}
     )
-    failure = read_one(told).failure
+    failure = read_one(item).failure
     assert failure
     assert failure.code == "AM04"
 
@@ -173,6 +171,6 @@ def test_a_returned_debit_that_adyen_rescues_is_adyens_for_now() -> None:
     assert event.next_provider_attempt == AT + LONGEST_RESCUE
 
 
-def test_nobody_disputes_a_debit_before_it_is_gone() -> None:
+def test_chargeback_notification_of_a_debit_is_an_inquiry() -> None:
     assert event_after_payment("NOTIFICATION_OF_CHARGEBACK", payment={"brand": "ach"}).kind is EventKind.DISPUTE_INQUIRY
     assert returned_debit("10.4", brand="visa").kind is EventKind.DISPUTE_OPENED

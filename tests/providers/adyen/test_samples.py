@@ -1,4 +1,4 @@
-"""Every kind of sample in Adyen's own material is taken, or ignored with a true reason; none is "unfit".
+"""Every kind of sample in Adyen's own material is accepted, or ignored with a true reason; none is "unfit".
 
 Made after the shapes (none is copied) of: the examples of Adyen's OpenAPI, Webhooks v1; the notifications in the tests
 of Adyen's Java, .NET and Python libraries; the event codes in the typings of its Node library. What is odd in them is
@@ -125,9 +125,9 @@ def ingest_body(body: bytes, headers: dict[str, str] | None = None) -> ProviderE
     return event
 
 
-def signed_item_body(told: dict[str, Any]) -> bytes:
-    """As Adyen signs it: what is absent is empty, and truth is a word, however the JSON has it."""
-    item = {name: value for name, value in told.items() if value is not None}
+def signed_item_body(sample: dict[str, Any]) -> bytes:
+    """The sample signed as Adyen does: absent fields are empty, booleans are words."""
+    item = {name: value for name, value in sample.items() if value is not None}
     words = item | {"success": str(item["success"]).lower()}
     item["additionalData"] = item.get("additionalData", {}) | {"hmacSignature": sign_item(words, KEY)}
     return json.dumps({"live": "false", "notificationItems": [{"NotificationRequestItem": item}]}).encode()
@@ -140,10 +140,10 @@ def test_a_standard_webhook(code: str, fields: dict[str, Any], kind: EventKind) 
     _assert_true_reason(event)
 
 
-def test_no_event_code_of_adyens_is_forgotten() -> None:
-    told = {code for code, _, _ in SAMPLES}
-    assert told <= set(EVENTS)
-    for code in set(EVENTS) - told:
+def test_every_adyen_event_code_has_a_sample() -> None:
+    codes = {code for code, _, _ in SAMPLES}
+    assert codes <= set(EVENTS)
+    for code in set(EVENTS) - codes:
         _assert_true_reason(ingest_body(signed_item_body(PLAIN | FOLLOWING_FIELDS | {"eventCode": code})))
 
 
@@ -169,16 +169,16 @@ OTHERS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("told", OTHERS)
-def test_a_webhook_of_another_kind(told: dict[str, Any]) -> None:
-    body = json.dumps(told).encode()
+@pytest.mark.parametrize("sample", OTHERS)
+def test_a_webhook_of_another_kind(sample: dict[str, Any]) -> None:
+    body = json.dumps(sample).encode()
     event = ingest_body(body, {"hmacsignature": sign_body(body, KEY)})
     assert event.kind is EventKind.OTHER
     _assert_true_reason(event)
-    again = json.dumps(told | {"more": 1}).encode()
+    again = json.dumps(sample | {"more": 1}).encode()
     other = ingest_body(again, {"hmacsignature": sign_body(again, KEY)})
     assert (event == ingest_body(body, {"hmacsignature": sign_body(body, KEY)})) is True
-    assert (other.event_id == event.event_id) is bool(told.get("eventId")), "the body names what has no id"
+    assert (other.event_id == event.event_id) is bool(sample.get("eventId")), "the body names what has no id"
 
 
 def _assert_true_reason(event: ProviderEvent) -> None:

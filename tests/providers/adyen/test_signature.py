@@ -1,4 +1,4 @@
-"""Batches: every item counts; and whatever somebody may send is answered with a sentence."""
+"""Signatures of batches: every item counts, and any body gets a clear error."""
 
 import base64
 import json
@@ -24,11 +24,11 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def signed_batch(*keys: str) -> bytes:
-    """One item a key, each signed by its own."""
-    made = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
-    for item, key in zip(made, keys, strict=True):
+    """A batch with one item per key, each signed by its key."""
+    items = [an_item(WebhookKind.FAILED, f"inv_{number}") for number, _ in enumerate(keys)]
+    for item, key in zip(items, keys, strict=True):
         item["additionalData"]["hmacSignature"] = sign_item(item, key)
-    return webhooks.webhook_body(made)
+    return webhooks.webhook_body(items)
 
 
 def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -36,16 +36,16 @@ def verify_body(body: bytes, headers: dict[str, str] | None = None) -> None:
 
 
 def changed_webhook(path: tuple[Any, ...], value: Any) -> bytes:
-    """A rightly signed webhook with one thing changed; `...` removes it."""
-    told = json.loads(signed_batch(NEW))
-    place = told
+    """A validly signed webhook with one field changed; `...` removes it."""
+    document = json.loads(signed_batch(NEW))
+    parent = document
     for step in path[:-1]:
-        place = place[step]
+        parent = parent[step]
     if value is ...:
-        del place[path[-1]]
+        del parent[path[-1]]
     else:
-        place[path[-1]] = value
-    return json.dumps(told).encode()
+        parent[path[-1]] = value
+    return json.dumps(document).encode()
 
 
 ITEM = ("notificationItems", 0, "NotificationRequestItem")
@@ -57,12 +57,12 @@ def test_each_item_may_be_signed_by_any_key_of_ours(keys: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("keys", [(FOREIGN,), (NEW, FOREIGN), (FOREIGN, NEW), (NEW, NEW, FOREIGN)])
-def test_one_item_that_we_cannot_trust_spoils_the_batch(keys: tuple[str, ...]) -> None:
+def test_one_invalid_signature_refuses_the_batch(keys: tuple[str, ...]) -> None:
     with pytest.raises(InvalidSignature, match=rf"Item {keys.index(FOREIGN)} "):
         verify_body(signed_batch(*keys))
 
 
-def test_the_fake_and_the_official_library_sign_alike() -> None:
+def test_sandbox_and_official_library_give_equal_signatures() -> None:
     item = an_item(WebhookKind.FAILED, "inv_1") | {"originalReference": "ORIG"}
     assert util.generate_notification_sig(item, NEW).decode() == sign_item(item, NEW)
     assert util.generate_payload_sig(b"body", NEW).decode() == sign_body(b"body", NEW)
@@ -132,9 +132,9 @@ def test_a_body_may_be_anything(path: tuple[Any, ...], value: Any) -> None:
         ),
     )
 )
-def test_whatever_comes_nothing_else_is_raised(found: Any) -> None:
+def test_any_body_raises_only_invalid_input(value: Any) -> None:
     with pytest.raises(InvalidSignature):
-        verify_body(json.dumps(found).encode())
+        verify_body(json.dumps(value).encode())
 
 
 def test_too_many_items_are_refused_before_they_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""Whether the shopper was there when a payment was refused."""
+"""Whether the shopper was present when a payment was refused."""
 
 from typing import Any
 
@@ -20,21 +20,21 @@ def shopper_present(brand: str = "visa", code: str = "AUTHORISATION", **addition
 
 @pytest.mark.parametrize("token", [{}, NO_TOKEN])
 @pytest.mark.parametrize(
-    ("interaction", "there"),
+    ("interaction", "is_present"),
     [("Ecommerce", True), ("ecommerce", True), ("POS", True), ("Moto", True), ("ContAuth", False), ("", None)],
 )
-def test_the_interaction_says_it_with_and_without_a_stored_method(
-    interaction: str, there: bool | None, token: dict[str, Any]
+def test_shopper_interaction_decides_about_presence(
+    interaction: str, is_present: bool | None, token: dict[str, Any]
 ) -> None:
-    assert shopper_present(shopperInteraction=interaction, **token) is there
+    assert shopper_present(shopperInteraction=interaction, **token) is is_present
 
 
 @pytest.mark.parametrize(
-    ("model", "there"),
+    ("model", "is_present"),
     [("Subscription", False), ("UnscheduledCardOnFile", False), ("CardOnFile", None), ("", None)],
 )
-def test_without_it_the_model_says_it(model: str, there: bool | None) -> None:
-    assert shopper_present(recurringProcessingModel=model) is there
+def test_recurring_model_decides_without_an_interaction(model: str, is_present: bool | None) -> None:
+    assert shopper_present(recurringProcessingModel=model) is is_present
     assert shopper_present(recurringProcessingModel=model, shopperInteraction="Ecommerce") is True
 
 
@@ -54,7 +54,7 @@ def test_a_typed_cvc_a_challenge_or_a_terminal_show_a_person(sign: dict[str, str
 
 
 @pytest.mark.parametrize("sign", [{"cvcResult": "6 No CVC/CVV provided"}, {"threeDAuthenticated": "false"}])
-def test_other_words_show_nobody(sign: dict[str, str]) -> None:
+def test_other_values_show_no_shopper(sign: dict[str, str]) -> None:
     assert shopper_present(**sign) is None
 
 

@@ -1,4 +1,4 @@
-"""Stored methods: how they come to be heard of, and which of them stands in for the one that failed."""
+"""Stored methods: the webhooks that report them, and which one replaces a failed one."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The fake Braintree over HTTP, and our gateway in front of it."""
+"""The Braintree sandbox over HTTP, and our gateway in front of it."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -13,21 +13,21 @@ from tests.sandbox.harness import run_sandbox
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    """A sandbox that sends nothing by itself."""
-    with run_sandbox(SandboxConfig(echo=False)) as found:
-        yield found
+    """The address of a sandbox that sends nothing by itself."""
+    with run_sandbox(SandboxConfig(echo=False)) as sandbox_url:
+        yield sandbox_url
 
 
 @pytest.fixture
 async def box(address: str) -> AsyncIterator[BraintreeSandboxClient]:
-    """Its control side."""
-    async with BraintreeSandboxClient(address) as found:
-        yield found
+    """The control client of the sandbox."""
+    async with BraintreeSandboxClient(address) as client:
+        yield client
 
 
 @pytest.fixture
 async def gateway(address: str) -> AsyncIterator[BraintreeGateway]:
-    """Ours."""
-    made = BraintreeGateway(sandbox_config(address), call_seconds=10)
-    yield made
-    await made.close()
+    """Our gateway at the sandbox."""
+    braintree_gateway = BraintreeGateway(sandbox_config(address), call_seconds=10)
+    yield braintree_gateway
+    await braintree_gateway.close()

@@ -1,4 +1,4 @@
-"""Orders for what the fake Braintree made."""
+"""Charge orders for failed payments of the Braintree sandbox."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,18 +7,18 @@ from core.payments import ChargeOrder
 from sandbox.braintree.models import FailedTransactionIds
 
 
-def order_for(made: FailedTransactionIds, **changes: Any) -> ChargeOrder:
-    """The first charge of a failed payment, asked for now."""
+def order_for(transaction_ids: FailedTransactionIds, **changes: Any) -> ChargeOrder:
+    """The first charge order of a failed payment, made now."""
     plain: dict[str, Any] = {
         "provider": "braintree",
-        "invoice_id": made.invoice,
+        "invoice_id": transaction_ids.invoice,
         "attempt": 1,
-        "idempotency_key": f"pri-braintree-{made.invoice}-1",
+        "idempotency_key": f"pri-braintree-{transaction_ids.invoice}-1",
         "amount": 2000,
         "currency": "USD",
-        "customer_id": made.customer,
-        "last_method_id": made.payment_method,
-        "charge_before": made.transaction,
+        "customer_id": transaction_ids.customer,
+        "last_method_id": transaction_ids.payment_method,
+        "charge_before": transaction_ids.transaction,
         "requested_at": datetime.now(UTC),
     }
     return ChargeOrder.model_validate(plain | changes)

@@ -1,4 +1,4 @@
-"""Charges over real HTTP: the gateway's own call for each shape of invoice, and what is never sent."""
+"""Braintree charges over real HTTP: the call for each kind of invoice, and what is never sent."""
 
 import asyncio
 import threading
@@ -21,111 +21,112 @@ Gateway: TypeAlias = BraintreeGateway
 
 
 async def test_a_subscription_is_retried_by_braintrees_own_call(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment()
-    result = await gateway.charge(order_for(made))
+    failed_payment = await box.create_failed_payment()
+    result = await gateway.charge(order_for(failed_payment))
     assert result.outcome is Outcome.SUCCEEDED
-    (call,) = await box.pay_calls(made.invoice)
-    asked = {key: call.params.get(key) for key in ("subscription_id", "amount", "options", "type")}
+    (call,) = await box.pay_calls(failed_payment.invoice)
+    parameters = {key: call.params.get(key) for key in ("subscription_id", "amount", "options", "type")}
     options = {"submit_for_settlement": "true"}
-    assert asked == {"subscription_id": made.subscription, "amount": "20.00", "options": options, "type": "sale"}
-    (line,) = await box.read_ledger(made.invoice)
+    assert parameters == {
+        "subscription_id": failed_payment.subscription,
+        "amount": "20.00",
+        "options": options,
+        "type": "sale",
+    }
+    (line,) = await box.read_ledger(failed_payment.invoice)
     assert (line.charge, line.amount) == (result.charge_id, 2000)
 
 
-async def test_a_single_order_is_sold_again_where_it_was_sold_before(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False, invoice_id="order/7")
-    assert (await gateway.charge(order_for(made))).outcome is Outcome.SUCCEEDED
-    (call,) = await box.pay_calls(made.invoice)
-    assert call.params["order_id"] == made.invoice
-    assert call.params["payment_method_token"] == made.payment_method
+async def test_single_order_is_charged_in_its_original_merchant_account(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(subscription=False, invoice_id="order/7")
+    assert (await gateway.charge(order_for(failed_payment))).outcome is Outcome.SUCCEEDED
+    (call,) = await box.pay_calls(failed_payment.invoice)
+    assert call.params["order_id"] == failed_payment.invoice
+    assert call.params["payment_method_token"] == failed_payment.payment_method
     assert call.params["merchant_account_id"] == "sandbox_account", "the account decides which currency is charged"
     assert call.params["transaction_source"] == "unscheduled"
 
 
-async def test_an_order_that_is_named_like_a_period_is_still_an_order(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False, invoice_id="lunch-2026-11-01")
-    assert (await gateway.charge(order_for(made))).outcome is Outcome.SUCCEEDED
+async def test_order_id_that_looks_like_a_period_is_still_an_order(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(subscription=False, invoice_id="lunch-2026-11-01")
+    assert (await gateway.charge(order_for(failed_payment))).outcome is Outcome.SUCCEEDED
     assert (await gateway.read_invoice("lunch-2026-11-01")).status is InvoiceStatus.PAID
 
 
 async def test_a_new_method_becomes_the_subscriptions_first(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment()
-    token = await box.store_card(made.customer, Card(last4="4242", brand="mastercard"))
-    assert (await gateway.charge(order_for(made, method_id=token))).outcome is Outcome.SUCCEEDED
-    (line,) = await box.read_ledger(made.invoice)
+    failed_payment = await box.create_failed_payment()
+    token = await box.store_card(failed_payment.customer, Card(last4="4242", brand="mastercard"))
+    assert (await gateway.charge(order_for(failed_payment, method_id=token))).outcome is Outcome.SUCCEEDED
+    (line,) = await box.read_ledger(failed_payment.invoice)
     assert line.payment_method == token
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_named_method_that_is_gone_is_unfit_and_no_decline(
-    box: Sandbox, gateway: Gateway, subscription: bool
-) -> None:
-    made = await box.create_failed_payment(subscription=subscription)
-    result = await gateway.charge(order_for(made, method_id="gone"))
+async def test_removed_named_method_is_unfit_and_no_decline(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
+    failed_payment = await box.create_failed_payment(subscription=subscription)
+    result = await gateway.charge(order_for(failed_payment, method_id="gone"))
     assert (result.outcome, result.reason, result.charge_id) == (Outcome.NOT_CHARGED, UNFIT_METHOD, None)
     assert result.failure.code is None
-    assert await box.read_ledger(made.invoice) == []
+    assert await box.read_ledger(failed_payment.invoice) == []
 
 
-async def test_a_default_method_that_is_gone_is_none_at_all(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    await box.delete_method(made.payment_method)
-    result = await gateway.charge(order_for(made))
+async def test_removed_default_method_counts_as_no_method(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(subscription=False)
+    await box.delete_method(failed_payment.payment_method)
+    result = await gateway.charge(order_for(failed_payment))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
-    assert await box.read_ledger(made.invoice) == []
+    assert await box.read_ledger(failed_payment.invoice) == []
 
 
 async def test_a_new_method_pays_for_a_single_order(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    token = await box.store_card(made.customer)
-    assert (await gateway.charge(order_for(made, method_id=token))).outcome is Outcome.SUCCEEDED
-    (line,) = await box.read_ledger(made.invoice)
+    failed_payment = await box.create_failed_payment(subscription=False)
+    token = await box.store_card(failed_payment.customer)
+    assert (await gateway.charge(order_for(failed_payment, method_id=token))).outcome is Outcome.SUCCEEDED
+    (line,) = await box.read_ledger(failed_payment.invoice)
     assert line.payment_method == token
 
 
 async def test_without_a_stored_method_nothing_is_sent(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False, vaulted=False)
-    result = await gateway.charge(order_for(made, last_method_id=None))
+    failed_payment = await box.create_failed_payment(subscription=False, vaulted=False)
+    result = await gateway.charge(order_for(failed_payment, last_method_id=None))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
     assert result.failure.code is None, "that nothing is stored is no bank's word"
-    assert await box.pay_calls(made.invoice) == []
+    assert await box.pay_calls(failed_payment.invoice) == []
 
 
 @pytest.mark.parametrize("subscription", [True, False])
 async def test_another_currency_than_before_is_never_charged(
     box: Sandbox, gateway: Gateway, subscription: bool
 ) -> None:
-    made = await box.create_failed_payment(subscription=subscription)
-    result = await gateway.charge(order_for(made, currency="EUR"))
+    failed_payment = await box.create_failed_payment(subscription=subscription)
+    result = await gateway.charge(order_for(failed_payment, currency="EUR"))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "currency_mismatch")
-    assert await box.pay_calls(made.invoice) == []
+    assert await box.pay_calls(failed_payment.invoice) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [("subscription_charged_successfully", "invoice_paid"), ("subscription_canceled", "invoice_not_payable")],
 )
-async def test_what_is_paid_or_closed_by_now_is_not_charged(
-    box: Sandbox, gateway: Gateway, kind: str, reason: str
-) -> None:
-    made = await box.create_failed_payment()
-    await box.report_event(made.invoice, kind)
-    result = await gateway.charge(order_for(made))
+async def test_paid_or_closed_invoice_is_not_charged(box: Sandbox, gateway: Gateway, kind: str, reason: str) -> None:
+    failed_payment = await box.create_failed_payment()
+    await box.report_event(failed_payment.invoice, kind)
+    result = await gateway.charge(order_for(failed_payment))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, reason)
-    assert await box.pay_calls(made.invoice) == []
+    assert await box.pay_calls(failed_payment.invoice) == []
 
 
-async def test_a_period_that_is_past_is_never_charged(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(invoice_id="subold-2026-11-01")
-    result = await gateway.charge(order_for(made, invoice_id="subold-2026-10-01"))
+async def test_past_billing_period_is_never_charged(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(invoice_id="subold-2026-11-01")
+    result = await gateway.charge(order_for(failed_payment, invoice_id="subold-2026-10-01"))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_not_payable")
-    assert await box.pay_calls(made.invoice) == []
+    assert await box.pay_calls(failed_payment.invoice) == []
 
 
-async def test_an_invoice_that_is_not_there_is_not_charged(gateway: Gateway, box: Sandbox) -> None:
-    made = await box.create_failed_payment()
+async def test_missing_invoice_is_not_charged(gateway: Gateway, box: Sandbox) -> None:
+    failed_payment = await box.create_failed_payment()
     for name in ("nowhere", "sub0-2026-11-01"):
-        result = await gateway.charge(order_for(made, invoice_id=name))
+        result = await gateway.charge(order_for(failed_payment, invoice_id=name))
         assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_missing")
 
 
@@ -138,34 +139,34 @@ async def wait_for_pay_call(box: Sandbox, invoice: str) -> None:
     raise AssertionError("nothing was sent")
 
 
-async def test_what_gets_paid_meanwhile_is_not_executed(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(script=("hang:1",))
-    charging = asyncio.create_task(gateway.charge(order_for(made)))
-    await wait_for_pay_call(box, made.invoice)
-    await box.report_event(made.invoice, "subscription_charged_successfully")
+async def test_charge_of_a_meanwhile_paid_invoice_is_not_executed(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(script=("hang:1",))
+    charging = asyncio.create_task(gateway.charge(order_for(failed_payment)))
+    await wait_for_pay_call(box, failed_payment.invoice)
+    await box.report_event(failed_payment.invoice, "subscription_charged_successfully")
     result = await charging
     assert (result.outcome, result.reason, result.charge_id) == (Outcome.NOT_CHARGED, "not_past_due", None)
-    assert len(await box.read_ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(failed_payment.invoice)) == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "authentication_error"), (403, "authorization_error")])
-async def test_keys_that_may_not_are_a_matter_of_configuration(
+async def test_missing_permission_is_a_configuration_failure(
     box: Sandbox, gateway: Gateway, status: int, code: str
 ) -> None:
-    made = await box.create_failed_payment(script=(f"error:{status}",))
-    result = await gateway.charge(order_for(made))
+    failed_payment = await box.create_failed_payment(script=(f"error:{status}",))
+    result = await gateway.charge(order_for(failed_payment))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
 
 
-async def test_where_reading_fails_nothing_is_sent(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment()
-    await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:503")
+async def test_failed_read_prevents_the_charge(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment()
+    await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", "error:503")
     with pytest.raises(ProviderUnavailable):
-        await gateway.charge(order_for(made))
-    assert await box.pay_calls(made.invoice) == []
+        await gateway.charge(order_for(failed_payment))
+    assert await box.pay_calls(failed_payment.invoice) == []
 
 
-async def test_while_a_charge_hangs_the_loop_goes_on(box: Sandbox, gateway: Gateway) -> None:
+async def test_hanging_charge_does_not_block_the_event_loop(box: Sandbox, gateway: Gateway) -> None:
     slow = await box.create_failed_payment(script=("hang:1",))
     quick = await box.create_failed_payment()
     waiting = asyncio.create_task(gateway.charge(order_for(slow)))
@@ -176,16 +177,16 @@ async def test_while_a_charge_hangs_the_loop_goes_on(box: Sandbox, gateway: Gate
 
 @pytest.mark.parametrize(("amount", "text"), [(1, "0.01"), (123_456, "1234.56")])
 async def test_amounts_are_decimal(box: Sandbox, gateway: Gateway, amount: int, text: str) -> None:
-    made = await box.create_failed_payment(amount=amount)
-    await gateway.charge(order_for(made, amount=amount))
-    assert (await box.pay_calls(made.invoice))[0].params["amount"] == text
+    failed_payment = await box.create_failed_payment(amount=amount)
+    await gateway.charge(order_for(failed_payment, amount=amount))
+    assert (await box.pay_calls(failed_payment.invoice))[0].params["amount"] == text
 
 
 async def test_a_currency_without_decimals_has_none(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(amount=1500, currency="JPY")
-    assert (await gateway.read_invoice(made.invoice)).amount_due == 1500
-    assert (await gateway.charge(order_for(made, amount=1500, currency="JPY"))).outcome is Outcome.SUCCEEDED
-    assert (await box.pay_calls(made.invoice))[0].params["amount"] == "1500"
+    failed_payment = await box.create_failed_payment(amount=1500, currency="JPY")
+    assert (await gateway.read_invoice(failed_payment.invoice)).amount_due == 1500
+    assert (await gateway.charge(order_for(failed_payment, amount=1500, currency="JPY"))).outcome is Outcome.SUCCEEDED
+    assert (await box.pay_calls(failed_payment.invoice))[0].params["amount"] == "1500"
 
 
 @pytest.mark.parametrize("subscription", [True, False])
@@ -193,67 +194,71 @@ async def test_a_currency_without_decimals_has_none(box: Sandbox, gateway: Gatew
 async def test_a_lost_success_is_found_by_searching(
     box: Sandbox, gateway: Gateway, script: str, subscription: bool
 ) -> None:
-    made = await box.create_failed_payment(script=(script,), subscription=subscription)
-    order = order_for(made)
+    failed_payment = await box.create_failed_payment(script=(script,), subscription=subscription)
+    order = order_for(failed_payment)
     assert (await gateway.charge(order)).outcome is Outcome.UNKNOWN
-    found = await gateway.reconcile(order)
-    (line,) = await box.read_ledger(made.invoice)
-    assert (found.outcome, found.charge_id) == (Outcome.SUCCEEDED, line.charge)
+    result = await gateway.reconcile(order)
+    (line,) = await box.read_ledger(failed_payment.invoice)
+    assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, line.charge)
 
 
 @pytest.mark.parametrize("subscription", [True, False])
 async def test_a_lost_decline_is_found_with_its_reason(box: Sandbox, address: str, subscription: bool) -> None:
-    made = await box.create_failed_payment(script=("hang:1.5:decline:2004",), subscription=subscription)
-    order, hasty = order_for(made), BraintreeGateway(sandbox_config(address), call_seconds=0.5)
+    failed_payment = await box.create_failed_payment(script=("hang:1.5:decline:2004",), subscription=subscription)
+    order, hasty = order_for(failed_payment), BraintreeGateway(sandbox_config(address), call_seconds=0.5)
     assert (await hasty.charge(order)).reason == "timeout"
     assert (await hasty.reconcile(order)).outcome is Outcome.UNKNOWN, "Braintree is still at it"
     await asyncio.sleep(1.5)
-    found = await hasty.reconcile(order)
-    assert (found.outcome, found.failure.code) == (Outcome.DECLINED, "2004")
+    result = await hasty.reconcile(order)
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "2004")
     await hasty.close()
 
 
-async def test_what_is_not_found_stays_unknown_however_often_one_looks(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(script=("drop",))
-    order = order_for(made)
+async def test_charge_that_is_not_found_stays_unknown(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(script=("drop",))
+    order = order_for(failed_payment)
     await gateway.charge(order)
     for _ in range(3):
         assert (await gateway.reconcile(order)).reason == "not_found"
-    assert len(await box.pay_calls(made.invoice)) == 1
+    assert len(await box.pay_calls(failed_payment.invoice)) == 1
 
 
 async def test_older_transactions_and_braintrees_own_failures_decide_nothing(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(script=("drop",), created=int(datetime.now(UTC).timestamp()) - 3600)
-    order = order_for(made, charge_before=None)
+    failed_payment = await box.create_failed_payment(
+        script=("drop",), created=int(datetime.now(UTC).timestamp()) - 3600
+    )
+    order = order_for(failed_payment, charge_before=None)
     await gateway.charge(order)
     assert (await gateway.reconcile(order)).reason == "not_found", "the failure of an hour ago is not ours"
-    await box.report_event(made.invoice, "subscription_charged_unsuccessfully")
+    await box.report_event(failed_payment.invoice, "subscription_charged_unsuccessfully")
     assert (await gateway.reconcile(order)).reason == "not_found", "Braintree's own retry failed beside ours"
-    await box.report_event(made.invoice, "subscription_charged_successfully")
+    await box.report_event(failed_payment.invoice, "subscription_charged_successfully")
     assert (await gateway.reconcile(order)).outcome is Outcome.SUCCEEDED, "money is money"
 
 
-async def test_only_what_came_since_the_order_counts(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    later = order_for(made, charge_before=None, requested_at=datetime.now(UTC) + CLOCK_SKEW + timedelta(seconds=2))
+async def test_only_transactions_since_the_order_count(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(subscription=False)
+    later = order_for(
+        failed_payment, charge_before=None, requested_at=datetime.now(UTC) + CLOCK_SKEW + timedelta(seconds=2)
+    )
     assert (await gateway.reconcile(later)).reason == "not_found"
 
 
 async def test_closing_ends_its_threads(address: str) -> None:
-    made = BraintreeGateway(sandbox_config(address), call_seconds=1)
-    await made.read_invoice("nowhere")
+    gateway_to_close = BraintreeGateway(sandbox_config(address), call_seconds=1)
+    await gateway_to_close.read_invoice("nowhere")
     assert any(thread.name.startswith("braintree") for thread in threading.enumerate())
-    await made.close()
+    await gateway_to_close.close()
 
 
-async def test_a_try_that_was_told_as_failed_is_no_payment_although_it_reads_settled(
+async def test_transaction_reported_as_failed_is_no_payment_although_it_reads_settled(
     box: Sandbox, gateway: Gateway
 ) -> None:
     """It was there when the charge was decided on: paying again is right, and `invoice_paid` would be wrong."""
-    made = await box.create_failed_payment(subscription=False)
-    await box.report_event(made.invoice, "transaction_settled")
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment(subscription=False)
+    await box.report_event(failed_payment.invoice, "transaction_settled")
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert view.status is InvoiceStatus.PAID
-    order = order_for(made).model_copy(update={"charge_before": view.latest_charge_id})
+    order = order_for(failed_payment).model_copy(update={"charge_before": view.latest_charge_id})
     assert (await gateway.charge(order)).outcome is Outcome.SUCCEEDED
     assert (await gateway.charge(order)).reason == "invoice_paid", "by the second payment"

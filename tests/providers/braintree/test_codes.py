@@ -1,4 +1,4 @@
-"""The table: every code of the documents, and what Braintree's sandbox answers to the amounts 2000 to 3000."""
+"""Braintree's decline table: every documented code, and the sandbox's answers to the amounts 2000 to 3000."""
 
 import csv
 from functools import cache
@@ -70,12 +70,12 @@ def cause_of(failure: Failure) -> Cause:
 
 
 @pytest.mark.parametrize(("code", "cause"), SPOT_CHECKS.items())
-def test_what_a_code_means(code: str, cause: Cause) -> None:
+def test_cause_of_each_code(code: str, cause: Cause) -> None:
     assert cause_of(Failure(code=code)) is cause
 
 
 @pytest.mark.parametrize(("code", "cause"), RETURNS.items())
-def test_what_a_bank_says_of_a_debit_that_came_back(code: str, cause: Cause) -> None:
+def test_cause_of_a_returned_debit(code: str, cause: Cause) -> None:
     assert cause_of(Failure(code=code)) is cause
 
 
@@ -103,38 +103,36 @@ def test_the_file_itself_stays_readable() -> None:
 async def test_an_amount_of_the_sandbox_is_answered_with_its_code(
     box: BraintreeSandboxClient, gateway: BraintreeGateway, code: int
 ) -> None:
-    made = await box.create_failed_payment(amount=code * 100)
-    result = await gateway.charge(order_for(made, amount=code * 100))
+    failed_payment = await box.create_failed_payment(amount=code * 100)
+    result = await gateway.charge(order_for(failed_payment, amount=code * 100))
     assert result.outcome is Outcome.DECLINED
     assert result.failure.code == str(code)
     assert cause_of(result.failure).value == ROWS[str(code)]["cause"]
-    assert await box.read_ledger(made.invoice) == []
+    assert await box.read_ledger(failed_payment.invoice) == []
 
 
 def test_each_amount_of_the_sandbox_asks_for_a_code_that_the_table_knows() -> None:
     """All of them, without the way over HTTP: 2000.00 to 3000.99."""
-    asked = {
+    codes = {
         f"{code}.{cents}": code_for_amount(f"{code}.{cents}") for code in range(2000, 3001) for cents in ("00", "99")
     }
-    assert all(code == amount[:4] and code in ROWS for amount, code in asked.items())
-    assert all(cause_of(Failure(code=code)).value == ROWS[str(code)]["cause"] for code in asked.values())
+    assert all(code == amount[:4] and code in ROWS for amount, code in codes.items())
+    assert all(cause_of(Failure(code=code)).value == ROWS[str(code)]["cause"] for code in codes.values())
     assert [code_for_amount(amount) for amount in ("1999.99", "3001.00", "20.00")] == [None] * 3
 
 
 @pytest.mark.parametrize("amount", [199_999, 300_100])
-async def test_other_amounts_are_just_money(
-    box: BraintreeSandboxClient, gateway: BraintreeGateway, amount: int
-) -> None:
-    made = await box.create_failed_payment(amount=amount)
-    assert (await gateway.charge(order_for(made, amount=amount))).outcome is Outcome.SUCCEEDED
+async def test_other_amounts_are_approved(box: BraintreeSandboxClient, gateway: BraintreeGateway, amount: int) -> None:
+    failed_payment = await box.create_failed_payment(amount=amount)
+    assert (await gateway.charge(order_for(failed_payment, amount=amount))).outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize("reason", sorted(REJECTIONS))
 async def test_a_gateway_rejection_is_a_decline_that_no_network_saw(
     box: BraintreeSandboxClient, gateway: BraintreeGateway, reason: str
 ) -> None:
-    made = await box.create_failed_payment(script=(f"decline:{reason}",))
-    result = await gateway.charge(order_for(made))
+    failed_payment = await box.create_failed_payment(script=(f"decline:{reason}",))
+    result = await gateway.charge(order_for(failed_payment))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, reason)
     assert result.failure.network_status == "not_sent_to_network"
     assert result.charge_id

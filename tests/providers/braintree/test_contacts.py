@@ -1,4 +1,4 @@
-"""Whom to write to, read from the sandbox over HTTP with the official client."""
+"""Customer contacts, read from the sandbox over HTTP with the official client."""
 
 from types import SimpleNamespace
 
@@ -18,36 +18,32 @@ async def test_the_customer_as_a_person(
     gateway: BraintreeGateway, box: BraintreeSandboxClient, subscription: bool
 ) -> None:
     more = {"language": "de", "time_zone": "Europe/Berlin"}
-    made = await box.create_failed_payment(
+    failed_payment = await box.create_failed_payment(
         subscription=subscription, name="Kim van Dam", phone="+4930555010", country="DE", custom_fields=more
     )
     assert isinstance(gateway, ReadsContacts)
-    found = await gateway.read_contact(made.invoice, None)
-    assert (found.invoice.status, found.invoice.customer_id) == (InvoiceStatus.OPEN, made.customer)
-    assert found.contact == Contact(
+    contact = await gateway.read_contact(failed_payment.invoice, None)
+    assert (contact.invoice.status, contact.invoice.customer_id) == (InvoiceStatus.OPEN, failed_payment.customer)
+    assert contact.contact == Contact(
         email="jenny.rosen@example.com", name="Kim van Dam", phone="+4930555010", country="DE", **more
     )
-    assert "jenny" not in repr(found).lower()
+    assert "jenny" not in repr(contact).lower()
 
 
-async def test_what_braintree_does_not_know_stays_unknown(
-    gateway: BraintreeGateway, box: BraintreeSandboxClient
-) -> None:
-    made = await box.create_failed_payment(email=None, name=None, country=None)
-    assert (await gateway.read_contact(made.invoice, None)).contact == Contact()
+async def test_unknown_fields_stay_unknown(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
+    failed_payment = await box.create_failed_payment(email=None, name=None, country=None)
+    assert (await gateway.read_contact(failed_payment.invoice, None)).contact == Contact()
 
 
-async def test_another_card_changes_nothing_about_where_they_live(
-    gateway: BraintreeGateway, box: BraintreeSandboxClient
-) -> None:
-    made = await box.create_failed_payment(country="AT")
-    await box.store_card(made.customer)
-    contact = (await gateway.read_contact(made.invoice, None)).contact
+async def test_another_card_keeps_the_customers_country(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
+    failed_payment = await box.create_failed_payment(country="AT")
+    await box.store_card(failed_payment.customer)
+    contact = (await gateway.read_contact(failed_payment.invoice, None)).contact
     assert contact
     assert contact.country == "AT"
 
 
-def test_they_live_where_the_default_method_is_billed() -> None:
+def test_country_is_that_of_the_default_methods_billing_address() -> None:
     def card_in(country: str, *, default: bool) -> SimpleNamespace:
         return SimpleNamespace(default=default, billing_address=SimpleNamespace(country_code_alpha2=country))
 
@@ -59,30 +55,28 @@ def test_they_live_where_the_default_method_is_billed() -> None:
 
 
 async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
-    made = await box.create_failed_payment()
-    await box.report_event(made.invoice, "subscription_charged_successfully")
-    assert (await gateway.read_contact(made.invoice, None)).invoice.status is InvoiceStatus.PAID
+    failed_payment = await box.create_failed_payment()
+    await box.report_event(failed_payment.invoice, "subscription_charged_successfully")
+    assert (await gateway.read_contact(failed_payment.invoice, None)).invoice.status is InvoiceStatus.PAID
 
 
-async def test_nobody_is_known_of_an_invoice_that_is_not_there(gateway: BraintreeGateway) -> None:
-    found = await gateway.read_contact("nobodys", "nobody")
-    assert (found.invoice.status, found.contact) == (InvoiceStatus.MISSING, None)
+async def test_missing_invoice_has_no_contact(gateway: BraintreeGateway) -> None:
+    contact = await gateway.read_contact("nobodys", "nobody")
+    assert (contact.invoice.status, contact.contact) == (InvoiceStatus.MISSING, None)
 
 
-async def test_an_outage_is_said_and_not_taken_for_nobody(
+async def test_outage_is_raised_and_not_taken_for_no_contact(
     gateway: BraintreeGateway, box: BraintreeSandboxClient
 ) -> None:
-    made = await box.create_failed_payment()
-    await box.add_fault(f"/braintree/merchants/*/customers/{made.customer}", "error:500")
+    failed_payment = await box.create_failed_payment()
+    await box.add_fault(f"/braintree/merchants/*/customers/{failed_payment.customer}", "error:500")
     with pytest.raises(ProviderUnavailable):
-        await gateway.read_contact(made.invoice, None)
+        await gateway.read_contact(failed_payment.invoice, None)
 
 
-async def test_a_customer_who_is_gone_is_said_to_be_deleted(
-    gateway: BraintreeGateway, box: BraintreeSandboxClient
-) -> None:
-    made = await box.create_failed_payment()
-    assert not (await gateway.read_contact(made.invoice, None)).invoice.terms.customer_deleted
-    await box.remove_customer(made.customer)
-    found = await gateway.read_contact(made.invoice, None)
-    assert (found.invoice.terms.customer_deleted, found.contact) == (True, None)
+async def test_missing_customer_is_reported_as_deleted(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
+    failed_payment = await box.create_failed_payment()
+    assert not (await gateway.read_contact(failed_payment.invoice, None)).invoice.terms.customer_deleted
+    await box.remove_customer(failed_payment.customer)
+    contact = await gateway.read_contact(failed_payment.invoice, None)
+    assert (contact.invoice.terms.customer_deleted, contact.contact) == (True, None)

@@ -1,4 +1,4 @@
-"""Each kind of webhook in our words: what it means, for which invoice, and what it says of failure and card."""
+"""Each kind of Braintree webhook: its meaning, its invoice, and its failure and card."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -40,7 +40,7 @@ def period_fields(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "means"),
+    ("kind", "fields", "expected_kind"),
     [
         ("subscription_charged_unsuccessfully", {}, EventKind.PAYMENT_FAILED),
         ("subscription_went_past_due", {}, EventKind.PAYMENT_FAILED),
@@ -49,17 +49,17 @@ def period_fields(**fields: Any) -> dict[str, Any]:
         ("subscription_went_past_due", {"status": "authorizing"}, EventKind.WAKE),
     ],
 )
-def test_a_subscription_says_what_became_of_its_newest_transaction(
-    kind: str, fields: dict[str, Any], means: EventKind
+def test_newest_transaction_determines_the_subscription_event(
+    kind: str, fields: dict[str, Any], expected_kind: EventKind
 ) -> None:
     event = subscription_event(kind, period_fields(**fields))
-    assert event.kind is means
+    assert event.kind is expected_kind
     assert (event.invoice_id, event.subscription_id) == ("sub1-2026-11-01", "sub1")
     assert (event.amount, event.currency, event.customer_id) == (2000, "USD", "cus_contract")
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "means"),
+    ("kind", "fields", "expected_kind"),
     [
         ("transaction_settled", {"status": "settled"}, EventKind.INVOICE_PAID),
         ("transaction_settlement_declined", {"status": "settlement_declined"}, EventKind.PAYMENT_REVERSED),
@@ -68,9 +68,11 @@ def test_a_subscription_says_what_became_of_its_newest_transaction(
         ("transaction_retried", {"status": "voided"}, EventKind.WAKE),
     ],
 )
-def test_a_single_transaction_is_named_by_its_order(kind: str, fields: dict[str, Any], means: EventKind) -> None:
+def test_a_single_transaction_is_named_by_its_order(
+    kind: str, fields: dict[str, Any], expected_kind: EventKind
+) -> None:
     event = transaction_event(kind, **fields)
-    assert (event.kind, event.invoice_id) == (means, "order_1")
+    assert (event.kind, event.invoice_id) == (expected_kind, "order_1")
 
 
 def test_the_kind_of_a_failure_counts_against_a_transaction_that_reads_as_paid() -> None:
@@ -116,12 +118,12 @@ def test_a_dispute_names_its_transaction_and_a_reason(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "means"), [("reject", EventKind.FRAUD_WARNING), ("approve", EventKind.OTHER), ("", EventKind.OTHER)]
+    ("decision", "kind"), [("reject", EventKind.FRAUD_WARNING), ("approve", EventKind.OTHER), ("", EventKind.OTHER)]
 )
-def test_only_a_rejecting_review_is_a_warning(decision: str, means: EventKind) -> None:
+def test_only_a_rejecting_review_is_a_warning(decision: str, kind: EventKind) -> None:
     review = {"transaction-id": "tx9", "decision": decision, "reviewer-email": "ann@example.com"}
     event = read_notification("transaction_reviewed", {"transaction-review": review})
-    assert event.kind is means
+    assert event.kind is kind
     assert "example.com" not in event.model_dump_json()
 
 
@@ -140,7 +142,7 @@ def test_new_data_of_a_method_names_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["check", "account_updater_daily_report", "never_heard_of"])
-def test_what_has_no_effect_says_why(kind: str) -> None:
+def test_event_without_effect_has_a_reason(kind: str) -> None:
     event = read_notification(kind, {"check": True})
     assert event.kind is EventKind.OTHER
     assert event.detail
@@ -194,7 +196,7 @@ def test_each_way_to_fail_has_a_code(fields: dict[str, Any], code: str, status: 
     assert (failure.code, failure.network_status) == (code, status)
 
 
-def test_braintrees_own_next_try_is_heard_of_until_the_end_of_its_day() -> None:
+def test_braintrees_next_retry_counts_until_the_end_of_its_day() -> None:
     event = transaction_event("transaction_retried", upcoming_retry_date="2026-11-25")
     assert event.next_provider_attempt == datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -217,8 +219,8 @@ def test_two_webhooks_about_one_failed_try_are_one_failure() -> None:
 
 def test_the_newest_transaction_counts_in_whatever_order_they_are_listed() -> None:
     old, new = period_fields(id="old", created=THEN - 60), period_fields(id="new", created=THEN)
-    for listed in ((old, new), (new, old)):
-        failure = subscription_event("subscription_charged_unsuccessfully", *listed).failure
+    for transactions in ((old, new), (new, old)):
+        failure = subscription_event("subscription_charged_unsuccessfully", *transactions).failure
         assert failure
         assert failure.charge_id == "new"
 

@@ -13,12 +13,12 @@ FULL = {"BRAINTREE_MERCHANT_ID": "merchant", "BRAINTREE_PUBLIC_KEY": "public", "
 LIVE = "https://api.braintreegateway.com:443"
 
 
-def test_it_is_installed() -> None:
+def test_plugin_is_installed() -> None:
     assert load_providers({})["braintree"].name == "braintree"
 
 
 @pytest.mark.parametrize(
-    ("without", "webhooks", "gateway"),
+    ("missing", "webhooks", "gateway"),
     [
         ("", True, True),
         ("BRAINTREE_MERCHANT_ID", True, False),
@@ -26,14 +26,14 @@ def test_it_is_installed() -> None:
         ("BRAINTREE_PRIVATE_KEY", False, False),
     ],
 )
-async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhooks: bool, gateway: bool) -> None:
-    made = create({name: " " if name == without else text for name, text in FULL.items()})
-    assert (made.create_webhooks() is not None) is webhooks
-    found = made.create_gateway()
-    assert (found is not None) is gateway
-    assert any(without in note for note in made.startup_notes()) or not without
-    if found:
-        await found.close()
+async def test_part_without_its_secret_is_off_and_reported(missing: str, webhooks: bool, gateway: bool) -> None:
+    plugin = create({name: " " if name == missing else text for name, text in FULL.items()})
+    assert (plugin.create_webhooks() is not None) is webhooks
+    created_gateway = plugin.create_gateway()
+    assert (created_gateway is not None) is gateway
+    assert any(missing in note for note in plugin.startup_notes()) or not missing
+    if created_gateway:
+        await created_gateway.close()
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ async def test_a_side_without_its_secret_is_off_and_says_so(without: str, webhoo
         ("https://api.braintreegateway.com/", True),
     ],
 )
-def test_its_address_says_whether_money_is_real(base: str, live: bool) -> None:
+def test_api_address_determines_livemode(base: str, live: bool) -> None:
     assert create(FULL | {"BRAINTREE_API_BASE": base}).livemode is live
 
 
-def test_no_secret_shows() -> None:
-    made = create(FULL | {"BRAINTREE_API_BASE": LIVE})
-    assert "s3cret" not in repr(made._config)
-    assert not [note for note in made.startup_notes() if "s3cret" in note]
+def test_secrets_are_not_shown() -> None:
+    plugin = create(FULL | {"BRAINTREE_API_BASE": LIVE})
+    assert "s3cret" not in repr(plugin._config)
+    assert not [note for note in plugin.startup_notes() if "s3cret" in note]
 
 
-def test_compressed_time_and_real_money_exclude_each_other() -> None:
+def test_compressed_time_is_refused_in_live_mode() -> None:
     with pytest.raises(ValueError, match="TIME_SCALE"):
         Settings(time_scale=60, braintree_api_base=LIVE, _env_file=None)
 

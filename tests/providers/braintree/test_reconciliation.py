@@ -1,4 +1,4 @@
-"""What the tries of an invoice tell of it, and of an order whose answer was lost. Pure."""
+"""What the transactions of an invoice say of it, and of a charge whose answer was lost. Pure."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -67,9 +67,9 @@ def an_invoice(*tries: TransactionView) -> Invoice:
         ((a_try("settled", created_at=NOW - timedelta(seconds=5)),), Outcome.SUCCEEDED, None),
     ],
 )
-def test_what_a_search_tells(tries: tuple[TransactionView, ...], outcome: Outcome, reason: str | None) -> None:
-    found = reconcile_by_search(ORDER, an_invoice(*tries))
-    assert (found.outcome, found.reason) == (outcome, reason)
+def test_result_of_a_search(tries: tuple[TransactionView, ...], outcome: Outcome, reason: str | None) -> None:
+    result = reconcile_by_search(ORDER, an_invoice(*tries))
+    assert (result.outcome, result.reason) == (outcome, reason)
 
 
 def test_an_invoice_that_is_gone_decides_nothing() -> None:
@@ -77,7 +77,7 @@ def test_an_invoice_that_is_gone_decides_nothing() -> None:
 
 
 class FakeResult:
-    """A result of the client with a transaction."""
+    """A result of the client with one transaction."""
 
     def __init__(self, **fields: Any) -> None:
         plain = {"id": "tx1", "status": "submitted_for_settlement", "amount": Decimal("20.00")}
@@ -108,7 +108,7 @@ def test_a_part_is_a_success_that_says_how_much_came() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "balance", "period", "means"),
+    ("status", "balance", "period", "expected_status"),
     [
         ("Past Due", "20.00", date(2026, 11, 1), InvoiceStatus.OPEN),
         ("Pending", "0.00", date(2026, 11, 1), InvoiceStatus.OPEN),
@@ -121,15 +121,15 @@ def test_a_part_is_a_success_that_says_how_much_came() -> None:
     ],
 )
 def test_a_subscription_says_where_its_period_stands(
-    status: str, balance: str, period: date | None, means: InvoiceStatus
+    status: str, balance: str, period: date | None, expected_status: InvoiceStatus
 ) -> None:
     billing = Billing("sub1", status, Decimal(balance), period, "tok")
-    found = Invoice(ORDER.invoice_id, (a_try(),), billing, date(2026, 11, 1))
-    assert found.status is means
+    invoice = Invoice(ORDER.invoice_id, (a_try(),), billing, date(2026, 11, 1))
+    assert invoice.status is expected_status
 
 
 @pytest.mark.parametrize(
-    ("tries", "balance", "means", "due"),
+    ("tries", "balance", "status", "due"),
     [
         ((a_try(),), "20.00", InvoiceStatus.OPEN, 2000),
         ((a_try("settled"),), "0.00", InvoiceStatus.PAID, 0),
@@ -142,15 +142,15 @@ def test_a_subscription_says_where_its_period_stands(
     ],
 )
 def test_a_past_due_subscription_says_what_is_open_of_its_period(
-    tries: tuple[TransactionView, ...], balance: str, means: InvoiceStatus, due: int
+    tries: tuple[TransactionView, ...], balance: str, status: InvoiceStatus, due: int
 ) -> None:
     billing = Billing("sub1", "Past Due", Decimal(balance), date(2026, 11, 1), "tok")
     view = Invoice(ORDER.invoice_id, tries, billing, date(2026, 11, 1)).to_view()
-    assert (view.status, view.amount_due) == (means, due)
+    assert (view.status, view.amount_due) == (status, due)
 
 
 @pytest.mark.parametrize(
-    ("tries", "means", "due", "paid"),
+    ("tries", "status", "due", "paid"),
     [
         ((a_try("settled", amount=700, requested=2000),), InvoiceStatus.OPEN, 1300, 700),
         ((a_try("settled", amount=700), a_try("settled", amount=1300), a_try()), InvoiceStatus.PAID, 0, 2000),
@@ -161,30 +161,30 @@ def test_a_past_due_subscription_says_what_is_open_of_its_period(
     ],
 )
 def test_the_parts_of_an_order_add_up(
-    tries: tuple[TransactionView, ...], means: InvoiceStatus, due: int, paid: int
+    tries: tuple[TransactionView, ...], status: InvoiceStatus, due: int, paid: int
 ) -> None:
     view = Invoice("order", tries).to_view()
-    assert (view.status, view.amount_due, view.amount_paid) == (means, due, paid)
+    assert (view.status, view.amount_due, view.amount_paid) == (status, due, paid)
 
 
 class OneSubscription:
-    """An API that knows one subscription, with transactions of two periods."""
+    """A client that knows one subscription, with transactions of two periods."""
 
     def __init__(self, *transactions: object) -> None:
-        known = {"id": "sub1", "status": "Past Due", "balance": Decimal("20.00")}
-        self._found = type("S", (), known | {"transactions": list(transactions)})()
+        fields = {"id": "sub1", "status": "Past Due", "balance": Decimal("20.00")}
+        self._found = type("S", (), fields | {"transactions": list(transactions)})()
 
     async def find_subscription(self, _: str) -> object:
         return self._found
 
 
 async def test_the_payment_of_another_period_is_not_ours() -> None:
-    told = {"subscription_id": "sub1", "created_at": NOW.replace(tzinfo=None)}
+    fields = {"subscription_id": "sub1", "created_at": NOW.replace(tzinfo=None)}
     period = type("D", (), {"billing_period_start_date": date(2026, 10, 1)})()
-    older = FakeResult(**told, subscription_details=period).transaction
-    found = await find_invoice(OneSubscription(older), "sub1-2026-11-01")  # type: ignore[arg-type]
-    assert found
-    assert (found.transactions, found.status) == ((), InvoiceStatus.OPEN)
+    older = FakeResult(**fields, subscription_details=period).transaction
+    invoice = await find_invoice(OneSubscription(older), "sub1-2026-11-01")  # type: ignore[arg-type]
+    assert invoice
+    assert (invoice.transactions, invoice.status) == ((), InvoiceStatus.OPEN)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_the_payment_of_another_period_is_not_ours() -> None:
         ("1.5", "JPY", None), ("0.001", "USD", None), ("-1", "USD", None), ("NaN", "USD", None), ("1E+20", "USD", None),
     ],
 )  # fmt: skip
-def test_amounts_are_exact_or_none(amount: str, currency: str, minor: int | None) -> None:
+def test_amounts_are_exact_or_missing(amount: str, currency: str, minor: int | None) -> None:
     assert to_minor(Decimal(amount), currency) == minor
     if minor is not None:
         assert Decimal(to_amount_text(minor, currency)) == Decimal(amount)

@@ -1,4 +1,4 @@
-"""A merchant's own order ids: taken to the last character, or refused with a reason for operators."""
+"""Merchants' own order ids: accepted unchanged, or refused with a reason for operators."""
 
 import pytest
 
@@ -37,10 +37,10 @@ def test_a_webhook_names_the_invoice_as_the_merchant_does(name: str) -> None:
 async def test_the_next_sale_carries_the_same_name(
     box: BraintreeSandboxClient, gateway: BraintreeGateway, name: str
 ) -> None:
-    made = await box.create_failed_payment(subscription=False, invoice_id=name)
+    failed_payment = await box.create_failed_payment(subscription=False, invoice_id=name)
     assert (await gateway.read_invoice(name)).status is InvoiceStatus.OPEN
-    assert (await gateway.charge(order_for(made))).outcome is Outcome.SUCCEEDED
-    (call,) = [one for one in await box.read_log() if one.path.endswith("/transactions") and one.invoice == name]
+    assert (await gateway.charge(order_for(failed_payment))).outcome is Outcome.SUCCEEDED
+    (call,) = [call for call in await box.read_log() if call.path.endswith("/transactions") and call.invoice == name]
     assert call.params["order_id"] == name
     assert (await gateway.read_invoice(name)).status is InvoiceStatus.PAID
 

@@ -1,4 +1,4 @@
-"""Every notification that the official client can make, verified and said in our words: none is unfit."""
+"""Every notification that the official client can make is verified and normalised; none is unfit."""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -66,13 +66,13 @@ def known_kinds() -> Iterator[str]:
 
 
 def sample_event(kind: str, name: str, *replaced: tuple[str, str]) -> ProviderEvent:
-    """The client's own sample, changed where a test says so, signed and sent as Braintree does."""
-    made = official_gateway().webhook_testing.sample_notification(kind, name)
-    xml = b64decode(made["bt_payload"]).decode()
+    """The client's own sample, changed as the test says, signed and normalised."""
+    sample = official_gateway().webhook_testing.sample_notification(kind, name)
+    xml = b64decode(sample["bt_payload"]).decode()
     for old, new in replaced:
         assert old in xml, f"the sample of {kind} holds {old}"
         xml = xml.replace(old, new)
-    body = sign_notification(xml.encode()).body if replaced else urlencode(made).encode()
+    body = sign_notification(xml.encode()).body if replaced else urlencode(sample).encode()
     WEBHOOKS.verify({}, body, datetime.now(UTC))
     (event,) = WEBHOOKS.normalise(body)
     return event
@@ -155,9 +155,11 @@ def test_the_money_of_a_dispute_counts_when_it_is_opened_and_never_again() -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "means", "amount"),
+    ("kind", "expected_kind", "amount"),
     [("retrieval", EventKind.DISPUTE_INQUIRY, None), ("pre_arbitration", EventKind.DISPUTE_OPENED, None)],
 )
-def test_a_retrieval_only_asks_and_a_pre_arbitration_goes_on(kind: str, means: EventKind, amount: int | None) -> None:
+def test_a_retrieval_only_asks_and_a_pre_arbitration_goes_on(
+    kind: str, expected_kind: EventKind, amount: int | None
+) -> None:
     event = sample_event("dispute_opened", "tx1", ("<kind>chargeback", f"<kind>{kind}"))
-    assert (event.kind, event.returned_amount, event.payment_id) == (means, amount, "tx1")
+    assert (event.kind, event.returned_amount, event.payment_id) == (expected_kind, amount, "tx1")

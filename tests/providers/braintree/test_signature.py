@@ -1,4 +1,4 @@
-"""The form, its signature, and everything that the official client signs by itself."""
+"""Braintree's webhook form, its signature, and everything that the official client signs."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -46,8 +46,8 @@ def test_the_official_client_takes_what_our_fake_signs() -> None:
     keys = ("sandbox_merchant", "our_public", "our_private")
     client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
     form = form_fields(SIGNED_WEBHOOK)
-    found = client.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
-    assert (found.kind, found.transaction.order_id) == ("transaction_retried", "inv_1")
+    notification = client.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
+    assert (notification.kind, notification.transaction.order_id) == ("transaction_retried", "inv_1")
 
 
 def test_a_line_break_that_a_framework_took_away_does_not_matter() -> None:
@@ -93,13 +93,13 @@ def test_a_payload_that_is_not_base64_is_refused(payload: str) -> None:
         b"<notification><kind>check</kind><timestamp type='datetime'>soon</timestamp></notification>",
     ],
 )
-def test_signed_nonsense_is_no_webhook(xml: bytes) -> None:
+def test_signed_invalid_payload_is_no_webhook(xml: bytes) -> None:
     with pytest.raises(InvalidInput):
         WEBHOOKS.normalise(sign_notification(xml or b" ").body)
 
 
 @given(st.binary(max_size=300))
-def test_nothing_unsigned_ever_passes_nor_trips(body: bytes) -> None:
+def test_unsigned_bodies_are_always_refused(body: bytes) -> None:
     with pytest.raises(InvalidSignature):
         verify_body(body)
     with pytest.raises(InvalidInput):

@@ -1,4 +1,4 @@
-"""What would be charged, and whose it is: read from the sandbox's vault over HTTP with the official client."""
+"""Which method would be charged, and its type: read from the sandbox's vault with the official client."""
 
 from typing import TypeAlias
 
@@ -30,73 +30,76 @@ KINDS = {
 async def test_the_method_is_known_by_its_kind(
     box: Sandbox, gateway: Gateway, instrument: Instrument, subscription: bool
 ) -> None:
-    made = await box.create_failed_payment(instrument=instrument, subscription=subscription)
-    view, facts = await gateway.read_invoice(made.invoice), await gateway.read_failure(made.invoice, None)
-    card = await gateway.read_card(made.invoice, None)
+    failed_payment = await box.create_failed_payment(instrument=instrument, subscription=subscription)
+    view, facts = (
+        await gateway.read_invoice(failed_payment.invoice),
+        await gateway.read_failure(failed_payment.invoice, None),
+    )
+    card = await gateway.read_card(failed_payment.invoice, None)
     assert view.method
     assert card
-    assert (view.methods_known, view.method.method_id) == (True, made.payment_method)
+    assert (view.methods_known, view.method.method_id) == (True, failed_payment.payment_method)
     assert view.method.card.kind is card.kind is facts.card.kind is KINDS[instrument]
     network = "visa" if KINDS[instrument] is MethodKind.CARD else None
     assert view.method.card.network == facts.card.network == network, "also of Apple Pay's and Google Pay's cards"
 
 
 async def test_the_customers_default_is_a_default_of_the_invoice_too(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    other = await box.store_card(made.customer, Card(last4="4242"))
-    view = await gateway.read_invoice(made.invoice)
-    assert view.default_methods == (made.payment_method,)
+    failed_payment = await box.create_failed_payment(subscription=False)
+    other = await box.store_card(failed_payment.customer, Card(last4="4242"))
+    view = await gateway.read_invoice(failed_payment.invoice)
+    assert view.default_methods == (failed_payment.payment_method,)
     assert other not in view.default_methods
 
 
 async def test_a_deleted_method_of_an_order_leaves_none(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    await box.delete_method(made.payment_method)
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment(subscription=False)
+    await box.delete_method(failed_payment.payment_method)
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.methods_known, view.method, view.terms.customer_deleted) == (True, None, False)
     assert view.status is InvoiceStatus.OPEN
 
 
 async def test_a_subscription_whose_method_is_deleted_is_over(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment()
-    await box.delete_method(made.payment_method)
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment()
+    await box.delete_method(failed_payment.payment_method)
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.status, view.terms.subscription_status) == (InvoiceStatus.VOID, SubscriptionStatus.CANCELED)
 
 
 @pytest.mark.parametrize("subscription", [True, False])
-async def test_a_deleted_customer_is_told(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
-    made = await box.create_failed_payment(subscription=subscription)
-    assert await box.remove_customer(made.customer)
-    assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
-    reached = await gateway.read_contact(made.invoice, None)
-    assert (reached.contact, reached.invoice.terms.customer_deleted) == (None, True)
+async def test_deleted_customer_is_reported(box: Sandbox, gateway: Gateway, subscription: bool) -> None:
+    failed_payment = await box.create_failed_payment(subscription=subscription)
+    assert await box.remove_customer(failed_payment.customer)
+    assert (await gateway.read_invoice(failed_payment.invoice)).terms.customer_deleted is True
+    recipient = await gateway.read_contact(failed_payment.invoice, None)
+    assert (recipient.contact, recipient.invoice.terms.customer_deleted) == (None, True)
 
 
 async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(box: Sandbox, gateway: Gateway) -> None:
     """Deleting a method or a customer ends their subscriptions: both missing beside one that lives is no answer."""
-    made = await box.create_failed_payment()
-    for place in (f"customers/{made.customer}", f"payment_methods/any/{made.payment_method}"):
-        await box.add_fault(f"/braintree/merchants/*/{place}", "error:404")
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment()
+    for path in (f"customers/{failed_payment.customer}", f"payment_methods/any/{failed_payment.payment_method}"):
+        await box.add_fault(f"/braintree/merchants/*/{path}", "error:404")
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None)
 
 
 async def test_a_vault_that_cannot_be_searched_either_says_nothing_of_an_order(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    for place in (f"customers/{made.customer}", f"payment_methods/any/{made.payment_method}"):
-        await box.add_fault(f"/braintree/merchants/*/{place}", "error:404")
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment(subscription=False)
+    for path in (f"customers/{failed_payment.customer}", f"payment_methods/any/{failed_payment.payment_method}"):
+        await box.add_fault(f"/braintree/merchants/*/{path}", "error:404")
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.methods_known, view.terms.customer_deleted) == (False, None), "a search still finds its customer"
-    await box.remove_customer(made.customer)
+    await box.remove_customer(failed_payment.customer)
     await box.add_fault("/braintree/merchants/*/customers/advanced_search_ids", "error:404", method="POST")
-    assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is None
-    assert (await gateway.read_invoice(made.invoice)).terms.customer_deleted is True
+    assert (await gateway.read_invoice(failed_payment.invoice)).terms.customer_deleted is None
+    assert (await gateway.read_invoice(failed_payment.invoice)).terms.customer_deleted is True
 
 
 async def test_what_was_paid_with_a_nonce_has_no_method(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False, vaulted=False)
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment(subscription=False, vaulted=False)
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
 
 
@@ -104,33 +107,33 @@ async def test_what_was_paid_with_a_nonce_has_no_method(box: Sandbox, gateway: G
 async def test_an_invoice_can_be_read_without_its_vault(
     box: Sandbox, gateway: Gateway, outcome: str, status: int
 ) -> None:
-    made = await box.create_failed_payment()
-    await box.add_fault(f"/braintree/merchants/*/customers/{made.customer}", outcome)
-    view = await gateway.read_invoice(made.invoice)
+    failed_payment = await box.create_failed_payment()
+    await box.add_fault(f"/braintree/merchants/*/customers/{failed_payment.customer}", outcome)
+    view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None), status
 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refused_keys_are_said_to_be_refused(box: Sandbox, gateway: Gateway, status: int) -> None:
-    made = await box.create_failed_payment()
-    for read in (gateway.read_invoice, lambda name: gateway.read_failure(name, None)):
-        await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", f"error:{status}")
+    failed_payment = await box.create_failed_payment()
+    for read_object in (gateway.read_invoice, lambda name: gateway.read_failure(name, None)):
+        await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", f"error:{status}")
         with pytest.raises(NotAllowed, match=str(status)):
-            await read(made.invoice)
+            await read_object(failed_payment.invoice)
 
 
 async def test_an_outage_is_no_refusal(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment()
-    await box.add_fault(f"/braintree/merchants/*/subscriptions/{made.subscription}", "error:503")
-    with pytest.raises(ProviderUnavailable) as raised:
-        await gateway.read_invoice(made.invoice)
-    assert not isinstance(raised.value, NotAllowed)
+    failed_payment = await box.create_failed_payment()
+    await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", "error:503")
+    with pytest.raises(ProviderUnavailable) as excinfo:
+        await gateway.read_invoice(failed_payment.invoice)
+    assert not isinstance(excinfo.value, NotAllowed)
 
 
 async def test_how_a_subscription_is_collected(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(created=1_790_000_000)
-    await box.report_event(made.invoice, "subscription_charged_unsuccessfully")
-    terms = (await gateway.read_invoice(made.invoice)).terms
+    failed_payment = await box.create_failed_payment(created=1_790_000_000)
+    await box.report_event(failed_payment.invoice, "subscription_charged_unsuccessfully")
+    terms = (await gateway.read_invoice(failed_payment.invoice)).terms
     assert terms.collection_method is CollectionMethod.AUTOMATIC
     assert terms.subscription_status is SubscriptionStatus.PAST_DUE
     assert terms.shopper_present is False
@@ -138,7 +141,7 @@ async def test_how_a_subscription_is_collected(box: Sandbox, gateway: Gateway) -
     assert int(terms.created_at.timestamp()) == 1_790_000_000, "when it first became due"
 
 
-async def test_of_an_order_nobody_says_who_was_there(box: Sandbox, gateway: Gateway) -> None:
-    made = await box.create_failed_payment(subscription=False)
-    terms = (await gateway.read_invoice(made.invoice)).terms
+async def test_single_order_does_not_say_who_was_present(box: Sandbox, gateway: Gateway) -> None:
+    failed_payment = await box.create_failed_payment(subscription=False)
+    terms = (await gateway.read_invoice(failed_payment.invoice)).terms
     assert (terms.shopper_present, terms.collection_method) == (None, None)

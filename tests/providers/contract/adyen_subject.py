@@ -1,4 +1,4 @@
-"""Adyen under contract."""
+"""Adyen in the contract suite."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +41,7 @@ CODES = {
 
 
 class AdyenControl:
-    """The sandbox's Adyen."""
+    """The control side of the Adyen sandbox."""
 
     def __init__(self, box: AdyenSandboxClient) -> None:
         self._box = box
@@ -49,13 +49,15 @@ class AdyenControl:
     async def fail_payment(
         self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
     ) -> FailedPayment:
-        made = await self._box.create_failed_payment(
+        failed_payment = await self._box.create_failed_payment(
             script=script,
             decline_code=CAUSES[cause],
             delivery=Delivery(wait=True) if deliver else None,
             echo=deliver,
         )
-        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method)
+        return FailedPayment(
+            failed_payment.invoice, 2000, "USD", failed_payment.customer, failed_payment.payment_method
+        )
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
         return await self._box.read_ledger(invoice)
@@ -65,7 +67,7 @@ class AdyenControl:
 
 
 class AdyenSubject:
-    """Adyen: keys, nothing to read."""
+    """Adyen: with idempotency keys, unreadable."""
 
     name = "adyen"
     causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
@@ -84,14 +86,14 @@ class AdyenSubject:
         )
         return SignedWebhook({name.lower(): text for name, text in headers.items()}, body)
 
-    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
-        return SignedWebhook(signed.headers, signed.body.replace(b"2000", b"1"))
+    def tamper_amount(self, webhook: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(webhook.headers, webhook.body.replace(b"2000", b"1"))
 
-    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
-        told = json.loads(signed.body)
-        for wrapped in told["notificationItems"]:
-            del wrapped["NotificationRequestItem"]["additionalData"]["hmacSignature"]
-        return SignedWebhook(signed.headers, json.dumps(told).encode())
+    def strip_signature(self, webhook: SignedWebhook) -> SignedWebhook:
+        document = json.loads(webhook.body)
+        for item in document["notificationItems"]:
+            del item["NotificationRequestItem"]["additionalData"]["hmacSignature"]
+        return SignedWebhook(webhook.headers, json.dumps(document).encode())
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
         return _open_control(address)
@@ -108,7 +110,7 @@ def _config(address: str) -> AdyenConfig:
 
 
 def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
-    """What the sandbox remembers of a payment."""
+    """A payment as the sandbox stores it."""
     plain = {
         "reference": invoice,
         "shopper": "shopper_contract",
@@ -125,8 +127,8 @@ def a_payment(invoice: str, **fields: Any) -> dict[str, Any]:
 
 
 def an_item(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> dict[str, Any]:
-    """One item, unsigned."""
+    """One unsigned webhook item."""
     code, success = CODES[kind]
-    moment, psp = THEN + 60 * (kind is WebhookKind.FAILED_AGAIN), f"PSP{kind}{invoice}".upper().replace("_", "")
+    timestamp, psp = THEN + 60 * (kind is WebhookKind.FAILED_AGAIN), f"PSP{kind}{invoice}".upper().replace("_", "")
     reason = "" if success else CAUSES[cause or Cause.INSUFFICIENT_FUNDS]
-    return webhooks.build_item(a_payment(invoice), code, success, moment, psp=psp, reason=reason)
+    return webhooks.build_item(a_payment(invoice), code, success, timestamp, psp=psp, reason=reason)

@@ -1,4 +1,4 @@
-"""Braintree under contract."""
+"""Braintree in the contract suite."""
 
 import base64
 from collections.abc import AsyncIterator, Mapping
@@ -44,7 +44,7 @@ KINDS = {
 
 
 class BraintreeControl:
-    """The sandbox's Braintree."""
+    """The control side of the Braintree sandbox."""
 
     def __init__(self, box: BraintreeSandboxClient) -> None:
         self._box = box
@@ -52,13 +52,20 @@ class BraintreeControl:
     async def fail_payment(
         self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
     ) -> FailedPayment:
-        made = await self._box.create_failed_payment(
+        failed_payment = await self._box.create_failed_payment(
             script=script,
             decline_code=CAUSES[cause],
             delivery=Delivery(wait=True) if deliver else None,
             echo=deliver,
         )
-        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method, made.transaction)
+        return FailedPayment(
+            failed_payment.invoice,
+            2000,
+            "USD",
+            failed_payment.customer,
+            failed_payment.payment_method,
+            failed_payment.transaction,
+        )
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
         return await self._box.read_ledger(invoice)
@@ -68,7 +75,7 @@ class BraintreeControl:
 
 
 class BraintreeSubject:
-    """Braintree: readable, without keys."""
+    """Braintree: readable, without idempotency keys."""
 
     name = "braintree"
     causes: Mapping[Cause, str] = MappingProxyType(CAUSES)
@@ -84,15 +91,15 @@ class BraintreeSubject:
     ) -> SignedWebhook:
         return sign_notification(a_notification(kind, invoice, cause), KEYS[key])
 
-    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
-        form = form_fields(signed)
-        told = base64.b64decode(form["bt_payload"]).replace(b"20.00", b"0.01")
+    def tamper_amount(self, webhook: SignedWebhook) -> SignedWebhook:
+        form = form_fields(webhook)
+        payload = base64.b64decode(form["bt_payload"]).replace(b"20.00", b"0.01")
         return SignedWebhook(
-            signed.headers, urlencode(form | {"bt_payload": base64.encodebytes(told).decode()}).encode()
+            webhook.headers, urlencode(form | {"bt_payload": base64.encodebytes(payload).decode()}).encode()
         )
 
-    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
-        return SignedWebhook(signed.headers, urlencode({"bt_payload": form_fields(signed)["bt_payload"]}).encode())
+    def strip_signature(self, webhook: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(webhook.headers, urlencode({"bt_payload": form_fields(webhook)["bt_payload"]}).encode())
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
         return _open_control(address)
@@ -105,24 +112,24 @@ async def _open_control(address: str) -> AsyncIterator[BraintreeControl]:
 
 
 def sandbox_config(address: str) -> BraintreeConfig:
-    """Ours, at the sandbox."""
+    """Our configuration at the sandbox."""
     public_key, _, private_key = OUR_KEYS.partition("|")
     return BraintreeConfig("sandbox_merchant", public_key, private_key, f"{address}/braintree")
 
 
 def sign_notification(xml: bytes, keys: str = OUR_KEYS) -> SignedWebhook:
-    """A notification as it goes over the wire."""
+    """A signed notification as it is sent."""
     body, headers = webhooks.sign_braintree_webhook(xml, keys, 0)
     return SignedWebhook({name.lower(): text for name, text in headers.items()}, body)
 
 
-def form_fields(signed: SignedWebhook) -> dict[str, str]:
-    """The fields of the body."""
-    return {name: texts[0] for name, texts in parse_qs(signed.body.decode()).items()}
+def form_fields(webhook: SignedWebhook) -> dict[str, str]:
+    """The form fields of the body."""
+    return {name: texts[0] for name, texts in parse_qs(webhook.body.decode()).items()}
 
 
 def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
-    """What the sandbox remembers of a transaction of a single order."""
+    """A transaction of a single order as the sandbox stores it."""
     plain = {
         "id": f"tx{invoice.replace('_', '')}",
         "invoice": invoice,
@@ -142,14 +149,14 @@ def a_transaction(invoice: str = "inv_1", **fields: Any) -> dict[str, Any]:
 
 
 def a_notification(kind: WebhookKind, invoice: str, cause: Cause | None = None) -> bytes:
-    """Its XML."""
+    """The XML of a notification."""
     again = kind is WebhookKind.FAILED_AGAIN
-    one = a_transaction(invoice, code=CAUSES[cause or Cause.INSUFFICIENT_FUNDS], created=THEN + 60 * again)
+    transaction = a_transaction(invoice, code=CAUSES[cause or Cause.INSUFFICIENT_FUNDS], created=THEN + 60 * again)
     if again:
-        one["id"] += "again"
+        transaction["id"] += "again"
     if kind is WebhookKind.PAID:
-        one |= {"status": "settled", "code": "1000"}
-    about = {"dispute": xml_trees.dispute_tree(one, "fraud")} if kind is WebhookKind.DISPUTED else None
+        transaction |= {"status": "settled", "code": "1000"}
+    about = {"dispute": xml_trees.dispute_tree(transaction, "fraud")} if kind is WebhookKind.DISPUTED else None
     return webhooks.notification_xml(
-        KINDS[kind], THEN + 60 * again, about or {"transaction": xml_trees.transaction_tree(one)}
+        KINDS[kind], THEN + 60 * again, about or {"transaction": xml_trees.transaction_tree(transaction)}
     )

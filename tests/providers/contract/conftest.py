@@ -1,4 +1,4 @@
-"""Each test runs once for every provider under contract, against the one sandbox that plays them all."""
+"""Each test runs once per provider under contract, against one sandbox of all of them."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,35 +17,35 @@ __all__ = ["service", "stack"]
 @pytest.fixture(params=SUBJECTS, ids=[subject.name for subject in SUBJECTS])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """The provider under contract."""
-    found: Subject = request.param
-    return found
+    subject_class: Subject = request.param
+    return subject_class
 
 
 @pytest.fixture(scope="session")
 def sandbox_address() -> Iterator[str]:
-    """The sandbox, sending nothing by itself."""
+    """The address of a sandbox that sends nothing by itself."""
     with run_sandbox(SandboxConfig(echo=False)) as address:
         yield address
 
 
 @pytest.fixture
 async def books(subject: Subject, sandbox_address: str) -> AsyncIterator[ProviderControl]:
-    """The control side of its fake gateway."""
-    async with subject.open_control(sandbox_address) as found:
-        yield found
+    """The control side of the provider's sandbox."""
+    async with subject.open_control(sandbox_address) as control:
+        yield control
 
 
 @pytest.fixture
 async def gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
-    """Its gateway, patient."""
-    made = subject.gateway(sandbox_address, 10)
-    yield made
-    await made.close()
+    """The provider's gateway, with a long timeout."""
+    provider_gateway = subject.gateway(sandbox_address, 10)
+    yield provider_gateway
+    await provider_gateway.close()
 
 
 @pytest.fixture
 async def impatient_gateway(subject: Subject, sandbox_address: str) -> AsyncIterator[Gateway]:
-    """Its gateway, which gives up on a call after a second."""
-    made = subject.gateway(sandbox_address, 1)
-    yield made
-    await made.close()
+    """The provider's gateway, which times out after a second."""
+    provider_gateway = subject.gateway(sandbox_address, 1)
+    yield provider_gateway
+    await provider_gateway.close()

@@ -1,4 +1,4 @@
-"""A recovery on the real gateway and the fake provider, the log in memory and the clock by hand."""
+"""A recovery on the real gateway and the sandbox, with the log in memory and a clock set by hand."""
 
 import dataclasses
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class ChargeHarness:
-    """A scheduled charge is due."""
+    """A recovery whose scheduled charge is due."""
 
     subject: Subject
     books: ProviderControl
@@ -45,7 +45,7 @@ class ChargeHarness:
         )
 
     def _failure_event(self) -> ProviderEvent:
-        """The failure as its webhook tells it, with what the fake gateway made of it."""
+        """The failure event as its webhook reports it, with the sandbox's ids."""
         webhooks = self.subject.provider().create_webhooks()
         assert webhooks
         (event,) = webhooks.normalise(
@@ -54,21 +54,21 @@ class ChargeHarness:
         failure = (
             event.failure.model_copy(update={"method_id": self.failed_payment.method_id}) if event.failure else None
         )
-        known = {
+        fields = {
             "customer_id": self.failed_payment.customer_id,
             "amount": self.failed_payment.amount,
             "failure": failure,
         }
-        return event.model_copy(update=known | {"currency": self.failed_payment.currency, "occurred_at": self.now})
+        return event.model_copy(update=fields | {"currency": self.failed_payment.currency, "occurred_at": self.now})
 
     @property
     def recovery(self) -> Recovery:
-        """As the log has it."""
+        """The recovery as the log has it."""
         return fold_records(Recovery(provider=self.subject.name, invoice_id=self.failed_payment.invoice_id), self.rows)
 
     @property
     def rows(self) -> list[Record]:
-        """The log."""
+        """The rows of the log."""
         name = Recovery(provider=self.subject.name, invoice_id=self.failed_payment.invoice_id).recovery_id
         return self.log.rows.setdefault(name, [])
 
@@ -78,36 +78,36 @@ class ChargeHarness:
         return [row.type.value for row in self.rows[2:]]
 
     def append_events(self, *events: Event) -> None:
-        """Something happens."""
+        """Appends events to the log."""
         self.rows.extend(append_events(self.recovery, events, self.now)[1])
 
     def receive_event(self, event: ProviderEvent) -> None:
-        """The provider tells something."""
+        """Handles a provider event."""
         self.append_events(*react_to_event(self.recovery, event))
 
     def handle_command(self, command: Command) -> None:
-        """A person wants something."""
+        """Handles an operator command."""
         self.append_events(*accept_command(self.recovery, command, self.now))
 
     async def run_charge(self) -> ChargeReport:
-        """The charge as the workflow orders it."""
+        """The report of the charge as the workflow orders it."""
         order = ChargeInput(now=self.now, recovery=self.recovery, trigger=Trigger.SCHEDULED)
         return await self._run_activity(self.charging.charge_invoice, order)
 
     async def run_reconcile(self, after: timedelta = timedelta(seconds=2)) -> ChargeReport:
-        """The workflow asks again."""
+        """The report of a reconciliation."""
         self.now += after
         return await self._run_activity(
             self.charging.reconcile_charge, ReconcileInput(now=self.now, recovery=self.recovery)
         )
 
-    async def _run_activity(self, activity: Callable[[Given], Awaitable[Answer]], given: Given) -> Answer:
+    async def _run_activity(self, activity: Callable[[Given], Awaitable[Answer]], argument: Given) -> Answer:
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, started_time=self.now)
-        return await environment.run(activity, given)
+        return await environment.run(activity, argument)
 
     async def charged_amounts(self) -> list[int]:
-        """What the provider took."""
+        """The amounts that the provider charged."""
         return [line.amount for line in await self.books.ledger(self.failed_payment.invoice_id)]
 
     async def idempotency_keys(self) -> list[str | None]:
@@ -118,5 +118,5 @@ class ChargeHarness:
 async def due_charge(
     subject: Subject, books: ProviderControl, gateway: Gateway, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS
 ) -> ChargeHarness:
-    """A bench whose charge does what the script says."""
+    """A harness whose charge does what the script says."""
     return ChargeHarness(subject, books, gateway, await books.fail_payment(*script, cause=cause))

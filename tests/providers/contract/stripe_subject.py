@@ -1,4 +1,4 @@
-"""Stripe under contract."""
+"""Stripe in the contract suite."""
 
 import json
 import time
@@ -42,7 +42,7 @@ _CAUSES = {
 
 
 class StripeControl:
-    """The sandbox's Stripe."""
+    """The control side of the Stripe sandbox."""
 
     def __init__(self, box: SandboxClient) -> None:
         self._box = box
@@ -50,13 +50,20 @@ class StripeControl:
     async def fail_payment(
         self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
     ) -> FailedPayment:
-        made = await self._box.create_failed_invoice(
+        failed_invoice = await self._box.create_failed_invoice(
             script=script,
             decline_code=StripeSubject.causes[cause],
             delivery=Delivery(wait=True) if deliver else None,
             echo=deliver,
         )
-        return FailedPayment(made.invoice, 2000, "USD", made.customer, made.payment_method, made.charge)
+        return FailedPayment(
+            failed_invoice.invoice,
+            2000,
+            "USD",
+            failed_invoice.customer,
+            failed_invoice.payment_method,
+            failed_invoice.charge,
+        )
 
     async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
         return await self._box.read_ledger(invoice)
@@ -66,7 +73,7 @@ class StripeControl:
 
 
 class StripeSubject:
-    """Stripe, readable and with keys."""
+    """Stripe: readable, with idempotency keys."""
 
     name = "stripe"
     causes: Mapping[Cause, str] = MappingProxyType(_CAUSES)
@@ -83,11 +90,11 @@ class StripeSubject:
         body = json.dumps(_event(kind, invoice, cause)).encode()
         return SignedWebhook({"stripe-signature": sign_stripe_payload(body, SECRETS[key], int(time.time()))}, body)
 
-    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
-        return SignedWebhook(signed.headers, signed.body.replace(b"2000", b"1"))
+    def tamper_amount(self, webhook: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook(webhook.headers, webhook.body.replace(b"2000", b"1"))
 
-    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
-        return SignedWebhook({}, signed.body)
+    def strip_signature(self, webhook: SignedWebhook) -> SignedWebhook:
+        return SignedWebhook({}, webhook.body)
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
         return _open_control(address)

@@ -1,4 +1,4 @@
-"""What the contract suite must know of a provider: how its webhooks look, and how its fake gateway is steered.
+"""What the contract suite must know of a provider: its webhooks, and how its sandbox is controlled.
 
 A provider joins with one class that has these attributes, listed in `subjects.py`.
 """
@@ -24,7 +24,7 @@ class Key(StrEnum):
 
 
 class WebhookKind(StrEnum):
-    """What a webhook tells; every provider has each of these."""
+    """What a webhook reports; every provider has each of these."""
 
     FAILED = "failed"
     FAILED_AGAIN = "failed_again"
@@ -45,7 +45,7 @@ class SignedWebhook:
 
 @dataclass(frozen=True)
 class FailedPayment:
-    """A payment that failed in the fake gateway."""
+    """A payment that failed in the sandbox."""
 
     invoice_id: str
     amount: int
@@ -63,27 +63,27 @@ class BookedCharge(Protocol):
 
 
 class PayCall(Protocol):
-    """A pay call as the fake gateway saw it."""
+    """A pay call as the sandbox received it."""
 
     @property
     def idempotency_key(self) -> str | None: ...
 
 
 class ProviderControl(Protocol):
-    """The control side of the fake gateway: scripts what pay calls do, and reads the provider's books."""
+    """The control side of the sandbox: scripts the pay calls and reads the provider's books."""
 
     async def fail_payment(self, *script: str, cause: Cause = ..., deliver: bool = False) -> FailedPayment:
-        """A payment fails for this cause; `script` is what the next pay calls do, in the words of sandbox/outcomes.py.
+        """A failed payment of this cause; `script` holds the results of the next pay calls (sandbox/outcomes.py).
 
         `deliver`: its webhook is sent to the endpoint, and answered, before this returns. Echoes of pay calls are off
         unless it is delivered.
         """
 
     async def ledger(self, invoice: str | None = None) -> list[Any]:
-        """Successful charges in order; each is a `Line`."""
+        """The successful charges in order."""
 
     async def pay_calls(self, invoice: str) -> list[Any]:
-        """The pay calls of an invoice in order, repeats included; each is a `Call`."""
+        """The pay calls of an invoice in order, repeats included."""
 
 
 class Subject(Protocol):
@@ -97,17 +97,17 @@ class Subject(Protocol):
         """Configured with two webhook secrets, its API at the sandbox's base address."""
 
     def gateway(self, address: str, seconds: float) -> Gateway:
-        """Its gateway at the sandbox, which gives up on a call after so many seconds."""
+        """The provider's gateway at the sandbox, which times out after so many seconds."""
 
     def signed_webhook(
         self, kind: WebhookKind, invoice: str, *, key: Key = Key.NEWEST, cause: Cause | None = None
     ) -> SignedWebhook:
-        """A webhook about this invoice, signed. The same arguments give the same event."""
+        """A signed webhook about this invoice. The same arguments give the same event."""
 
-    def tamper_amount(self, signed: SignedWebhook) -> SignedWebhook:
+    def tamper_amount(self, webhook: SignedWebhook) -> SignedWebhook:
         """The same webhook with its amount changed behind the signature."""
 
-    def strip_signature(self, signed: SignedWebhook) -> SignedWebhook:
+    def strip_signature(self, webhook: SignedWebhook) -> SignedWebhook:
         """The same webhook without any signature."""
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:

@@ -1,4 +1,4 @@
-"""What each answer to a charge comes to, over real HTTP: the four outcomes, and what was surely not executed."""
+"""The result of each answer to a charge, over real HTTP: the four outcomes, and what was not executed."""
 
 import pytest
 
@@ -31,7 +31,7 @@ async def test_a_decline_is_a_result(subject: Subject, books: ProviderControl, g
 
 
 @pytest.mark.parametrize(
-    ("script", "taken"),
+    ("script", "is_charged"),
     [
         ("error:500", False),
         ("error:502", False),
@@ -42,18 +42,18 @@ async def test_a_decline_is_a_result(subject: Subject, books: ProviderControl, g
         ("succeed_then_error:500", True),
     ],
 )
-async def test_without_a_definite_answer_nobody_knows(
-    subject: Subject, books: ProviderControl, gateway: Gateway, script: str, taken: bool
+async def test_charge_without_a_definite_answer_is_unknown(
+    subject: Subject, books: ProviderControl, gateway: Gateway, script: str, is_charged: bool
 ) -> None:
     failed = await books.fail_payment(script)
     result = await gateway.charge(order_for_failed(subject, failed))
     assert result.outcome is Outcome.UNKNOWN
     assert result.reason
-    assert len(await charged_amounts(books, failed)) == taken
+    assert len(await charged_amounts(books, failed)) == is_charged
     assert len(await books.pay_calls(failed.invoice_id)) == 1, "repeating is for whoever keeps the record"
 
 
-async def test_who_waits_too_long_does_not_know(
+async def test_timed_out_charge_is_unknown(
     subject: Subject, books: ProviderControl, impatient_gateway: Gateway
 ) -> None:
     failed = await books.fail_payment("hang:3")
@@ -61,7 +61,7 @@ async def test_who_waits_too_long_does_not_know(
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "timeout")
 
 
-async def test_a_rate_limit_is_no_outcome_and_says_when_to_come_back(
+async def test_rate_limit_is_unavailable_with_a_retry_delay(
     subject: Subject, books: ProviderControl, gateway: Gateway
 ) -> None:
     failed = await books.fail_payment("error:429:7")
@@ -72,7 +72,7 @@ async def test_a_rate_limit_is_no_outcome_and_says_when_to_come_back(
     assert await charged_amounts(books, failed) == []
 
 
-async def test_a_refused_connection_is_no_outcome(subject: Subject) -> None:
+async def test_refused_connection_is_unavailable(subject: Subject) -> None:
     gateway = subject.gateway("http://127.0.0.1:9", 5)
     try:
         with pytest.raises(ProviderUnavailable):

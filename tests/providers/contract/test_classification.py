@@ -21,14 +21,14 @@ def provider_tables(subject: Subject) -> DeclineTables:
     return catalog.load_decline_tables({subject.name: subject.provider().decline_codes})
 
 
-@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
+@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{subject.name}-{cause}" for subject, cause in CODES])
 def test_a_code_is_classified_by_the_providers_own_table(subject: Subject, cause: Cause) -> None:
-    found = classify(Failure(code=subject.causes[cause]), provider_tables(subject), provider=subject.name)
-    assert found.cause is cause
-    assert found.source
+    classification = classify(Failure(code=subject.causes[cause]), provider_tables(subject), provider=subject.name)
+    assert classification.cause is cause
+    assert classification.source
 
 
-def test_all_common_causes_can_be_told(subject: Subject) -> None:
+def test_all_common_causes_have_a_code(subject: Subject) -> None:
     common = {Cause.INSUFFICIENT_FUNDS, Cause.GENERIC, Cause.TECHNICAL, Cause.CARD_DATA, Cause.PERMANENT, Cause.FRAUD}
     assert common | {Cause.VELOCITY} <= set(subject.causes)
 
@@ -40,8 +40,8 @@ def test_each_row_has_a_source_of_its_own(subject: Subject) -> None:
 
 
 def test_an_unknown_code_is_for_review(subject: Subject) -> None:
-    found = classify(Failure(code="never_heard_of"), provider_tables(subject), provider=subject.name)
-    assert found.cause is Cause.UNKNOWN
+    classification = classify(Failure(code="never_heard_of"), provider_tables(subject), provider=subject.name)
+    assert classification.cause is Cause.UNKNOWN
 
 
 @pytest.mark.parametrize("cause", [Cause.INSUFFICIENT_FUNDS, Cause.CARD_DATA, Cause.PERMANENT, Cause.FRAUD])
@@ -54,8 +54,8 @@ async def test_the_answer_to_a_charge_is_classified_alike(
     assert classify(result.failure, provider_tables(subject), provider=subject.name).cause is cause
 
 
-@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{who.name}-{cause}" for who, cause in CODES])
-def test_what_a_webhook_says_of_a_failure_is_classified_alike(subject: Subject, cause: Cause) -> None:
+@pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{subject.name}-{cause}" for subject, cause in CODES])
+def test_failure_in_a_webhook_is_classified_alike(subject: Subject, cause: Cause) -> None:
     """Where its webhooks say it at all; else the payment is read."""
     webhooks = subject.provider().create_webhooks()
     assert webhooks

@@ -1,4 +1,4 @@
-"""Money law 5: an unknown outcome is found out by reading, by the same key again or by a webhook, never by a new one.
+"""Money law 5: an unknown outcome is resolved by reading, by the same key or by webhook, never by a new key.
 
 What a provider can is declared by its gateway (`idempotency`, `can_read`); each test says what follows from that.
 """
@@ -20,7 +20,7 @@ LOST_ANSWERS = ["succeed_then_drop", "succeed_then_error:500", "malformed"]
 
 
 def event_of_our_charge(harness: ChargeHarness, kind: EventKind) -> ProviderEvent:
-    """The provider's own word about the charge in flight, some time later."""
+    """The provider's event about the charge in flight, some time later."""
     order = harness.recovery.in_flight
     assert order
     return ProviderEvent(
@@ -36,7 +36,7 @@ def event_of_our_charge(harness: ChargeHarness, kind: EventKind) -> ProviderEven
 
 
 @pytest.mark.parametrize("script", LOST_ANSWERS)
-async def test_a_success_whose_answer_was_lost_is_found_out(
+async def test_lost_success_is_reconciled(
     subject: Subject, books: ProviderControl, gateway: Gateway, script: str
 ) -> None:
     harness = await due_charge(subject, books, gateway, script)
@@ -51,7 +51,7 @@ async def test_a_success_whose_answer_was_lost_is_found_out(
     )
 
 
-async def test_what_never_arrived_is_sent_again_under_its_key_or_never(
+async def test_charge_that_never_arrived_is_repeated_with_its_key_or_never(
     subject: Subject, books: ProviderControl, gateway: Gateway
 ) -> None:
     harness = await due_charge(subject, books, gateway, "drop")
@@ -94,14 +94,14 @@ async def test_after_the_keys_time_nothing_is_sent_again(
 
 
 @pytest.mark.parametrize("kind", [EventKind.INVOICE_PAID, EventKind.PAYMENT_FAILED])
-async def test_the_providers_own_word_about_a_charge_answers_it(
+async def test_webhook_about_a_charge_answers_it(
     subject: Subject, books: ProviderControl, gateway: Gateway, kind: EventKind
 ) -> None:
     harness = await due_charge(subject, books, gateway, "drop")
     await harness.run_charge()
-    word = event_of_our_charge(harness, kind)
-    harness.receive_event(word)
-    harness.receive_event(word)
+    event = event_of_our_charge(harness, kind)
+    harness.receive_event(event)
+    harness.receive_event(event)
     assert harness.written_types[:3] == ["charge.requested", "charge.unknown", "charge.reconciled"]
     assert harness.written_types.count("charge.reconciled") == 1
     assert harness.rows[4].data["evidence"] == "webhook"
@@ -124,9 +124,7 @@ async def test_after_an_ending_nothing_is_sent_again(
     assert await harness.charged_amounts() == []
 
 
-async def test_what_nobody_can_find_out_a_person_decides(
-    subject: Subject, books: ProviderControl, gateway: Gateway
-) -> None:
+async def test_unresolvable_charge_goes_to_review(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
     if gateway.can_read and gateway.idempotency is not None:
         return
     harness = await due_charge(subject, books, gateway, "drop", "succeed")
@@ -141,7 +139,7 @@ async def test_what_nobody_can_find_out_a_person_decides(
     assert isinstance(next_step(decided, harness.now), Charge)
 
 
-async def test_a_late_word_beats_the_review(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
+async def test_late_webhook_overrides_the_review(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:
     if gateway.can_read and gateway.idempotency is not None:
         return
     harness = await due_charge(subject, books, gateway, "drop")

@@ -1,4 +1,4 @@
-"""Signatures, duplicates and order: what every provider's webhook side must do."""
+"""Signatures, duplicates and order: what every provider's webhooks must do."""
 
 from datetime import UTC, datetime
 
@@ -20,28 +20,30 @@ KINDS = {
 
 @pytest.fixture
 def webhooks(subject: Subject) -> Webhooks:
-    """Its webhook side."""
-    made = subject.provider().create_webhooks()
-    assert made
-    return made
+    """The provider's webhook side."""
+    provider_webhooks = subject.provider().create_webhooks()
+    assert provider_webhooks
+    return provider_webhooks
 
 
-def verify_signed(webhooks: Webhooks, signed: SignedWebhook) -> None:
-    webhooks.verify(signed.headers, signed.body, datetime.now(UTC))
+def verify_signed(webhooks: Webhooks, webhook: SignedWebhook) -> None:
+    webhooks.verify(webhook.headers, webhook.body, datetime.now(UTC))
 
 
-def only_event(webhooks: Webhooks, signed: SignedWebhook) -> ProviderEvent:
-    (event,) = webhooks.normalise(signed.body)
+def only_event(webhooks: Webhooks, webhook: SignedWebhook) -> ProviderEvent:
+    (event,) = webhooks.normalise(webhook.body)
     return event
 
 
 @pytest.mark.parametrize("key", [Key.NEWEST, Key.OLDER])
 @pytest.mark.parametrize("says", list(WebhookKind))
-def test_what_either_secret_signed_is_taken(subject: Subject, webhooks: Webhooks, key: Key, says: WebhookKind) -> None:
+def test_webhooks_signed_with_either_secret_are_accepted(
+    subject: Subject, webhooks: Webhooks, key: Key, says: WebhookKind
+) -> None:
     verify_signed(webhooks, subject.signed_webhook(says, "inv_1", key=key))
 
 
-def test_what_nobody_we_know_signed_is_refused(subject: Subject, webhooks: Webhooks) -> None:
+def test_webhooks_with_a_foreign_signature_are_refused(subject: Subject, webhooks: Webhooks) -> None:
     good = subject.signed_webhook(WebhookKind.FAILED, "inv_1")
     foreign = subject.signed_webhook(WebhookKind.FAILED, "inv_1", key=Key.FOREIGN)
     for bad in (foreign, subject.tamper_amount(good), subject.strip_signature(good), SignedWebhook(good.headers, b"")):
@@ -52,7 +54,7 @@ def test_what_nobody_we_know_signed_is_refused(subject: Subject, webhooks: Webho
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"a": NaN}', b"[" * 10_000, b"a=b&c=d"])
-def test_what_is_no_webhook_is_refused_as_such(subject: Subject, webhooks: Webhooks, body: bytes) -> None:
+def test_invalid_bodies_are_refused(subject: Subject, webhooks: Webhooks, body: bytes) -> None:
     with pytest.raises(InvalidInput):
         webhooks.normalise(body)
     with pytest.raises(InvalidInput):
@@ -60,7 +62,7 @@ def test_what_is_no_webhook_is_refused_as_such(subject: Subject, webhooks: Webho
 
 
 @pytest.mark.parametrize("says", list(WebhookKind))
-def test_each_webhook_is_said_in_our_words(subject: Subject, webhooks: Webhooks, says: WebhookKind) -> None:
+def test_each_webhook_is_normalised(subject: Subject, webhooks: Webhooks, says: WebhookKind) -> None:
     event = only_event(webhooks, subject.signed_webhook(says, "inv_1"))
     assert (event.provider, event.kind) == (subject.name, KINDS[says])
     assert event.occurred_at.tzinfo
@@ -80,18 +82,18 @@ def test_a_failure_names_what_a_recovery_needs(subject: Subject, webhooks: Webho
     assert event.provider_attempt
 
 
-def test_the_same_event_twice_has_one_name(subject: Subject, webhooks: Webhooks) -> None:
+def test_repeated_event_has_the_same_id(subject: Subject, webhooks: Webhooks) -> None:
     first, again = (only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED, "inv_1")) for _ in range(2))
     assert first.event_id == again.event_id
     assert (first.kind, first.provider_attempt) == (again.kind, again.provider_attempt)
 
 
-def test_two_events_have_two_names(subject: Subject, webhooks: Webhooks) -> None:
-    found = [
+def test_different_events_have_different_ids(subject: Subject, webhooks: Webhooks) -> None:
+    events = [
         only_event(webhooks, subject.signed_webhook(says, name)) for says in WebhookKind for name in ("inv_1", "inv_2")
     ]
-    assert len({event.event_id for event in found}) == len(found)
-    assert all(0 < len(event.event_id) <= 255 for event in found)
+    assert len({event.event_id for event in events}) == len(events)
+    assert all(0 < len(event.event_id) <= 255 for event in events)
 
 
 def test_of_two_failures_the_later_one_is_newer_in_whatever_order_they_come(

@@ -1,4 +1,4 @@
-"""Builds Stripe events for tests."""
+"""Builders of Stripe objects and events."""
 
 import json
 from datetime import UTC, datetime
@@ -49,13 +49,13 @@ def stripe_event(type_: str, subject: Any, before: Any = None, **fields: Any) ->
 
 
 def normalise_event(raw: Any) -> ProviderEvent:
-    """What the webhook side makes of it."""
-    (found,) = WEBHOOKS.normalise(json.dumps(raw).encode())
-    return found
+    """The one event that the webhook side normalises."""
+    (event,) = WEBHOOKS.normalise(json.dumps(raw).encode())
+    return event
 
 
 def dispute_of(payment_id: str | None, **fields: Any) -> ProviderEvent:
-    """A normalised event that names nothing but a payment."""
+    """A normalised dispute event that names only a payment."""
     return ProviderEvent(
         provider="stripe",
         event_id="evt_1",
@@ -68,7 +68,7 @@ def dispute_of(payment_id: str | None, **fields: Any) -> ProviderEvent:
 
 
 def order_for(invoice_id: str, **fields: Any) -> ChargeOrder:
-    """An order made now, under a key of its own."""
+    """A charge order made now, with a key of its own."""
     plain = {
         "provider": "stripe",
         "invoice_id": invoice_id,

@@ -1,4 +1,4 @@
-"""An HTTP server that answers each path as it was told, and keeps what it was asked."""
+"""An HTTP server with a set answer per path, which records requests."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request as it came in."""
+    """One received request."""
 
     method: str
     path: str
@@ -22,7 +22,7 @@ class RecordedRequest:
 
 @dataclass
 class CannedServer:
-    """Answers by method and path; a path without one is a 404 with Stripe's error body."""
+    """Answers by method and path; an unknown path is a 404 with Stripe's error body."""
 
     address: str = ""
     answers: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
@@ -33,10 +33,10 @@ class CannedServer:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.answers[line] = (status, content, {name.replace("_", "-"): value for name, value in headers.items()})
 
-    def answer_request(self, asked: RecordedRequest) -> tuple[int, bytes, dict[str, str]]:
-        self.requests.append(asked)
+    def answer_request(self, request: RecordedRequest) -> tuple[int, bytes, dict[str, str]]:
+        self.requests.append(request)
         missing = b'{"error": {"type": "invalid_request_error", "code": "resource_missing"}}'
-        return self.answers.get(f"{asked.method} {asked.path}", (404, missing, {}))
+        return self.answers.get(f"{request.method} {request.path}", (404, missing, {}))
 
 
 @contextmanager
@@ -63,8 +63,8 @@ def _handler(canned: CannedServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             self._reply(RecordedRequest("POST", self.path, parse_qs(body), _lowercase_names(self.headers.items())))
 
-        def _reply(self, asked: RecordedRequest) -> None:
-            status, content, headers = canned.answer_request(asked)
+        def _reply(self, request: RecordedRequest) -> None:
+            status, content, headers = canned.answer_request(request)
             self.send_response(status)
             for name, value in (headers | {"Content-Length": str(len(content))}).items():
                 self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""The Stripe gateway pointed at the sandbox, and at a server that answers whatever a test says; and stripe-mock."""
+"""The Stripe gateway at the sandbox, at a server with canned answers, and at stripe-mock."""
 
 import contextlib
 import socket
@@ -40,17 +40,17 @@ async def box(sandbox_address: str) -> AsyncIterator[SandboxClient]:
 
 @pytest.fixture
 async def gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
-    made = gateway_at(sandbox_address)
-    yield made
-    await made.close()
+    stripe_gateway = gateway_at(sandbox_address)
+    yield stripe_gateway
+    await stripe_gateway.close()
 
 
 @pytest.fixture
 async def impatient_gateway(sandbox_address: str) -> AsyncIterator[StripeGateway]:
-    """Gives up on a call after a second."""
-    made = gateway_at(sandbox_address, seconds=1.0)
-    yield made
-    await made.close()
+    """A gateway that times out after a second."""
+    stripe_gateway = gateway_at(sandbox_address, seconds=1.0)
+    yield stripe_gateway
+    await stripe_gateway.close()
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ def canned() -> Iterator[CannedServer]:
 
 @pytest.fixture
 async def foreign(canned: CannedServer) -> AsyncIterator[StripeGateway]:
-    """The gateway at a server that only claims to be compatible with Stripe."""
-    made = gateway_at(canned.address, seconds=2)
-    yield made
-    await made.close()
+    """A gateway at a server that only claims to be compatible with Stripe."""
+    stripe_gateway = gateway_at(canned.address, seconds=2)
+    yield stripe_gateway
+    await stripe_gateway.close()
 
 
 @pytest.fixture(scope="session")
 def mock_address() -> Iterator[str]:
-    """Checks requests against Stripe's published description and answers with Stripe's own fixtures."""
+    """The address of stripe-mock, which checks requests against Stripe's published API description."""
     for _ in range(5):  # between our finding a port and its taking it, somebody else may have
         address, process = _start_stripe_mock()
         try:
@@ -83,16 +83,16 @@ def mock_address() -> Iterator[str]:
 
 
 def _start_stripe_mock() -> tuple[str, subprocess.Popen[bytes]]:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{found.getsockname()[1]}"
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
     # Without an address of its own, each listens for HTTPS at one and the same port (its main.go).
     command = [str(ensure_go_tool("stripe-mock")), "-http-addr", address, "-https-addr", "127.0.0.1:0"]
     return address, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _is_answering(address: str, process: subprocess.Popen[bytes]) -> bool:
-    """Whether it answers: a mere connection may be one of the probe with itself, while the port is free."""
+    """Whether it answers HTTP: on a free port a mere connection may be the probe with itself."""
     for _ in range(300):
         if process.poll() is not None:
             return False

@@ -1,4 +1,4 @@
-"""Each event type of Stripe that matters with its object, and what becomes of it; both invoice shapes."""
+"""Each relevant Stripe event type with its object and its normalised event, in both invoice shapes."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each answer to a pay call comes to, against the sandbox over real HTTP."""
+"""The result of each answer to a pay call, against the sandbox over real HTTP."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,24 +15,24 @@ from tests.providers.stripe.conftest import gateway_at
 
 
 async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(script=("succeed",))
-    wanted = order_for(made.invoice, charge_before=made.charge)
-    first, again = await gateway.charge(wanted), await gateway.charge(wanted)
-    (line,) = await box.read_ledger(made.invoice)
+    failed_invoice = await box.create_failed_invoice(script=("succeed",))
+    order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
+    first, again = await gateway.charge(order), await gateway.charge(order)
+    (line,) = await box.read_ledger(failed_invoice.invoice)
     assert first.outcome is Outcome.SUCCEEDED
     assert first.charge_id == line.charge
     assert again == first
-    calls = await box.pay_calls(made.invoice)
+    calls = await box.pay_calls(failed_invoice.invoice)
     assert [(call.idempotency_key, call.stripe_version, call.replayed) for call in calls] == [
-        (wanted.idempotency_key, "2026-10-28.endive", False),
-        (wanted.idempotency_key, "2026-10-28.endive", True),
+        (order.idempotency_key, "2026-10-28.endive", False),
+        (order.idempotency_key, "2026-10-28.endive", True),
     ]
 
 
 async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gateway: StripeGateway) -> None:
     script = "decline:insufficient_funds;advice=try_again_later;network=51;mac=24"
-    made = await box.create_failed_invoice(script=(script,), card={"brand": "mastercard", "country": "DE"})
-    result = await gateway.charge(order_for(made.invoice))
+    failed_invoice = await box.create_failed_invoice(script=(script,), card={"brand": "mastercard", "country": "DE"})
+    result = await gateway.charge(order_for(failed_invoice.invoice))
     assert result.outcome is Outcome.DECLINED
     assert result.failure == Failure(
         code="insufficient_funds",
@@ -40,7 +40,7 @@ async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gate
         network="mastercard",
         network_code="51",
         network_advice="24",
-        method_id=made.payment_method,
+        method_id=failed_invoice.payment_method,
         charge_id=result.charge_id,
     )
     assert (result.card.network, result.card.country, result.card.last4) == ("mastercard", "DE", "4242")
@@ -52,8 +52,8 @@ async def test_a_block_by_stripes_fraud_rules_is_told_from_a_generic_decline(
     box: SandboxClient, gateway: StripeGateway
 ) -> None:
     script = "decline:generic_decline;type=blocked;reason=highest_risk_level;status=not_sent_to_network"
-    made = await box.create_failed_invoice(script=(script,))
-    failure = (await gateway.charge(order_for(made.invoice))).failure
+    failed_invoice = await box.create_failed_invoice(script=(script,))
+    failure = (await gateway.charge(order_for(failed_invoice.invoice))).failure
     assert (failure.code, failure.outcome, failure.outcome_reason) == (
         "generic_decline",
         "blocked",
@@ -62,17 +62,17 @@ async def test_a_block_by_stripes_fraud_rules_is_told_from_a_generic_decline(
 
 
 async def test_a_payment_that_needs_the_customer_is_a_decline(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(script=("requires_action",))
-    result = await gateway.charge(order_for(made.invoice))
+    failed_invoice = await box.create_failed_invoice(script=("requires_action",))
+    result = await gateway.charge(order_for(failed_invoice.invoice))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_required")
 
 
 async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(script=("succeed",))
-    await box.add_card(made.customer)
-    await gateway.charge(order_for(made.invoice, method_id=made.payment_method))
-    (line,) = await box.read_ledger(made.invoice)
-    assert line.payment_method == made.payment_method
+    failed_invoice = await box.create_failed_invoice(script=("succeed",))
+    await box.add_card(failed_invoice.customer)
+    await gateway.charge(order_for(failed_invoice.invoice, method_id=failed_invoice.payment_method))
+    (line,) = await box.read_ledger(failed_invoice.invoice)
+    assert line.payment_method == failed_invoice.payment_method
 
 
 @pytest.mark.parametrize(
@@ -87,59 +87,59 @@ async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient,
         ("succeed_then_drop", "connection_lost", 1),
     ],
 )
-async def test_what_tells_nothing_is_unknown(
+async def test_answers_without_a_result_are_unknown(
     box: SandboxClient, gateway: StripeGateway, script: str, reason: str, money: int
 ) -> None:
-    made = await box.create_failed_invoice(script=(script,))
-    result = await gateway.charge(order_for(made.invoice))
+    failed_invoice = await box.create_failed_invoice(script=(script,))
+    result = await gateway.charge(order_for(failed_invoice.invoice))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, reason)
-    assert len(await box.read_ledger(made.invoice)) == money
+    assert len(await box.read_ledger(failed_invoice.invoice)) == money
 
 
-async def test_a_hanging_call_is_unknown_and_its_repeat_is_told_that_it_runs(
+async def test_hanging_call_is_unknown_and_its_repeat_finds_the_key_in_use(
     box: SandboxClient, impatient_gateway: StripeGateway
 ) -> None:
-    made = await box.create_failed_invoice(script=("hang:3",))
-    wanted = order_for(made.invoice)
-    first, repeat = await impatient_gateway.charge(wanted), await impatient_gateway.charge(wanted)
+    failed_invoice = await box.create_failed_invoice(script=("hang:3",))
+    order = order_for(failed_invoice.invoice)
+    first, repeat = await impatient_gateway.charge(order), await impatient_gateway.charge(order)
     assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "timeout")
     assert (repeat.outcome, repeat.reason) == (Outcome.UNKNOWN, "in_progress")
 
 
 async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(script=("decline:do_not_honor",))
-    wanted = order_for(made.invoice)
-    await gateway.charge(wanted)
-    result = await gateway.charge(wanted.model_copy(update={"method_id": made.payment_method}))
+    failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor",))
+    order = order_for(failed_invoice.invoice)
+    await gateway.charge(order)
+    result = await gateway.charge(order.model_copy(update={"method_id": failed_invoice.payment_method}))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "idempotency_mismatch")
 
 
-async def test_a_limit_of_the_api_is_unavailable_with_its_wait(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(script=("error:429:7",))
+async def test_api_rate_limit_is_unavailable_with_its_delay(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("error:429:7",))
     with pytest.raises(ProviderUnavailable) as limited:
-        await gateway.charge(order_for(made.invoice))
+        await gateway.charge(order_for(failed_invoice.invoice))
     assert limited.value.retry_after == timedelta(seconds=7)
-    assert await box.read_ledger(made.invoice) == []
+    assert await box.read_ledger(failed_invoice.invoice) == []
 
 
 async def test_a_paid_invoice_is_not_charged(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    await box.pay_hosted(made.invoice)
-    late = order_for(made.invoice)
+    failed_invoice = await box.create_failed_invoice()
+    await box.pay_hosted(failed_invoice.invoice)
+    late = order_for(failed_invoice.invoice)
     late = late.model_copy(update={"requested_at": late.requested_at + timedelta(minutes=1)})
     result = await gateway.charge(late)
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_paid")
-    assert len(await box.read_ledger(made.invoice)) == 1
+    assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
-@pytest.mark.parametrize("how", ["void_invoice", "mark_uncollectible"])
-async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, how: str) -> None:
-    made = await box.create_failed_invoice(script=("decline:do_not_honor",))
-    await getattr(box, how)(made.invoice)
-    result = await gateway.charge(order_for(made.invoice, charge_before=made.charge))
-    expected = Outcome.NOT_CHARGED if how == "void_invoice" else Outcome.DECLINED
+@pytest.mark.parametrize("action", ["void_invoice", "mark_uncollectible"])
+async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, action: str) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor",))
+    await getattr(box, action)(failed_invoice.invoice)
+    result = await gateway.charge(order_for(failed_invoice.invoice, charge_before=failed_invoice.charge))
+    expected = Outcome.NOT_CHARGED if action == "void_invoice" else Outcome.DECLINED
     assert result.outcome is expected
-    assert await box.read_ledger(made.invoice) == []
+    assert await box.read_ledger(failed_invoice.invoice) == []
 
 
 async def test_an_unknown_invoice_is_not_charged(gateway: StripeGateway) -> None:
@@ -149,56 +149,58 @@ async def test_an_unknown_invoice_is_not_charged(gateway: StripeGateway) -> None
 
 @pytest.mark.parametrize("kind", ["gone", "another's", "detached"])
 async def test_a_method_that_cannot_be_charged_is_unfit(box: SandboxClient, gateway: StripeGateway, kind: str) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     other = await box.create_failed_invoice()
     if kind == "detached":
         await box.delete_customer(other.customer)
     method = "pm_gone" if kind == "gone" else other.payment_method
-    result = await gateway.charge(order_for(made.invoice, charge_before=made.charge, method_id=method))
+    result = await gateway.charge(
+        order_for(failed_invoice.invoice, charge_before=failed_invoice.charge, method_id=method)
+    )
     assert (result.outcome, result.reason, result.failure) == (Outcome.NOT_CHARGED, UNFIT_METHOD, Failure())
-    assert await box.read_ledger(made.invoice) == []
+    assert await box.read_ledger(failed_invoice.invoice) == []
 
 
 async def test_without_any_method_nothing_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(no_method=True)
-    facts = await gateway.read_failure(made.invoice, None)
+    failed_invoice = await box.create_failed_invoice(no_method=True)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
     assert (facts.failure, facts.invoice.methods_known, facts.invoice.method) == (Failure(), True, None)
-    result = await gateway.charge(order_for(made.invoice))
+    result = await gateway.charge(order_for(failed_invoice.invoice))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
 
 
 async def test_a_refused_key_is_a_decline(sandbox_address: str, box: SandboxClient) -> None:
-    made = await box.create_failed_invoice()
-    wrong = gateway_at(sandbox_address, key="sk_wrong")
-    result = await wrong.charge(order_for(made.invoice))
-    await wrong.close()
+    failed_invoice = await box.create_failed_invoice()
+    unauthorised = gateway_at(sandbox_address, key="sk_wrong")
+    result = await unauthorised.charge(order_for(failed_invoice.invoice))
+    await unauthorised.close()
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_error")
 
 
 async def test_a_closed_port_is_unavailable() -> None:
-    nowhere = gateway_at("http://127.0.0.1:9")
+    unreachable = gateway_at("http://127.0.0.1:9")
     with pytest.raises(ProviderUnavailable, match="nothing was sent"):
-        await nowhere.charge(order_for("in_1"))
+        await unreachable.charge(order_for("in_1"))
     with pytest.raises(ProviderUnavailable):
-        await nowhere.read_invoice("in_1")
-    await nowhere.close()
+        await unreachable.read_invoice("in_1")
+    await unreachable.close()
 
 
-async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(method_type="us_bank_account", network_decline_code="R01")
-    wanted = order_for(made.invoice, charge_before=made.charge)
-    result = await gateway.charge(wanted)
+async def test_debit_is_pending_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(method_type="us_bank_account", network_decline_code="R01")
+    order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
+    result = await gateway.charge(order)
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "processing")
-    assert (await gateway.read_invoice(made.invoice)).processing
-    await box.finish_debit(made.invoice, "decline:bank_account_closed;network=R02")
-    failed = await gateway.reconcile(wanted)
+    assert (await gateway.read_invoice(failed_invoice.invoice)).processing
+    await box.finish_debit(failed_invoice.invoice, "decline:bank_account_closed;network=R02")
+    failed = await gateway.reconcile(order)
     assert (failed.outcome, failed.failure.code, failed.failure.network_code) == (
         Outcome.DECLINED,
         "bank_account_closed",
         "R02",
     )
     assert failed.card.kind is MethodKind.DIRECT_DEBIT
-    assert not (await gateway.read_invoice(made.invoice)).processing
+    assert not (await gateway.read_invoice(failed_invoice.invoice)).processing
 
 
 @pytest.mark.parametrize("status", [400, 402, 404])
@@ -213,7 +215,7 @@ async def test_a_debit_is_on_its_way_until_the_bank_answers(box: SandboxClient, 
         (None, {"message": "This customer has no attached payment source or default payment method."}, NO_METHOD),
     ],
 )
-async def test_the_words_of_a_refusal_for_the_method(
+async def test_errors_about_the_method_make_it_unfit(
     canned: CannedServer, foreign: StripeGateway, status: int, method_id: str | None, error: Any, reason: str
 ) -> None:
     canned.set_answer("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, status)
@@ -225,7 +227,7 @@ async def test_the_words_of_a_refusal_for_the_method(
 @pytest.mark.parametrize(
     "error", [{"code": "invoice_not_editable"}, {"code": "parameter_unknown", "param": "payment_method"}, {}]
 )
-async def test_a_refusal_for_the_invoice_is_none_for_the_method(
+async def test_errors_about_the_invoice_do_not_make_the_method_unfit(
     canned: CannedServer, foreign: StripeGateway, error: Any
 ) -> None:
     canned.set_answer("POST /v1/invoices/in_1/pay", {"error": {"type": "invalid_request_error"} | error}, 400)
@@ -241,7 +243,7 @@ async def test_a_refusal_for_the_invoice_is_none_for_the_method(
         ("display_bank_transfer_instructions", None, MethodKind.BANK_TRANSFER),
     ],
 )
-async def test_what_a_refused_payment_waits_for(
+async def test_next_action_of_a_refused_payment(
     canned: CannedServer, foreign: StripeGateway, action: str, code: str | None, kind: MethodKind | None
 ) -> None:
     intent = {"id": "pi_1", "status": "requires_action", "payment_method": "pm_1", "next_action": {"type": action}}
@@ -255,10 +257,10 @@ async def test_what_a_refused_payment_waits_for(
     )
 
 
-async def test_a_call_that_brought_a_part_says_how_much(canned: CannedServer, foreign: StripeGateway) -> None:
+async def test_partial_charge_reports_its_amount(canned: CannedServer, foreign: StripeGateway) -> None:
     """The default payment asks for less than the invoice owes: a part comes, and the rest stays open."""
-    wanted = order_for("in_1")
-    when = {"paid_at": int(wanted.requested_at.timestamp()) + 1}
+    order = order_for("in_1")
+    when = {"paid_at": int(order.requested_at.timestamp()) + 1}
     made_with = {"type": "payment_intent", "payment_intent": "pi_1"}
     part = {"id": "inpay_1", "status": "paid", "amount_paid": 500, "status_transitions": when, "payment": made_with}
     older = part | {"id": "inpay_0", "amount_paid": 100, "status_transitions": {"paid_at": 1_790_000_000}}
@@ -266,5 +268,5 @@ async def test_a_call_that_brought_a_part_says_how_much(canned: CannedServer, fo
         "POST /v1/invoices/in_1/pay", open_invoice(amount_remaining=1500, payments={"data": [part, older]})
     )
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "succeeded"})
-    result = await foreign.charge(wanted)
+    result = await foreign.charge(order)
     assert (result.outcome, result.amount) == (Outcome.SUCCEEDED, 500)

@@ -1,4 +1,4 @@
-"""Whose claim an invoice is, what would be charged, and what is on its way: as read before each charge."""
+"""Terms, methods and pending payments of an invoice, as read before each charge."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,9 +18,9 @@ CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"bran
 METHOD_PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
 
 
-async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(invoice_fields={"application": "ca_other"}, created=1_790_000_000)
-    before = (await gateway.read_invoice(made.invoice)).terms
+async def test_collection_terms_are_the_subscriptions_current_ones(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(invoice_fields={"application": "ca_other"}, created=1_790_000_000)
+    before = (await gateway.read_invoice(failed_invoice.invoice)).terms
     assert (before.collection_method, before.collection_paused, before.ends_at_period_end) == (
         CollectionMethod.AUTOMATIC,
         False,
@@ -30,9 +30,9 @@ async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, g
     assert (before.created_at, before.customer_deleted) == (datetime.fromtimestamp(1_790_000_000, UTC), False)
     changes: dict[str, Any] = {"collection_method": "send_invoice", "pause_collection": {"behavior": "void"}}
     await box.change_object(
-        "subscriptions", made.subscription or "", **changes, cancel_at_period_end=True, status="unpaid"
+        "subscriptions", failed_invoice.subscription or "", **changes, cancel_at_period_end=True, status="unpaid"
     )
-    after = (await gateway.read_invoice(made.invoice)).terms
+    after = (await gateway.read_invoice(failed_invoice.invoice)).terms
     assert (after.collection_method, after.collection_paused, after.ends_at_period_end, after.subscription_status) == (
         CollectionMethod.SENT,
         True,
@@ -42,13 +42,13 @@ async def test_the_terms_are_those_of_the_subscription_now(box: SandboxClient, g
 
 
 async def test_the_end_of_a_subscription_and_of_a_customer(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    await box.delete_customer(made.customer)
-    view = await gateway.read_invoice(made.invoice)
+    failed_invoice = await box.create_failed_invoice()
+    await box.delete_customer(failed_invoice.customer)
+    view = await gateway.read_invoice(failed_invoice.invoice)
     assert (view.terms.subscription_status, view.terms.customer_deleted) == (SubscriptionStatus.CANCELED, True)
     assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
-    assert (await gateway.read_failure(made.invoice, None)).customer is None
-    contact = await gateway.read_contact(made.invoice, made.customer)
+    assert (await gateway.read_failure(failed_invoice.invoice, None)).customer is None
+    contact = await gateway.read_contact(failed_invoice.invoice, failed_invoice.customer)
     assert contact.invoice.terms.customer_deleted
 
 
@@ -60,22 +60,27 @@ async def attach_method(box: SandboxClient, customer: str) -> str:
 @pytest.mark.parametrize("owner", METHOD_PLACES)
 async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGateway, owner: str) -> None:
     """What we take for the default is what the provider charges when nothing is named."""
-    made = await box.create_failed_invoice()
-    kept = {place: await attach_method(box, made.customer) for place in METHOD_PLACES[METHOD_PLACES.index(owner) :]}
-    for place, name in kept.items():
-        field = "default_source" if place.endswith("source") else "default_payment_method"
-        if place == "customer":
-            await box.change_object("customers", made.customer, invoice_settings={field: name})
+    failed_invoice = await box.create_failed_invoice()
+    methods = {
+        method_place: await attach_method(box, failed_invoice.customer)
+        for method_place in METHOD_PLACES[METHOD_PLACES.index(owner) :]
+    }
+    for method_place, name in methods.items():
+        field = "default_source" if method_place.endswith("source") else "default_payment_method"
+        if method_place == "customer":
+            await box.change_object("customers", failed_invoice.customer, invoice_settings={field: name})
         else:
-            kind = "invoices" if place.startswith("invoice") else "subscriptions"
+            kind = "invoices" if method_place.startswith("invoice") else "subscriptions"
             owned: dict[str, Any] = {field: name}
-            await box.change_object(kind, (made.invoice if kind == "invoices" else made.subscription) or "", **owned)
-    view = await gateway.read_invoice(made.invoice)
+            await box.change_object(
+                kind, (failed_invoice.invoice if kind == "invoices" else failed_invoice.subscription) or "", **owned
+            )
+    view = await gateway.read_invoice(failed_invoice.invoice)
     assert view.method is not None
-    assert view.method.method_id == kept[owner]
-    assert view.default_methods == tuple(kept.values())
-    await box.pay_hosted(made.invoice)
-    assert [line.payment_method for line in await box.read_ledger(made.invoice)] == [kept[owner]]
+    assert view.method.method_id == methods[owner]
+    assert view.default_methods == tuple(methods.values())
+    await box.pay_hosted(failed_invoice.invoice)
+    assert [line.payment_method for line in await box.read_ledger(failed_invoice.invoice)] == [methods[owner]]
 
 
 @pytest.mark.parametrize(
@@ -91,18 +96,18 @@ async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGate
         ("a_type_of_tomorrow", MethodKind.OTHER),
     ],
 )
-async def test_the_kind_of_what_was_tried_and_of_what_would_be(
+async def test_types_of_the_tried_and_the_next_method(
     box: SandboxClient, gateway: StripeGateway, type_: str, kind: MethodKind
 ) -> None:
-    made = await box.create_failed_invoice(method_type=type_)
-    facts = await gateway.read_failure(made.invoice, None)
+    failed_invoice = await box.create_failed_invoice(method_type=type_)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
     assert facts.card.kind is kind
     assert facts.invoice.method is not None
     assert facts.invoice.method.card.kind is kind
-    for named in (made.payment_method, None):
-        read = await gateway.read_card(made.invoice, named)
-        assert read is not None
-        assert read.kind is kind
+    for named in (failed_invoice.payment_method, None):
+        card = await gateway.read_card(failed_invoice.invoice, named)
+        assert card is not None
+        assert card.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -119,27 +124,27 @@ async def test_the_kind_of_what_was_tried_and_of_what_would_be(
         ("card", "an_action_of_tomorrow", None, MethodKind.OTHER),
     ],
 )
-async def test_what_a_payment_waits_for(
+async def test_next_action_of_a_payment(
     box: SandboxClient, gateway: StripeGateway, type_: str, action: str, code: str | None, kind: MethodKind | None
 ) -> None:
-    made = await box.create_failed_invoice(requires_action=True, method_type=type_, next_action=action)
-    facts = await gateway.read_failure(made.invoice, None)
-    assert (facts.failure.code, facts.failure.method_id, facts.card.kind) == (code, made.payment_method, kind)
+    failed_invoice = await box.create_failed_invoice(requires_action=True, method_type=type_, next_action=action)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
+    assert (facts.failure.code, facts.failure.method_id, facts.card.kind) == (code, failed_invoice.payment_method, kind)
 
 
 @pytest.mark.parametrize("status", ["processing", "requires_capture"])
-async def test_any_payment_of_the_invoice_may_be_on_its_way(
+async def test_any_payment_of_the_invoice_may_be_pending(
     box: SandboxClient, gateway: StripeGateway, status: str
 ) -> None:
-    made = await box.create_failed_invoice()
-    assert not (await gateway.read_invoice(made.invoice)).processing
-    await box.add_partial_payment(made.invoice, 500, "requires_payment_method")
-    assert not (await gateway.read_invoice(made.invoice)).processing
-    await box.add_partial_payment(made.invoice, 500, status)
-    view = await gateway.read_invoice(made.invoice)
-    assert (view.processing, view.latest_charge_id) == (True, made.charge)
-    assert (await gateway.read_failure(made.invoice, None)).invoice.processing
-    assert (await gateway.read_contact(made.invoice, made.customer)).invoice.processing
+    failed_invoice = await box.create_failed_invoice()
+    assert not (await gateway.read_invoice(failed_invoice.invoice)).processing
+    await box.add_partial_payment(failed_invoice.invoice, 500, "requires_payment_method")
+    assert not (await gateway.read_invoice(failed_invoice.invoice)).processing
+    await box.add_partial_payment(failed_invoice.invoice, 500, status)
+    view = await gateway.read_invoice(failed_invoice.invoice)
+    assert (view.processing, view.latest_charge_id) == (True, failed_invoice.charge)
+    assert (await gateway.read_failure(failed_invoice.invoice, None)).invoice.processing
+    assert (await gateway.read_contact(failed_invoice.invoice, failed_invoice.customer)).invoice.processing
 
 
 def payment_numbered(number: int) -> dict[str, Any]:
@@ -153,11 +158,11 @@ async def test_a_payment_on_a_further_page_is_seen(canned: CannedServer, foreign
     canned.set_answer("GET /v1/payment_intents/pi_0", {"id": "pi_0", "status": "requires_payment_method"})
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "processing"})
     assert (await foreign.read_invoice("in_1")).processing
-    asked = next(one for one in canned.requests if one.path == "/v1/invoice_payments")
-    assert asked.params == {"invoice": ["in_1"], "starting_after": ["inpay_0"], "limit": ["100"]}
+    request = next(request for request in canned.requests if request.path == "/v1/invoice_payments")
+    assert request.params == {"invoice": ["in_1"], "starting_after": ["inpay_0"], "limit": ["100"]}
 
 
-async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: CannedServer, foreign: StripeGateway) -> None:
+async def test_charge_announced_by_the_bank_is_pending(canned: CannedServer, foreign: StripeGateway) -> None:
     """India's e-mandates: nobody has to act, and Stripe charges by itself."""
     action = {"type": "card_await_notification", "card_await_notification": {"customer_approval_required": False}}
     canned.set_answer("GET /v1/invoices/in_1", open_invoice(payments={"data": [payment_numbered(0)]}))
@@ -168,34 +173,34 @@ async def test_a_charge_that_the_bank_announced_is_on_its_way(canned: CannedServ
     assert (await foreign.read_failure("in_1", None)).failure.code is None
 
 
-async def test_parts_and_credits_leave_less_open(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(amount=4200)
-    await box.add_partial_payment(made.invoice, 3000)
-    view = await gateway.read_invoice(made.invoice)
+async def test_partial_payments_and_credits_reduce_the_open_amount(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(amount=4200)
+    await box.add_partial_payment(failed_invoice.invoice, 3000)
+    view = await gateway.read_invoice(failed_invoice.invoice)
     assert (view.amount_due, view.amount_paid, view.processing) == (1200, 3000, False)
-    await box.credit_invoice(made.invoice, 200)
-    assert (await gateway.read_invoice(made.invoice)).amount_due == 1000
+    await box.credit_invoice(failed_invoice.invoice, 200)
+    assert (await gateway.read_invoice(failed_invoice.invoice)).amount_due == 1000
 
 
 async def test_an_inquiry_is_no_dispute(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    await box.pay_hosted(made.invoice)
-    await box.open_dispute(made.invoice, status="warning_needs_response")
-    assert not (await gateway.read_invoice(made.invoice)).disputed
-    assert (await gateway.read_failure(made.invoice, None)).risk.disputed is False
-    await box.open_dispute(made.invoice)
-    assert (await gateway.read_invoice(made.invoice)).disputed
+    failed_invoice = await box.create_failed_invoice()
+    await box.pay_hosted(failed_invoice.invoice)
+    await box.open_dispute(failed_invoice.invoice, status="warning_needs_response")
+    assert not (await gateway.read_invoice(failed_invoice.invoice)).disputed
+    assert (await gateway.read_failure(failed_invoice.invoice, None)).risk.disputed is False
+    await box.open_dispute(failed_invoice.invoice)
+    assert (await gateway.read_invoice(failed_invoice.invoice)).disputed
 
 
 async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGateway) -> None:
     now = datetime.now(UTC)
     ahead = int((now + timedelta(days=120)).timestamp())
-    made = await box.create_failed_invoice(
+    failed_invoice = await box.create_failed_invoice(
         test_clock=await box.create_test_clock(ahead),
         next_payment_attempt=ahead + 86_400,
         customer_created=ahead - 864_000,
     )
-    facts = await gateway.read_failure(made.invoice, None)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
     minute = timedelta(minutes=1)
     assert facts.invoice.terms.created_at is not None
     assert facts.invoice.next_provider_attempt is not None
@@ -206,7 +211,7 @@ async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGatew
     assert abs(facts.customer.created_at - now + timedelta(days=10)) < minute
 
 
-async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
+async def test_unreadable_test_clock_stands_at_the_invoices_creation(
     canned: CannedServer, foreign: StripeGateway
 ) -> None:
     now = datetime.now(UTC)
@@ -221,33 +226,35 @@ async def test_a_clock_that_cannot_be_read_stands_where_the_invoice_began(
 
 @pytest.mark.parametrize("permission", ["invoice_read", "payment_intent_read"])
 async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address: str, permission: str) -> None:
-    made, key = await box.create_failed_invoice(), f"rk_test_{permission}"
+    failed_invoice, key = await box.create_failed_invoice(), f"rk_test_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
     with pytest.raises(NotAllowed, match=permission) as refused:
-        await restricted.read_invoice(made.invoice)
+        await restricted.read_invoice(failed_invoice.invoice)
     assert "acct_" not in str(refused.value)
     assert "rk_test" not in str(refused.value)
     await restricted.close()
 
 
-async def test_a_revoked_key_is_a_matter_of_rights(box: SandboxClient, sandbox_address: str) -> None:
-    made, key = await box.create_failed_invoice(), "sk_test_revoked"
+async def test_revoked_key_is_not_allowed(box: SandboxClient, sandbox_address: str) -> None:
+    failed_invoice, key = await box.create_failed_invoice(), "sk_test_revoked"
     await box.set_key_rights(key, revoked=True)
     revoked = gateway_at(sandbox_address, key=key)
-    for read in (revoked.read_invoice(made.invoice), revoked.read_failure(made.invoice, None)):
+    for read in (revoked.read_invoice(failed_invoice.invoice), revoked.read_failure(failed_invoice.invoice, None)):
         with pytest.raises(NotAllowed, match="API key"):
             await read
     await revoked.close()
 
 
 @pytest.mark.parametrize("permission", ["customer_read", "subscription_read", "payment_method_read"])
-async def test_a_right_that_a_charge_does_not_need(box: SandboxClient, sandbox_address: str, permission: str) -> None:
+async def test_missing_permission_that_a_charge_does_not_need(
+    box: SandboxClient, sandbox_address: str, permission: str
+) -> None:
     """What stays unknown is said to be unknown, and nothing is guessed in its place."""
-    made, key = await box.create_failed_invoice(), f"rk_test_{permission}"
+    failed_invoice, key = await box.create_failed_invoice(), f"rk_test_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
-    view = await restricted.read_invoice(made.invoice)
+    view = await restricted.read_invoice(failed_invoice.invoice)
     await restricted.close()
     assert view.amount_due == 2000
     assert view.methods_known is (permission == "payment_method_read")
@@ -274,9 +281,9 @@ async def test_the_older_shape_is_read_in_more_calls(canned: CannedServer, forei
 async def test_a_server_that_cannot_expand_is_asked_plainly(canned: CannedServer, foreign: StripeGateway) -> None:
     answer = canned.answer_request
 
-    def refuse_expansion(asked: Any) -> Any:
+    def refuse_expansion(request: Any) -> Any:
         refused = b'{"error": {"type": "invalid_request_error", "param": "expand"}}'
-        return (400, refused, {}) if "expand[1]" in asked.params else answer(asked)
+        return (400, refused, {}) if "expand[1]" in request.params else answer(request)
 
     canned.answer_request = refuse_expansion  # type: ignore[method-assign]
     canned.set_answer("GET /v1/invoices/in_1", open_invoice())
@@ -284,18 +291,18 @@ async def test_a_server_that_cannot_expand_is_asked_plainly(canned: CannedServer
 
 
 @pytest.mark.parametrize("permission", ["charge_read", "invoice_read"])
-async def test_an_owner_that_may_not_be_read_is_not_nobody(
+async def test_unreadable_owner_is_an_error_and_not_unknown(
     box: SandboxClient, sandbox_address: str, permission: str
 ) -> None:
     """A refund or a dispute would be lost for good if it were taken for somebody else's."""
-    made, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
+    failed_invoice, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
     with pytest.raises(NotAllowed, match=permission):
-        await restricted.resolve_event(dispute_of(made.charge))
+        await restricted.resolve_event(dispute_of(failed_invoice.charge))
     await restricted.close()
 
 
 async def test_an_invoice_that_was_sent_stays_so(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(invoice_fields={"collection_method": "send_invoice"})
-    assert (await gateway.read_invoice(made.invoice)).terms.collection_method is CollectionMethod.SENT
+    failed_invoice = await box.create_failed_invoice(invoice_fields={"collection_method": "send_invoice"})
+    assert (await gateway.read_invoice(failed_invoice.invoice)).terms.collection_method is CollectionMethod.SENT

@@ -1,4 +1,4 @@
-"""Stripe's words for failures of debits and local methods: each is known, and none is charged again by itself."""
+"""Stripe's failure codes of debits and local methods: each is known, and none is charged again by itself."""
 
 import re
 from inspect import getsource
@@ -39,7 +39,7 @@ OTHER_CODES = {
 
 
 def codes_of_the_library() -> set[str]:
-    """Every code that `PaymentIntent.last_payment_error.code` may have."""
+    """Every possible value of `PaymentIntent.last_payment_error.code`."""
     source = getsource(_payment_intent)
     begin = source.index("code: Optional", source.index("class LastPaymentError"))
     return set(re.findall(r'"([a-z0-9_]+)"', source[begin : source.index("]", source.index("Literal[", begin))]))
@@ -55,15 +55,15 @@ def test_a_bank_account_that_is_gone_is_not_debited_again(code: str) -> None:
 
 
 def test_every_code_that_a_payment_can_fail_with_is_known() -> None:
-    asked = {code for code in codes_of_the_library() if PAYMENT_CODE_PATTERN.match(code)} - OTHER_CODES
-    assert len(asked) > 40
-    assert {code for code in asked if cause_of(code) is Cause.UNKNOWN} == set()
+    codes = {code for code in codes_of_the_library() if PAYMENT_CODE_PATTERN.match(code)} - OTHER_CODES
+    assert len(codes) > 40
+    assert {code for code in codes if cause_of(code) is Cause.UNKNOWN} == set()
 
 
-def test_a_return_code_of_the_network_changes_nothing_of_it() -> None:
-    for code, returned in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
-        found = classify(Failure(code=code, network_code=returned), TABLES, provider="stripe")
-        assert found.cause is cause_of(code)
+def test_network_return_code_does_not_change_the_cause() -> None:
+    for code, network_code in {"insufficient_funds": "R01", "bank_account_closed": "R02"}.items():
+        classification = classify(Failure(code=code, network_code=network_code), TABLES, provider="stripe")
+        assert classification.cause is cause_of(code)
 
 
 @pytest.mark.parametrize("code", ["payment_intent_mandate_invalid", "billing_invalid_mandate"])

@@ -1,4 +1,4 @@
-"""Every request that our gateway makes is one that Stripe's published API description accepts.
+"""Every request of our gateway fits Stripe's published API description.
 
 The requests are made to servers that answer like a real account; stripe-mock, which checks each one against the
 description but knows no state, gets the same requests afterwards.
@@ -20,7 +20,7 @@ PAYMENT = {"type": "payment_intent", "payment_intent": "pi_1"}
 
 
 class RequestChecker:
-    """Collects what gateways send, and asks stripe-mock about it."""
+    """Records the gateways' requests and checks them with stripe-mock."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
@@ -34,17 +34,17 @@ class RequestChecker:
 
     @property
     def request_kinds(self) -> set[str]:
-        """The kinds of requests, each id by its prefix."""
-        return {f"{one.method} {_request_kind(one.url.path)}" for one in self.requests}
+        """The kinds of requests, with ids replaced by their prefixes."""
+        return {f"{request.method} {_request_kind(request.url.path)}" for request in self.requests}
 
     async def find_complaints(self) -> list[str]:
-        """What stripe-mock refuses, in its words."""
+        """The errors of stripe-mock."""
         refused = []
-        for one in self.requests:
-            headers = {name: value for name, value in one.headers.items() if name != "host"}
-            url = one.url.raw_path.decode()
-            answer = await self._http.request(one.method, url, content=one.content, headers=headers)
-            refused += [f"{one.method} {url}: {answer.text}"] if answer.status_code != 200 else []
+        for request in self.requests:
+            headers = {name: value for name, value in request.headers.items() if name != "host"}
+            url = request.url.raw_path.decode()
+            answer = await self._http.request(request.method, url, content=request.content, headers=headers)
+            refused += [f"{request.method} {url}: {answer.text}"] if answer.status_code != 200 else []
         return refused
 
 
@@ -53,7 +53,7 @@ def _request_kind(where: str) -> str:
 
 
 async def failed_on_test_clock(box: SandboxClient) -> FailedInvoiceIds:
-    """A failed invoice of a customer who lives on a test clock."""
+    """A failed invoice of a customer on a test clock."""
     clock = await box.create_test_clock(1_900_000_000)
     return await box.create_failed_invoice(test_clock=clock)
 
@@ -64,19 +64,21 @@ async def mock(mock_address: str) -> AsyncIterator[RequestChecker]:
         yield RequestChecker(http)
 
 
-async def test_the_requests_of_a_recovery(mock: RequestChecker, box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_requests_of_a_recovery_fit_stripes_api(
+    mock: RequestChecker, box: SandboxClient, gateway: StripeGateway
+) -> None:
     mock.record_requests(gateway)
-    made = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
-    await gateway.read_failure(made.invoice, None)
-    await gateway.charge(order_for(made.invoice))
-    await gateway.charge(order_for(made.invoice, method_id=made.payment_method))
-    await gateway.reconcile(order_for(made.invoice))
-    await gateway.read_card(made.invoice, made.payment_method)
-    await box.open_dispute(made.invoice)
-    await gateway.read_contact(made.invoice, made.customer)
+    failed_invoice = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
+    await gateway.read_failure(failed_invoice.invoice, None)
+    await gateway.charge(order_for(failed_invoice.invoice))
+    await gateway.charge(order_for(failed_invoice.invoice, method_id=failed_invoice.payment_method))
+    await gateway.reconcile(order_for(failed_invoice.invoice))
+    await gateway.read_card(failed_invoice.invoice, failed_invoice.payment_method)
+    await box.open_dispute(failed_invoice.invoice)
+    await gateway.read_contact(failed_invoice.invoice, failed_invoice.customer)
     await gateway.read_invoice((await failed_on_test_clock(box)).invoice)
-    await gateway.resolve_event(dispute_of(made.payment_intent))
-    await gateway.resolve_event(dispute_of(made.charge))
+    await gateway.resolve_event(dispute_of(failed_invoice.payment_intent))
+    await gateway.resolve_event(dispute_of(failed_invoice.charge))
     assert mock.request_kinds == {
         "GET /v1/invoices/in",
         "POST /v1/invoices/in/pay",
@@ -91,7 +93,7 @@ async def test_the_requests_of_a_recovery(mock: RequestChecker, box: SandboxClie
     assert await mock.find_complaints() == []
 
 
-async def test_the_requests_where_less_is_known(
+async def test_requests_with_few_known_ids_fit_stripes_api(
     mock: RequestChecker, canned: CannedServer, foreign: StripeGateway
 ) -> None:
     mock.record_requests(foreign)
@@ -102,9 +104,9 @@ async def test_the_requests_where_less_is_known(
     await foreign.read_failure("in_1", None)
     await foreign.read_failure("in_2", None)
     await foreign.read_contact("in_2", "cus_1")
-    asked = {request.url.raw_path.decode() for request in mock.requests}
-    assert {"/v1/invoice_payments?invoice=in_1", "/v1/radar/early_fraud_warnings?charge=ch_1"} <= asked
-    assert {"/v1/customers/cus_1", "/v1/subscriptions/sub_1"} <= asked
+    urls = {request.url.raw_path.decode() for request in mock.requests}
+    assert {"/v1/invoice_payments?invoice=in_1", "/v1/radar/early_fraud_warnings?charge=ch_1"} <= urls
+    assert {"/v1/customers/cus_1", "/v1/subscriptions/sub_1"} <= urls
     assert await mock.find_complaints() == []
 
 

@@ -1,4 +1,4 @@
-"""Each event type of Stripe that matters, and what becomes of it: one table, both invoice shapes."""
+"""Each relevant Stripe event type and its normalised event: one table, both invoice shapes."""
 
 import json
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.mark.parametrize(("type_", "subject", "before", "kind", "fields"), TABLE)
-def test_what_an_event_means(type_: str, subject: Any, before: Any, kind: EventKind, fields: dict[str, Any]) -> None:
-    found = normalise_event(stripe_event(type_, subject, before))
-    assert (found.kind, found.event_type, found.event_id) == (kind, type_, "evt_1")
-    assert found.occurred_at == datetime.fromtimestamp(CREATED, UTC)
-    assert {name: getattr(found, name) for name in fields} == fields
-    assert kind is not EventKind.OTHER or found.detail
+def test_meaning_of_each_event(type_: str, subject: Any, before: Any, kind: EventKind, fields: dict[str, Any]) -> None:
+    event = normalise_event(stripe_event(type_, subject, before))
+    assert (event.kind, event.event_type, event.event_id) == (kind, type_, "evt_1")
+    assert event.occurred_at == datetime.fromtimestamp(CREATED, UTC)
+    assert {name: getattr(event, name) for name in fields} == fields
+    assert kind is not EventKind.OTHER or event.detail
 
 
 def test_every_known_type_is_in_the_table() -> None:
@@ -74,9 +74,9 @@ def test_the_newer_invoice_shape() -> None:
 
 
 def test_an_expanded_payment_intent_tells_the_decline_and_no_text() -> None:
-    found = read_fixture("expanded")
-    assert found.customer_id == "cus_expanded_1"
-    assert found.failure == Failure(
+    fixture = read_fixture("expanded")
+    assert fixture.customer_id == "cus_expanded_1"
+    assert fixture.failure == Failure(
         code="insufficient_funds",
         advice="try_again_later",
         network="mastercard",
@@ -84,7 +84,7 @@ def test_an_expanded_payment_intent_tells_the_decline_and_no_text() -> None:
         method_id="pm_1",
         charge_id="ch_expanded_1",
     )
-    assert "Nobody" not in found.model_dump_json()
+    assert "Nobody" not in fixture.model_dump_json()
 
 
 def test_an_expanded_payment_of_the_newer_shape_gives_its_intent() -> None:
@@ -92,8 +92,8 @@ def test_an_expanded_payment_of_the_newer_shape_gives_its_intent() -> None:
         {"status": "canceled", "is_default": False, "payment": {"type": "payment_intent", "payment_intent": "pi_0"}},
         {"status": "open", "is_default": True, "payment": {"type": "payment_intent", "payment_intent": "pi_1"}},
     ]
-    found = normalise_event(stripe_event("invoice.payment_failed", open_invoice(payments={"data": payments})))
-    assert found.payment_id == "pi_1"
+    event = normalise_event(stripe_event("invoice.payment_failed", open_invoice(payments={"data": payments})))
+    assert event.payment_id == "pi_1"
 
 
 UNFIT_SHAPES = {
@@ -115,8 +115,8 @@ UNFIT_SHAPES = {
 
 @pytest.mark.parametrize(("subject", "field"), UNFIT_SHAPES.values(), ids=UNFIT_SHAPES)
 def test_a_shape_that_does_not_fit_is_kept_and_named(subject: Any, field: str) -> None:
-    found = normalise_event(stripe_event("invoice.payment_failed", subject))
-    assert (found.kind, found.detail) == (EventKind.OTHER, f"unfit: data.object.{field}")
+    event = normalise_event(stripe_event("invoice.payment_failed", subject))
+    assert (event.kind, event.detail) == (EventKind.OTHER, f"unfit: data.object.{field}")
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_shape_that_does_not_fit_is_kept_and_named(subject: Any, field: str) -
     ],
 )
 def test_an_envelope_that_does_not_fit_is_kept_and_named(raw: Any, field: str) -> None:
-    found = normalise_event(raw)
-    assert (found.kind, found.detail, found.event_id) == (EventKind.OTHER, f"unfit: {field}", "evt_1")
+    event = normalise_event(raw)
+    assert (event.kind, event.detail, event.event_id) == (EventKind.OTHER, f"unfit: {field}", "evt_1")
 
 
 def test_a_method_attached_and_made_the_default_is_one_change() -> None:

@@ -1,4 +1,4 @@
-"""Servers that are almost Stripe: older shapes, left-out fields, answers that are no answers."""
+"""Servers that are almost Stripe: older shapes, missing fields, malformed answers."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,9 +30,11 @@ PAY_REQUEST = "POST /v1/invoices/in_1/pay"
 
 
 def legacy_invoice(**fields: Any) -> dict[str, Any]:
-    """An open invoice of the older shape, without `amount_remaining`, as a small fake may send it."""
-    kept = {name: value for name, value in open_invoice().items() if name not in {"parent", "amount_remaining"}}
-    return kept | {"subscription": "sub_1", "payment_intent": "pi_1", "charge": "ch_1"} | fields
+    """An open invoice of the older shape without `amount_remaining`, as a small fake may send it."""
+    legacy_fields = {
+        name: value for name, value in open_invoice().items() if name not in {"parent", "amount_remaining"}
+    }
+    return legacy_fields | {"subscription": "sub_1", "payment_intent": "pi_1", "charge": "ch_1"} | fields
 
 
 def serve_documents(canned: CannedServer, **documents: dict[str, Any]) -> None:
@@ -56,7 +58,9 @@ async def test_an_older_invoice_with_a_bare_charge(canned: CannedServer, foreign
     canned.set_answer("GET /v1/radar/early_fraud_warnings", {"data": [{"actionable": True}]})
     facts = await foreign.read_failure("in_1", None)
     assert (facts.failure.code, facts.risk.early_warning) == ("lost_card", True)
-    assert {"charge": ["ch_1"]} in [one.params for one in canned.requests if one.path.endswith("early_fraud_warnings")]
+    assert {"charge": ["ch_1"]} in [
+        request.params for request in canned.requests if request.path.endswith("early_fraud_warnings")
+    ]
 
 
 async def test_payments_left_out_are_asked_for(canned: CannedServer, foreign: StripeGateway) -> None:
@@ -64,7 +68,9 @@ async def test_payments_left_out_are_asked_for(canned: CannedServer, foreign: St
     serve_documents(canned, invoice=open_invoice(), intent=INTENT | {"latest_charge": CHARGE})
     canned.set_answer("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": payment}]})
     assert (await foreign.read_invoice("in_1")).latest_charge_id == "ch_1"
-    assert {"invoice": ["in_1"]} in [one.params for one in canned.requests if one.path == "/v1/invoice_payments"]
+    assert {"invoice": ["in_1"]} in [
+        request.params for request in canned.requests if request.path == "/v1/invoice_payments"
+    ]
 
 
 async def test_an_invoice_alone_is_enough(canned: CannedServer, foreign: StripeGateway) -> None:
@@ -76,7 +82,7 @@ async def test_an_invoice_alone_is_enough(canned: CannedServer, foreign: StripeG
 
 
 @pytest.mark.parametrize("status", ["processing", "pending"])
-async def test_a_payment_under_way(canned: CannedServer, foreign: StripeGateway, status: str) -> None:
+async def test_payment_under_way_is_recognised(canned: CannedServer, foreign: StripeGateway, status: str) -> None:
     intent = INTENT | ({"status": "processing"} if status == "processing" else {})
     serve_documents(canned, invoice=legacy_invoice(), intent=intent, charge=CHARGE | {"status": status})
     assert (await foreign.read_invoice("in_1")).processing
@@ -84,9 +90,9 @@ async def test_a_payment_under_way(canned: CannedServer, foreign: StripeGateway,
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "processing")
 
 
-@pytest.mark.parametrize(("gone", "status"), [({"deleted": True}, 200), ({}, 404)])
-async def test_an_invoice_that_is_gone(canned: CannedServer, foreign: StripeGateway, gone: Any, status: int) -> None:
-    canned.set_answer("GET /v1/invoices/in_1", {"id": "in_1"} | gone, status)
+@pytest.mark.parametrize(("deleted", "status"), [({"deleted": True}, 200), ({}, 404)])
+async def test_an_invoice_that_is_gone(canned: CannedServer, foreign: StripeGateway, deleted: Any, status: int) -> None:
+    canned.set_answer("GET /v1/invoices/in_1", {"id": "in_1"} | deleted, status)
     assert (await foreign.read_invoice("in_1")).status is InvoiceStatus.MISSING
 
 
@@ -134,7 +140,7 @@ async def test_an_amount_that_does_not_fit_is_no_invoice(canned: CannedServer, f
         (418, {"error": {"code": "teapot"}}, "http_418"),
     ],
 )
-async def test_odd_answers_to_a_charge_are_unknown(
+async def test_malformed_answers_to_a_charge_are_unknown(
     canned: CannedServer, foreign: StripeGateway, status: int, body: Any, reason: str
 ) -> None:
     canned.set_answer(PAY_REQUEST, body, status)
@@ -188,7 +194,7 @@ async def test_a_success_is_one_even_where_its_charge_cannot_be_read(
 
 
 @pytest.mark.parametrize(
-    ("intent", "charge", "outcome", "told"),
+    ("intent", "charge", "outcome", "detail"),
     [
         ({"status": "processing"}, {"status": "pending"}, Outcome.UNKNOWN, "processing"),
         ({"status": "requires_action"}, {"created": 1}, Outcome.DECLINED, "authentication_required"),
@@ -197,14 +203,14 @@ async def test_a_success_is_one_even_where_its_charge_cannot_be_read(
     ],
     ids=["processing", "requires action", "failed", "only the charge from before"],
 )
-async def test_a_call_that_was_taken_but_did_not_pay(
-    canned: CannedServer, foreign: StripeGateway, intent: Any, charge: Any, outcome: Outcome, told: str
+async def test_result_of_an_accepted_call_without_payment(
+    canned: CannedServer, foreign: StripeGateway, intent: Any, charge: Any, outcome: Outcome, detail: str
 ) -> None:
     canned.set_answer(PAY_REQUEST, legacy_invoice())
     serve_documents(canned, intent=INTENT | {"latest_charge": CHARGE | charge} | intent)
     result = await foreign.charge(order_for("in_1", charge_before="ch_0"))
     assert result.outcome is outcome
-    assert told in {result.reason, result.failure.code}
+    assert detail in {result.reason, result.failure.code}
 
 
 async def test_a_refused_repeat_of_a_charge_that_went_through(canned: CannedServer, foreign: StripeGateway) -> None:
@@ -236,5 +242,5 @@ async def test_only_what_is_needed_is_sent(canned: CannedServer, foreign: Stripe
 
 async def test_the_older_shape_names_the_invoice_of_a_payment(canned: CannedServer, foreign: StripeGateway) -> None:
     serve_documents(canned, charge=CHARGE | {"invoice": "in_1", "customer": "cus_1", "payment_intent": "pi_1"})
-    found = await foreign.resolve_event(dispute_of("ch_1"))
-    assert (found.invoice_id, found.customer_id) == ("in_1", "cus_1")
+    event = await foreign.resolve_event(dispute_of("ch_1"))
+    assert (event.invoice_id, event.customer_id) == ("in_1", "cus_1")

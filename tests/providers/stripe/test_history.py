@@ -28,7 +28,7 @@ DAY = 86_400
 
 @pytest.fixture
 async def own() -> AsyncIterator[tuple[SandboxClient, StripeHistory]]:
-    """A sandbox of the test's own, so that lists hold only what it made."""
+    """A sandbox of the test's own, so that lists hold only its objects, and a reader of it."""
     with run_sandbox(SandboxConfig(echo=False)) as address:
         reader = StripeHistory(StripeConfig(api_key=KEY, api_base=address), calls_per_second=1_000)
         async with SandboxClient(address) as box:
@@ -46,75 +46,77 @@ async def read_all(reader: StripeHistory) -> list[PastInvoice]:
 
 
 async def pay_invoice(reader: StripeHistory, invoice: str) -> None:
-    """As anybody would, by the API."""
+    """Pays the invoice through the API."""
     await reader._api.post(f"/v1/invoices/{invoice}/pay", str(uuid4()))
 
 
-async def test_a_failed_invoice_is_told_with_all_its_charges(own: OwnSandbox) -> None:
+async def test_failed_invoice_is_read_with_all_its_charges(own: OwnSandbox) -> None:
     box, reader = own
-    made = await box.create_failed_invoice(
+    failed_invoice = await box.create_failed_invoice(
         script=("decline:do_not_honor", "succeed"), created=THEN, customer_created=THEN - 90 * DAY, amount=4_900,
         network_decline_code="51", card=Card(country="DE"), country="DE",
         customer_metadata={"time_zone": "Europe/Berlin"},
     )  # fmt: skip
-    await pay_invoice(reader, made.invoice)
-    await pay_invoice(reader, made.invoice)
-    [found] = await read_all(reader)
-    assert (found.invoice_id, found.customer_id, found.amount, found.currency) == (
-        made.invoice,
-        made.customer,
+    await pay_invoice(reader, failed_invoice.invoice)
+    await pay_invoice(reader, failed_invoice.invoice)
+    [recovery] = await read_all(reader)
+    assert (recovery.invoice_id, recovery.customer_id, recovery.amount, recovery.currency) == (
+        failed_invoice.invoice,
+        failed_invoice.customer,
         4_900,
         "USD",
     )
-    assert [one.outcome for one in found.attempts] == [Outcome.DECLINED, Outcome.DECLINED, Outcome.SUCCEEDED]
-    assert [one.failure.code for one in found.attempts] == ["insufficient_funds", "do_not_honor", None]
-    assert found.attempts[0].failure.network_code == "51"
-    assert (found.card.network, found.card.country, found.card.last4) == ("visa", "DE", None)
-    assert (found.country, found.time_zone, found.profile.tenure_days) == ("DE", "Europe/Berlin", 90)
-    assert (found.end, found.ended_at, found.paid_at, found.method_at) == (
-        InvoiceEnding.PAID, found.attempts[-1].at, None, None,
+    assert [attempt.outcome for attempt in recovery.attempts] == [Outcome.DECLINED, Outcome.DECLINED, Outcome.SUCCEEDED]
+    assert [attempt.failure.code for attempt in recovery.attempts] == ["insufficient_funds", "do_not_honor", None]
+    assert recovery.attempts[0].failure.network_code == "51"
+    assert (recovery.card.network, recovery.card.country, recovery.card.last4) == ("visa", "DE", None)
+    assert (recovery.country, recovery.time_zone, recovery.profile.tenure_days) == ("DE", "Europe/Berlin", 90)
+    assert (recovery.end, recovery.ended_at, recovery.paid_at, recovery.method_at) == (
+        InvoiceEnding.PAID, recovery.attempts[-1].at, None, None,
     )  # fmt: skip
 
 
 async def test_nothing_that_names_a_person_is_kept(own: OwnSandbox) -> None:
     box, reader = own
-    made = await box.create_failed_invoice(email="someone@example.com", name="Some One")
-    [found] = await read_all(reader)
-    kept = found.model_dump_json()
-    assert not [text for text in ("someone", "Some One", "4242", made.charge or "ch_") if text in kept]
+    failed_invoice = await box.create_failed_invoice(email="someone@example.com", name="Some One")
+    [recovery] = await read_all(reader)
+    recovery_json = recovery.model_dump_json()
+    assert not [
+        text for text in ("someone", "Some One", "4242", failed_invoice.charge or "ch_") if text in recovery_json
+    ]
 
 
-async def test_another_card_is_told_as_such(own: OwnSandbox) -> None:
+async def test_charge_of_another_card_is_marked_as_such(own: OwnSandbox) -> None:
     box, reader = own
-    made = await box.create_failed_invoice(created=THEN)
-    await box.add_card(made.customer, card=Card(last4="5556", fingerprint="fp_other"))
-    await pay_invoice(reader, made.invoice)
-    [found] = await read_all(reader)
-    assert [one.trigger for one in found.attempts] == [Trigger.SCHEDULED, Trigger.METHOD_CHANGE]
-    assert found.method_at == found.attempts[1].at
+    failed_invoice = await box.create_failed_invoice(created=THEN)
+    await box.add_card(failed_invoice.customer, card=Card(last4="5556", fingerprint="fp_other"))
+    await pay_invoice(reader, failed_invoice.invoice)
+    [recovery] = await read_all(reader)
+    assert [attempt.trigger for attempt in recovery.attempts] == [Trigger.SCHEDULED, Trigger.METHOD_CHANGE]
+    assert recovery.method_at == recovery.attempts[1].at
 
 
-async def test_ends_are_told(own: OwnSandbox) -> None:
+async def test_ends_of_invoices_are_read(own: OwnSandbox) -> None:
     box, reader = own
-    void, lost, open_ = [await box.create_failed_invoice(created=THEN) for _ in range(3)]
+    void, uncollectible, open_ = [await box.create_failed_invoice(created=THEN) for _ in range(3)]
     waiting = await box.create_failed_invoice(created=THEN, next_payment_attempt=THEN + 3 * DAY)
     await box.void_invoice(void.invoice)
-    await box.mark_uncollectible(lost.invoice)
-    ends = {one.invoice_id: one.end for one in await read_all(reader)}
+    await box.mark_uncollectible(uncollectible.invoice)
+    ends = {recovery.invoice_id: recovery.end for recovery in await read_all(reader)}
     assert ends == {
         void.invoice: InvoiceEnding.CANCELED,
-        lost.invoice: InvoiceEnding.LOST,
+        uncollectible.invoice: InvoiceEnding.LOST,
         open_.invoice: InvoiceEnding.LOST,
         waiting.invoice: InvoiceEnding.OPEN,
     }
 
 
-async def test_what_never_failed_and_what_waits_for_the_customer_is_left_out(own: OwnSandbox) -> None:
+async def test_invoices_without_a_failed_payment_are_skipped(own: OwnSandbox) -> None:
     box, reader = own
     await box.create_failed_invoice(requires_action=True)
     failed = await box.create_failed_invoice()
     page = await reader.read_page(None, FAR_FUTURE, None)
-    assert ([one.invoice_id for one in page.failed_invoices], page.invoice_count, page.unclear_count) == (
+    assert ([recovery.invoice_id for recovery in page.failed_invoices], page.invoice_count, page.unclear_count) == (
         [failed.invoice],
         2,
         1,
@@ -124,17 +126,24 @@ async def test_what_never_failed_and_what_waits_for_the_customer_is_left_out(own
 async def test_days_and_pages(own: OwnSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("providers.stripe.history.PAGE_SIZE", 2)
     box, reader = own
-    made = [await box.create_failed_invoice(created=THEN + day * DAY) for day in range(5)]
+    failed_invoices = [await box.create_failed_invoice(created=THEN + day * DAY) for day in range(5)]
     since, until = (datetime.fromtimestamp(THEN + day * DAY, UTC) for day in (1, 4))
-    seen: list[str] = []
+    invoice_ids: list[str] = []
     after, pages = None, 0
     while pages == 0 or after:
         page = await reader.read_page(since, until, after)
-        seen, after, pages = [*seen, *(one.invoice_id for one in page.failed_invoices)], page.last_invoice_id, pages + 1
-    assert (pages, sorted(seen)) == (2, sorted(one.invoice for one in made[1:4]))
+        invoice_ids, after, pages = (
+            [*invoice_ids, *(recovery.invoice_id for recovery in page.failed_invoices)],
+            page.last_invoice_id,
+            pages + 1,
+        )
+    assert (pages, sorted(invoice_ids)) == (
+        2,
+        sorted(failed_invoice.invoice for failed_invoice in failed_invoices[1:4]),
+    )
 
 
-async def test_a_busy_stripe_is_asked_again(own: OwnSandbox) -> None:
+async def test_failed_reads_are_repeated(own: OwnSandbox) -> None:
     box, reader = own
     await box.create_failed_invoice()
     await box.add_fault("/v1/invoices", "error:500", times=1)
@@ -142,7 +151,7 @@ async def test_a_busy_stripe_is_asked_again(own: OwnSandbox) -> None:
     assert len(await read_all(reader)) == 1
 
 
-async def test_a_stripe_that_stays_away_is_told(own: OwnSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_persistent_outage_is_reported(own: OwnSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("providers.stripe.history.MAX_TRIES", 2)
     box, reader = own
     await box.add_fault("/v1/invoices", "error:500", times=9)
@@ -150,7 +159,7 @@ async def test_a_stripe_that_stays_away_is_told(own: OwnSandbox, monkeypatch: py
         await reader.read_page(None, FAR_FUTURE, None)
 
 
-async def test_a_key_without_the_right_is_told(own: OwnSandbox) -> None:
+async def test_key_without_permission_is_reported(own: OwnSandbox) -> None:
     box, reader = own
     await box.add_fault("/v1/invoices", "error:403", times=1)
     with pytest.raises(InvalidInput, match=r"HTTP 403\. The key needs the right to read invoices"):

@@ -1,4 +1,4 @@
-"""What the environment turns on, and that no secret shows."""
+"""What the environment enables, without showing secrets."""
 
 import csv
 
@@ -15,7 +15,7 @@ FULL = {
 }
 
 
-async def test_everything_on() -> None:
+async def test_all_settings_enable_both_parts() -> None:
     stripe: Provider = create(FULL)
     hooks: Webhooks | None = stripe.create_webhooks()
     gateway: Gateway | None = stripe.create_gateway()
@@ -28,7 +28,7 @@ async def test_everything_on() -> None:
 
 
 @pytest.mark.parametrize("secrets", ["", " ", ",", " , ,"])
-def test_everything_off(secrets: str) -> None:
+def test_no_settings_disable_both_parts(secrets: str) -> None:
     stripe = create({"STRIPE_WEBHOOK_SECRETS": secrets, "STRIPE_API_KEY": " "})
     assert stripe.create_webhooks() is None
     assert stripe.create_gateway() is None

@@ -12,38 +12,38 @@ from tests.providers.stripe.builders import dispute_of
 
 
 async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(amount=4200, currency="eur", next_payment_attempt=2_000_000_000)
-    view = await gateway.read_invoice(made.invoice)
+    failed_invoice = await box.create_failed_invoice(amount=4200, currency="eur", next_payment_attempt=2_000_000_000)
+    view = await gateway.read_invoice(failed_invoice.invoice)
     assert (view.status, view.amount_due, view.currency) == (InvoiceStatus.OPEN, 4200, "EUR")
-    assert (view.customer_id, view.subscription_id) == (made.customer, made.subscription)
+    assert (view.customer_id, view.subscription_id) == (failed_invoice.customer, failed_invoice.subscription)
     assert view.next_provider_attempt == datetime.fromtimestamp(2_000_000_000, UTC)
-    assert (view.latest_charge_id, view.latest_charge_status) == (made.charge, "failed")
+    assert (view.latest_charge_id, view.latest_charge_status) == (failed_invoice.charge, "failed")
     assert not view.processing
     assert not view.disputed
 
 
 async def test_an_invoice_takes_two_calls_and_a_failure_three(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     before = len(await box.read_log())
-    await gateway.read_invoice(made.invoice)
-    await gateway.read_failure(made.invoice, None)
-    asked = [entry.path.split("/")[2] for entry in (await box.read_log())[before:]]
-    assert asked[:2] == ["invoices", "payment_intents"]
-    assert sorted(asked[2:]) == ["invoices", "payment_intents", "radar"]
+    await gateway.read_invoice(failed_invoice.invoice)
+    await gateway.read_failure(failed_invoice.invoice, None)
+    objects = [entry.path.split("/")[2] for entry in (await box.read_log())[before:]]
+    assert objects[:2] == ["invoices", "payment_intents"]
+    assert sorted(objects[2:]) == ["invoices", "payment_intents", "radar"]
 
 
 @pytest.mark.parametrize(
-    ("how", "status"),
+    ("action", "status"),
     [
         ("pay_hosted", InvoiceStatus.PAID),
         ("void_invoice", InvoiceStatus.VOID),
         ("mark_uncollectible", InvoiceStatus.UNCOLLECTIBLE),
     ],
 )
-async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, how: str, status: InvoiceStatus) -> None:
-    made = await box.create_failed_invoice()
-    await getattr(box, how)(made.invoice)
-    assert (await gateway.read_invoice(made.invoice)).status is status
+async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, action: str, status: InvoiceStatus) -> None:
+    failed_invoice = await box.create_failed_invoice()
+    await getattr(box, action)(failed_invoice.invoice)
+    assert (await gateway.read_invoice(failed_invoice.invoice)).status is status
 
 
 async def test_an_unknown_invoice_is_missing(gateway: StripeGateway) -> None:
@@ -58,13 +58,13 @@ async def test_an_unknown_invoice_is_missing(gateway: StripeGateway) -> None:
 
 
 async def test_an_id_never_changes_where_a_path_leads(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    view = await gateway.read_invoice(f"x/../{made.invoice}")
+    failed_invoice = await box.create_failed_invoice()
+    view = await gateway.read_invoice(f"x/../{failed_invoice.invoice}")
     assert view.status is InvoiceStatus.MISSING
 
 
-async def test_all_that_is_known_of_a_failure(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(
+async def test_all_facts_of_a_failure_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(
         decline_code="do_not_honor",
         network_decline_code="05",
         risk_level="elevated",
@@ -74,36 +74,36 @@ async def test_all_that_is_known_of_a_failure(box: SandboxClient, gateway: Strip
         customer_metadata={"time_zone": "Europe/Paris"},
         created=1_790_000_000,
     )
-    facts = await gateway.read_failure(made.invoice, None)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
     assert facts.failure.code == "do_not_honor"
     assert (facts.failure.network, facts.failure.network_code) == ("visa", "05")
-    assert (facts.failure.method_id, facts.failure.charge_id) == (made.payment_method, made.charge)
+    assert (facts.failure.method_id, facts.failure.charge_id) == (failed_invoice.payment_method, failed_invoice.charge)
     assert (facts.card.network, facts.card.funding, facts.card.country) == ("visa", "debit", "FR")
     assert facts.risk == Risk(level="elevated", score=71, early_warning=False, disputed=False)
     assert facts.customer == CustomerView(
-        customer_id=made.customer,
+        customer_id=failed_invoice.customer,
         created_at=datetime.fromtimestamp(1_790_000_000, UTC),
         country="FR",
         time_zone="Europe/Paris",
-        default_method_id=made.payment_method,
+        default_method_id=failed_invoice.payment_method,
     )
     assert facts.missing == ()
     assert "jenny" not in facts.model_dump_json().lower()
 
 
 async def test_a_payment_that_waits_for_the_customer(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(requires_action=True)
-    failure = (await gateway.read_failure(made.invoice, None)).failure
+    failed_invoice = await box.create_failed_invoice(requires_action=True)
+    failure = (await gateway.read_failure(failed_invoice.invoice, None)).failure
     assert (failure.code, failure.charge_id) == ("authentication_required", None)
 
 
 async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    await box.pay_hosted(made.invoice)
-    await box.warn_of_fraud(made.invoice)
-    assert (await gateway.read_failure(made.invoice, None)).risk.early_warning is True
-    await box.open_dispute(made.invoice)
-    facts = await gateway.read_failure(made.invoice, None)
+    failed_invoice = await box.create_failed_invoice()
+    await box.pay_hosted(failed_invoice.invoice)
+    await box.warn_of_fraud(failed_invoice.invoice)
+    assert (await gateway.read_failure(failed_invoice.invoice, None)).risk.early_warning is True
+    await box.open_dispute(failed_invoice.invoice)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
     assert facts.risk.disputed is True
     assert facts.invoice.disputed
 
@@ -115,41 +115,39 @@ async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeG
     ],
 )
 @pytest.mark.parametrize("fault", ["error:403", "error:500", "drop", "malformed"])
-async def test_what_is_beside_the_point_may_be_missing(
+async def test_optional_facts_may_be_missing(
     box: SandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
 ) -> None:
-    made = await box.create_failed_invoice(decline_code="expired_card")
+    failed_invoice = await box.create_failed_invoice(decline_code="expired_card")
     await box.add_fault(path, fault)
-    facts = await gateway.read_failure(made.invoice, None)
+    facts = await gateway.read_failure(failed_invoice.invoice, None)
     assert facts.failure.code == "expired_card"
     if fault != "malformed":
         assert facts.missing == missing
 
 
-async def test_nothing_waits_long_for_what_is_beside_the_point(
-    box: SandboxClient, impatient_gateway: StripeGateway
-) -> None:
-    made = await box.create_failed_invoice()
+async def test_optional_reads_time_out_quickly(box: SandboxClient, impatient_gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/radar/*", "hang:2")
-    assert (await impatient_gateway.read_failure(made.invoice, None)).missing == ("early_warnings",)
+    assert (await impatient_gateway.read_failure(failed_invoice.invoice, None)).missing == ("early_warnings",)
 
 
 async def test_an_invoice_that_does_not_come_is_unavailable(
     box: SandboxClient, impatient_gateway: StripeGateway
 ) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/invoices/*", "hang:2")
     with pytest.raises(ProviderUnavailable):
-        await impatient_gateway.read_invoice(made.invoice)
+        await impatient_gateway.read_invoice(failed_invoice.invoice)
 
 
 async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
     box: SandboxClient, gateway: StripeGateway
 ) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/payment_intents/*", "error:403")
     facts = await gateway.read_failure(
-        made.invoice, dispute_of(None, failure=Failure(code="stolen_card", network_code="43"))
+        failed_invoice.invoice, dispute_of(None, failure=Failure(code="stolen_card", network_code="43"))
     )
     assert (facts.failure.code, facts.failure.network_code, facts.missing) == ("stolen_card", "43", ("payment",))
     assert facts.risk.level is None
@@ -159,18 +157,18 @@ async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
 async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
     box: SandboxClient, gateway: StripeGateway, fault: str
 ) -> None:
-    made = await box.create_failed_invoice()
+    failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/invoices/*", fault)
     with pytest.raises(ProviderUnavailable):
-        await gateway.read_failure(made.invoice, None)
+        await gateway.read_failure(failed_invoice.invoice, None)
 
 
-async def test_whose_payment_it_is(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    for payment_id in (made.payment_intent, made.charge):
-        found = await gateway.resolve_event(dispute_of(payment_id))
-        assert (found.invoice_id, found.customer_id) == (made.invoice, made.customer)
-    stranger = dispute_of("ch_nobody")
-    assert await gateway.resolve_event(stranger) == stranger
-    nothing = dispute_of(None)
-    assert await gateway.resolve_event(nothing) is nothing
+async def test_payment_is_assigned_to_its_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice()
+    for payment_id in (failed_invoice.payment_intent, failed_invoice.charge):
+        event = await gateway.resolve_event(dispute_of(payment_id))
+        assert (event.invoice_id, event.customer_id) == (failed_invoice.invoice, failed_invoice.customer)
+    unknown_dispute = dispute_of("ch_nobody")
+    assert await gateway.resolve_event(unknown_dispute) == unknown_dispute
+    bare_dispute = dispute_of(None)
+    assert await gateway.resolve_event(bare_dispute) is bare_dispute

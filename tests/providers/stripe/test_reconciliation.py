@@ -1,4 +1,4 @@
-"""What reading tells of an order whose answer was lost."""
+"""What reading says about a charge whose answer was lost."""
 
 import asyncio
 from datetime import timedelta
@@ -12,30 +12,30 @@ from sandbox.client import SandboxClient
 from tests.providers.stripe.builders import order_for
 
 
-async def test_money_that_came_although_the_answer_was_lost(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice(script=("succeed_then_drop",))
-    wanted = order_for(made.invoice, charge_before=made.charge)
-    assert (await gateway.charge(wanted)).outcome is Outcome.UNKNOWN
-    result = await gateway.reconcile(wanted)
-    (line,) = await box.read_ledger(made.invoice)
+async def test_lost_success_is_found_by_reading(box: SandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop",))
+    order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
+    assert (await gateway.charge(order)).outcome is Outcome.UNKNOWN
+    result = await gateway.reconcile(order)
+    (line,) = await box.read_ledger(failed_invoice.invoice)
     assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, line.charge)
 
 
-async def test_a_decline_whose_answer_was_lost(
+async def test_lost_decline_is_found_by_reading(
     box: SandboxClient, impatient_gateway: StripeGateway, gateway: StripeGateway
 ) -> None:
-    made = await box.create_failed_invoice(script=("hang:2:decline:expired_card",))
-    wanted = order_for(made.invoice, charge_before=made.charge)
-    assert (await impatient_gateway.charge(wanted)).reason == "timeout"
-    assert (await gateway.reconcile(wanted)).reason == "not_settled"
-    result = await _reconcile_until_known(gateway, wanted)
+    failed_invoice = await box.create_failed_invoice(script=("hang:2:decline:expired_card",))
+    order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
+    assert (await impatient_gateway.charge(order)).reason == "timeout"
+    assert (await gateway.reconcile(order)).reason == "not_settled"
+    result = await _reconcile_until_known(gateway, order)
     assert result.failure.code == "expired_card"
     assert result.card.last4 == "4242"
 
 
-async def _reconcile_until_known(gateway: StripeGateway, wanted: ChargeOrder) -> ChargeResult:
+async def _reconcile_until_known(gateway: StripeGateway, order: ChargeOrder) -> ChargeResult:
     for _ in range(100):
-        result = await gateway.reconcile(wanted)
+        result = await gateway.reconcile(order)
         if result.outcome is not Outcome.UNKNOWN:
             return result
         await asyncio.sleep(0.05)
@@ -43,19 +43,19 @@ async def _reconcile_until_known(gateway: StripeGateway, wanted: ChargeOrder) ->
 
 
 async def test_the_charge_from_before_the_order_decides_nothing(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    young = order_for(made.invoice, charge_before=made.charge)
-    result = await gateway.reconcile(young)
+    failed_invoice = await box.create_failed_invoice()
+    order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
+    result = await gateway.reconcile(order)
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "not_settled")
-    old = young.model_copy(update={"requested_at": young.requested_at - timedelta(hours=24)})
+    old = order.model_copy(update={"requested_at": order.requested_at - timedelta(hours=24)})
     result = await gateway.reconcile(old)
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "no_trace")
 
 
 async def test_a_void_invoice_was_not_charged(box: SandboxClient, gateway: StripeGateway) -> None:
-    made = await box.create_failed_invoice()
-    await box.void_invoice(made.invoice)
-    result = await gateway.reconcile(order_for(made.invoice, charge_before=made.charge))
+    failed_invoice = await box.create_failed_invoice()
+    await box.void_invoice(failed_invoice.invoice)
+    result = await gateway.reconcile(order_for(failed_invoice.invoice, charge_before=failed_invoice.charge))
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_not_payable")
 
 
@@ -64,8 +64,8 @@ async def test_an_invoice_that_is_gone_decides_nothing(gateway: StripeGateway) -
 
 
 @pytest.mark.parametrize("path", ["/v1/invoices/*", "/v1/payment_intents/*"])
-async def test_what_could_not_be_read_is_unavailable(box: SandboxClient, gateway: StripeGateway, path: str) -> None:
-    made = await box.create_failed_invoice()
+async def test_failed_read_is_unavailable(box: SandboxClient, gateway: StripeGateway, path: str) -> None:
+    failed_invoice = await box.create_failed_invoice()
     await box.add_fault(path, "error:503")
     with pytest.raises(ProviderUnavailable, match="503"):
-        await gateway.reconcile(order_for(made.invoice))
+        await gateway.reconcile(order_for(failed_invoice.invoice))

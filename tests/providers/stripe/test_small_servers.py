@@ -1,4 +1,4 @@
-"""Small servers: what they leave out is not known, what a payment shows counts, and nothing they lack is needed."""
+"""Servers that implement little of Stripe: missing fields are unknown, and none of them is required."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,10 +16,10 @@ LINKED_INVOICE = {"default_payment_method": None, "default_source": None}
 OWNED_CUSTOMER = {"id": "cus_1", "default_source": None, "invoice_settings": {"default_payment_method": None}}
 
 
-def serve_small_account(canned: CannedServer, left_out: str, customer: dict[str, Any] | None) -> None:
-    """An invoice, its subscription and its customer, each with null for every default; but for what is left out."""
-    whole = open_invoice(**LINKED_INVOICE, payment_intent="pi_1")
-    canned.set_answer("GET /v1/invoices/in_1", {name: value for name, value in whole.items() if name != left_out})
+def serve_small_account(canned: CannedServer, missing: str, customer: dict[str, Any] | None) -> None:
+    """Serves an invoice, its subscription and customer with null defaults, except for the `missing` fields."""
+    invoice = open_invoice(**LINKED_INVOICE, payment_intent="pi_1")
+    canned.set_answer("GET /v1/invoices/in_1", {name: value for name, value in invoice.items() if name != missing})
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"})
     canned.set_answer("GET /v1/subscriptions/sub_1", {"id": "sub_1", "status": "past_due"} | LINKED_INVOICE)
     if customer is not None:
@@ -27,7 +27,7 @@ def serve_small_account(canned: CannedServer, left_out: str, customer: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("left_out", "customer", "known"),
+    ("missing", "customer", "is_known"),
     [
         ("nothing", OWNED_CUSTOMER, True),
         ("parent", OWNED_CUSTOMER, False),
@@ -39,16 +39,16 @@ def serve_small_account(canned: CannedServer, left_out: str, customer: dict[str,
     ],
 )
 async def test_a_default_that_was_not_delivered_is_not_none(
-    canned: CannedServer, foreign: StripeGateway, left_out: str, customer: dict[str, Any] | None, known: bool
+    canned: CannedServer, foreign: StripeGateway, missing: str, customer: dict[str, Any] | None, is_known: bool
 ) -> None:
     """Nothing would ever be charged at a server that leaves these fields out."""
-    serve_small_account(canned, left_out, customer)
+    serve_small_account(canned, missing, customer)
     view = await foreign.read_invoice("in_1")
-    assert (view.methods_known, view.method) == (known, None)
+    assert (view.methods_known, view.method) == (is_known, None)
 
 
 @pytest.mark.parametrize(
-    ("method", "known"),
+    ("method", "is_known"),
     [
         ({"id": "pm_1", "customer": "cus_1"}, False),
         ({"id": "pm_1"}, False),
@@ -58,7 +58,7 @@ async def test_a_default_that_was_not_delivered_is_not_none(
     ],
 )
 async def test_a_stored_method_without_a_default_leaves_it_to_the_pay_call(
-    canned: CannedServer, foreign: StripeGateway, method: dict[str, Any] | None, known: bool
+    canned: CannedServer, foreign: StripeGateway, method: dict[str, Any] | None, is_known: bool
 ) -> None:
     serve_small_account(canned, "nothing", OWNED_CUSTOMER)
     error = {"type": "card_error", "decline_code": "insufficient_funds", "payment_method": {"id": "pm_1"}}
@@ -66,8 +66,8 @@ async def test_a_stored_method_without_a_default_leaves_it_to_the_pay_call(
     canned.set_answer("GET /v1/payment_intents/pi_1", intent)
     if method:
         canned.set_answer("GET /v1/payment_methods/pm_1", method)
-    assert (await foreign.read_invoice("in_1")).methods_known is known
-    assert (await foreign.read_failure("in_1", None)).invoice.methods_known is known
+    assert (await foreign.read_invoice("in_1")).methods_known is is_known
+    assert (await foreign.read_failure("in_1", None)).invoice.methods_known is is_known
 
 
 async def test_a_server_that_expands_nothing_is_asked_for_the_plain_object(
@@ -75,9 +75,9 @@ async def test_a_server_that_expands_nothing_is_asked_for_the_plain_object(
 ) -> None:
     answer = canned.answer_request
 
-    def refuse_expansion(asked: Any) -> Any:
+    def refuse_expansion(request: Any) -> Any:
         refused = b'{"error": {"type": "invalid_request_error", "param": "expand"}}'
-        return (400, refused, {}) if any(name.startswith("expand") for name in asked.params) else answer(asked)
+        return (400, refused, {}) if any(name.startswith("expand") for name in request.params) else answer(request)
 
     canned.answer_request = refuse_expansion  # type: ignore[method-assign]
     canned.set_answer("GET /v1/invoices/in_1", open_invoice(payment_intent="pi_1"))
@@ -91,7 +91,7 @@ TRACES = {"last_payment_error": None, "latest_charge": None}
 
 
 @pytest.mark.parametrize(
-    ("intent", "customer", "known"),
+    ("intent", "customer", "is_known"),
     [
         (TRACES, {"id": "cus_1"}, True),
         ({}, {"id": "cus_1", "invoice_settings": {"default_payment_method": None}}, True),
@@ -102,13 +102,13 @@ TRACES = {"last_payment_error": None, "latest_charge": None}
     ],
 )
 async def test_a_payment_that_was_never_tried_had_no_method(
-    canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any], customer: dict[str, Any], known: bool
+    canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any], customer: dict[str, Any], is_known: bool
 ) -> None:
     """Neither charge nor error: waiting for a day, only to be refused, would be for nothing."""
     serve_small_account(canned, "default_payment_method", customer)
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | intent)
-    found = (await foreign.read_failure("in_1", None)).invoice
-    assert (found.methods_known, found.method) == (known, None)
+    invoice = (await foreign.read_failure("in_1", None)).invoice
+    assert (invoice.methods_known, invoice.method) == (is_known, None)
 
 
 FAILED_EVENT = ProviderEvent(
@@ -124,8 +124,8 @@ FAILED_EVENT = ProviderEvent(
 async def test_a_failure_that_the_event_told_was_a_try(canned: CannedServer, foreign: StripeGateway) -> None:
     serve_small_account(canned, "default_payment_method", {"id": "cus_1"})
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | TRACES)
-    told = FAILED_EVENT.model_copy(update={"failure": Failure(code="insufficient_funds")})
-    assert not (await foreign.read_failure("in_1", told)).invoice.methods_known
+    event = FAILED_EVENT.model_copy(update={"failure": Failure(code="insufficient_funds")})
+    assert not (await foreign.read_failure("in_1", event)).invoice.methods_known
 
 
 async def test_a_customer_without_an_active_card_is_no_decline(canned: CannedServer, foreign: StripeGateway) -> None:
@@ -157,7 +157,7 @@ async def test_the_kind_of_a_method_that_is_only_named(
     assert (await foreign.read_failure("in_1", None)).card.kind is MethodKind.DIRECT_DEBIT
 
 
-async def test_who_was_told_how_to_transfer_is_not_charged_by_card(
+async def test_customer_with_transfer_instructions_is_not_charged_by_card(
     canned: CannedServer, foreign: StripeGateway
 ) -> None:
     serve_small_account(canned, "nothing", OWNED_CUSTOMER | {"default_source": "card_1"})

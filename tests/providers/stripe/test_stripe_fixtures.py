@@ -1,4 +1,4 @@
-"""Stripe's own fixture objects, as stripe-mock serves them, in every event that we know: nothing is silently unfit."""
+"""Stripe's own fixture objects, as stripe-mock serves them, fit every event that we know."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ BEFORE: tuple[Any, ...] = (None, {}, {"status": "open", "default_payment_method"
 
 @pytest.fixture(scope="module")
 def stripes(mock_address: str) -> dict[str, Any]:
-    """Each object once."""
+    """Each fixture object by its name."""
     key = {"Authorization": "Bearer sk_test_1"}
     with httpx.Client(base_url=f"{mock_address}/v1/", headers=key, trust_env=False) as http:
         return {where: http.get(where).raise_for_status().json() for where in set(PATHS.values())}
@@ -41,6 +41,6 @@ def stripes(mock_address: str) -> dict[str, Any]:
 @pytest.mark.parametrize("type_", EVENTS)
 def test_a_fixture_of_stripe_fits(stripes: dict[str, Any], type_: str, before: Any) -> None:
     where = next(path for prefix, path in PATHS.items() if type_.startswith(prefix))
-    found = normalise_event(stripe_event(type_, stripes[where], before))
-    assert not (found.detail or "").startswith("unfit"), found.detail
-    assert found.kind is not EventKind.OTHER or found.detail
+    event = normalise_event(stripe_event(type_, stripes[where], before))
+    assert not (event.detail or "").startswith("unfit"), event.detail
+    assert event.kind is not EventKind.OTHER or event.detail

@@ -1,4 +1,4 @@
-"""Bodies that are no events, events of the wrong world, and whatever hypothesis thinks of."""
+"""Bodies that are no events, events of the other mode, and whatever hypothesis generates."""
 
 import contextlib
 import json
@@ -52,9 +52,9 @@ def test_what_is_no_event_is_invalid_input(body: bytes) -> None:
 
 def test_thin_events_are_kept_but_not_used() -> None:
     thin = {"id": "evt_2", "object": "v2.core.event", "type": "v1.billing.meter.x", "created": "2026-11-22T00:00:00Z"}
-    found = normalise_event(thin)
-    assert (found.kind, found.event_id) == (EventKind.OTHER, "evt_2")
-    assert (found.detail or "").startswith("thin event")
+    event = normalise_event(thin)
+    assert (event.kind, event.event_id) == (EventKind.OTHER, "evt_2")
+    assert (event.detail or "").startswith("thin event")
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_thin_events_are_kept_but_not_used() -> None:
         ("", True, EventKind.PAYMENT_FAILED, None),
     ],
 )
-def test_an_event_of_the_other_world_never_acts(key: str, livemode: bool, kind: EventKind, detail: str | None) -> None:
+def test_event_of_the_other_mode_has_no_effect(key: str, livemode: bool, kind: EventKind, detail: str | None) -> None:
     hooks = StripeWebhooks(StripeConfig(api_key=key, webhook_secrets=("whsec_x",)))
     raw = stripe_event("invoice.payment_failed", open_invoice(), livemode=livemode)
-    (found,) = hooks.normalise(json.dumps(raw).encode())
-    assert (found.kind, found.detail) == (kind, detail)
+    (event,) = hooks.normalise(json.dumps(raw).encode())
+    assert (event.kind, event.detail) == (kind, detail)
 
 
 @given(body=st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()))
@@ -88,9 +88,9 @@ def test_any_body_is_an_event_or_invalid_input(body: bytes) -> None:
 )
 @example(type_="payment_method.attached", changes={"object": []}, before=None)
 def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str, Any], before: Any) -> None:
-    found = normalise_event(stripe_event(type_, open_invoice(**changes), before))
-    assert found.kind is not EventKind.OTHER or found.detail
-    for text in found.model_dump(exclude={"detail"}).values():
+    event = normalise_event(stripe_event(type_, open_invoice(**changes), before))
+    assert event.kind is not EventKind.OTHER or event.detail
+    for text in event.model_dump(exclude={"detail"}).values():
         assert not isinstance(text, str) or (text.isascii() and text.isprintable())
 
 
@@ -102,9 +102,9 @@ def test_a_known_type_with_any_shape_is_one_event(type_: str, changes: dict[str,
     ],
 )
 @pytest.mark.parametrize("type_", ["invoice.payment_failed", "invoice.paid", "customer.deleted"])
-def test_an_event_of_another_account_is_none_of_ours(type_: str, field: str, detail: str) -> None:
-    found = normalise_event(stripe_event(type_, open_invoice(), None, **{field: "acct_1Other"}))
-    assert (found.kind, found.detail, found.invoice_id) == (EventKind.OTHER, detail, None)
+def test_event_of_another_account_is_ignored(type_: str, field: str, detail: str) -> None:
+    event = normalise_event(stripe_event(type_, open_invoice(), None, **{field: "acct_1Other"}))
+    assert (event.kind, event.detail, event.invoice_id) == (EventKind.OTHER, detail, None)
 
 
 @pytest.mark.parametrize("clock", ["clock_1", {"id": "clock_1", "object": "test_helpers.test_clock"}])
@@ -113,10 +113,14 @@ def test_an_event_of_a_test_clock_is_simulated(clock: Any) -> None:
     assert not normalise_event(stripe_event("invoice.payment_failed", open_invoice(test_clock=None))).simulated
 
 
-def test_the_terms_that_a_body_tells() -> None:
-    told = {"collection_method": "send_invoice", "billing_reason": "subscription_create", "application": "ca_other"}
+def test_collection_terms_in_a_webhook() -> None:
+    body_fields = {
+        "collection_method": "send_invoice",
+        "billing_reason": "subscription_create",
+        "application": "ca_other",
+    }
     when = {"created": CREATED - 60, "status_transitions": {"finalized_at": CREATED}}
-    terms = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**told, **when))).terms
+    terms = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**body_fields, **when))).terms
     assert terms == CollectionTerms(
         collection_method=CollectionMethod.SENT,
         billing_reason="subscription_create",
@@ -125,7 +129,7 @@ def test_the_terms_that_a_body_tells() -> None:
     )
 
 
-def test_terms_that_do_not_fit_spoil_no_event() -> None:
-    odd = open_invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
-    found = normalise_event(stripe_event("invoice.payment_failed", odd))
-    assert (found.kind, found.terms) == (EventKind.PAYMENT_FAILED, CollectionTerms())
+def test_invalid_terms_do_not_invalidate_the_event() -> None:
+    invoice = open_invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
+    event = normalise_event(stripe_event("invoice.payment_failed", invoice))
+    assert (event.kind, event.terms) == (EventKind.PAYMENT_FAILED, CollectionTerms())
