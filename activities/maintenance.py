@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.heartbeat import heartbeat_in_background
 from core.contracts import RelayInput, RelayReport
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
 from db.queries import figures
@@ -32,9 +33,10 @@ class Maintenance:
     @activity.defn
     async def relay_inbox(self, order: RelayInput) -> RelayReport:
         """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew."""
-        report = await run_relay(
-            self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit, self._scope.rules
-        )
-        async with self._database.begin() as session:
-            await figures.refresh_figures(session)
+        async with heartbeat_in_background():
+            report = await run_relay(
+                self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit, self._scope.rules
+            )
+            async with self._database.begin() as session:
+                await figures.refresh_figures(session)
         return report

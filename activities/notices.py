@@ -9,6 +9,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeat_in_background
 from core.contracts import DeliverNoticesInput, DeliverNoticesReport, SendWebhookInput
 from core.errors import EngineUnavailable, NotDelivered
 from core.notices import Audience, Digest, Notice, build_digests, dead_letter_notice
@@ -42,13 +43,8 @@ class NoticeDelivery:
     @activity.defn
     async def hand_over(self, order: DeliverNoticesInput) -> DeliverNoticesReport:
         """Start a workflow for each webhook that waits, and tell the operators, one message a topic."""
-        now = datetime.now(UTC)
-        # First: where nobody listened for long, whoever begins to must not get what is long past.
-        async with self._database.begin() as session:
-            await notices.delete_old(session, now)
-        begun = await self._start_posts(order.limit, now)
-        told = await self._notify_operators(now) if self._operators else 0
-        return DeliverNoticesReport(webhooks=begun, told=told)
+        async with heartbeat_in_background():
+            return await self._hand_over(order.limit, datetime.now(UTC))
 
     @activity.defn
     async def post_webhook(self, order: SendWebhookInput) -> None:
@@ -68,6 +64,14 @@ class NoticeDelivery:
         name = f"webhook {order.notice_id} to address {order.target + 1}"
         async with self._database.begin() as session:
             await notices.add_notices(session, [dead_letter_notice(name, datetime.now(UTC), why=EVERY_TRY_FAILED)])
+
+    async def _hand_over(self, limit: int, now: datetime) -> DeliverNoticesReport:
+        # First: where nobody listened for long, whoever begins to must not get what is long past.
+        async with self._database.begin() as session:
+            await notices.delete_old(session, now)
+        begun = await self._start_posts(limit, now)
+        told = await self._notify_operators(now) if self._operators else 0
+        return DeliverNoticesReport(webhooks=begun, told=told)
 
     async def _start_posts(self, limit: int, now: datetime) -> int:
         """A crash in between begins some twice; their workflow ids make that one."""

@@ -23,7 +23,9 @@ from api import (
 )
 from api.admin.app import create_admin
 from api.admin.sessions import ROOT
-from api.deps import Background, Clock, Parts
+from api.background import Background
+from api.deliveries import Deliveries
+from api.deps import Clock, Parts
 from api.health import ReadinessCheck, TableGauges, database_checks
 from api.middleware import BodyLimit, ExactPaths, ResponseObserver
 from catalog import NetworkLimits, PolicyFile
@@ -56,7 +58,7 @@ def create_app(
 
     Raises InvalidInput for settings of the admin console that can't be used.
     """
-    policy = PolicyFile(settings.policy_file)
+    policy, background = PolicyFile(settings.policy_file), Background()
     parts = Parts(
         settings=settings,
         database=database,
@@ -65,7 +67,8 @@ def create_app(
         webhooks={name: side for name, provider in providers.items() if (side := provider.create_webhooks())},
         clock=clock,
         metrics=create_metrics(),
-        background=Background(),
+        background=background,
+        deliveries=Deliveries(background),
         network_rules=NetworkLimits(policy).current_rules,
         policy=policy.current_policy,
     )

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 import structlog
@@ -21,18 +22,21 @@ from core.recovery.reactions import opens_recovery
 from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import StoredWebhook
 from db.session import Session
-from intake.delivery import Delivery, DeliveryStatus, deliver_event, ignore_without_effect, shift_to_arrival
+from intake.delivery import (
+    Delivery,
+    DeliveryStatus,
+    apply_write_off_rule,
+    deliver_event,
+    ignore_without_effect,
+    shift_to_arrival,
+)
 from intake.relay import record_delivery
 from providers.base import ExtractsContacts, Webhooks
 
 STORE_WITHIN: Final = timedelta(seconds=4)
 """Time limit for storing; below the providers' own time-outs, so that they get our 503 and send again."""
-ANSWER_WITHIN: Final = timedelta(milliseconds=250)
-"""How long the answer waits for the delivery, which goes on behind it."""
 DELIVER_WITHIN: Final = timedelta(seconds=5)
 """Time limit for the delivery behind the answer; after this the relay takes over (`inbox.HEAD_START`)."""
-MOST_BACKGROUND_DELIVERIES: Final = 200
-"""Limit of deliveries behind their answers: if Temporal can't be reached, the rest is left to the relay."""
 UNREADABLE_TYPE: Final = "unreadable"
 """Event type of a body that our code failed to read."""
 
@@ -67,8 +71,9 @@ async def ingest_verified(parts: Parts, provider: str, body: bytes, now: datetim
         kept = await parts.background.run_within(STORE_WITHIN, _store_events(parts, events, people, body, now))
     except TimeoutError:
         raise StoreUnavailable("The database does not answer in time.") from None
+    _start_deliveries(parts, events, kept, now)
     pairs = zip(events, kept, strict=True)
-    return list(await asyncio.gather(*(_build_receipt(parts, event, one, now) for event, one in pairs)))
+    return list(await asyncio.gather(*(_build_receipt(parts, event, one) for event, one in pairs)))
 
 
 def _normalise_body(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
@@ -182,18 +187,13 @@ def _dead_letter_notices(event: ProviderEvent, now: datetime) -> list[Notice]:
     return [dead_letter_notice(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
 
 
-async def _build_receipt(parts: Parts, event: ProviderEvent, kept: StoredEvent, now: datetime) -> WebhookReceipt:
+async def _build_receipt(parts: Parts, event: ProviderEvent, kept: StoredEvent) -> WebhookReceipt:
+    """`ignored` is answered for what the event alone decides; what its recovery makes of it is in the inbox later."""
     if not kept.is_new:
         return await _duplicate_receipt(parts, event)
-    return _receipt_of_delivery(kept.verdict or await _await_delivery(parts, event, now), event)
-
-
-def _receipt_of_delivery(verdict: Delivery | None, event: ProviderEvent) -> WebhookReceipt:
-    """The receipt for a stored event: accepted also if its delivery is delayed, which the sender can't change."""
-    if verdict is None or verdict.status is DeliveryStatus.DEFERRED:
-        return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(event))
-    status: Literal["accepted", "ignored"] = "accepted" if verdict.status is DeliveryStatus.ACCEPTED else "ignored"
-    return WebhookReceipt(status=status, recovery_id=verdict.recovery_id, reason=verdict.reason)
+    if kept.verdict:
+        return WebhookReceipt(status="ignored", recovery_id=kept.verdict.recovery_id, reason=kept.verdict.reason)
+    return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(event), reason=None)
 
 
 async def _duplicate_receipt(parts: Parts, event: ProviderEvent) -> WebhookReceipt:
@@ -218,36 +218,38 @@ def _expected_recovery_id(event: ProviderEvent) -> str | None:
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 
-async def _await_delivery(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
-    """The delivery's result if it comes within ANSWER_WITHIN, else None; the delivery goes on in the background."""
-    work = parts.background.start_work(_deliver_or_leave(parts, event, now))
-    if len(parts.background) > MOST_BACKGROUND_DELIVERIES:
-        work.cancel()
-        return None
-    done, _ = await asyncio.wait({work}, timeout=ANSWER_WITHIN.total_seconds())
-    return work.result() if done and not work.cancelled() else None
+def _start_deliveries(parts: Parts, events: tuple[ProviderEvent, ...], kept: list[StoredEvent], now: datetime) -> None:
+    """Begins the delivery of every new event behind the answer; what is not begun here is the relay's."""
+    for event, stored in zip(events, kept, strict=True):
+        if stored.is_new and stored.verdict is None:
+            about = event.invoice_id or event.customer_id or event.payment_id or event.event_id
+            parts.deliveries.start(f"{event.provider} {about}", partial(_deliver_or_leave, parts, event, now))
 
 
-async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -> Delivery | None:
-    """The delivery's result; None if it is left to the relay. Never raises: the event is stored in the inbox."""
+async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -> None:
+    """Delivers the event, or leaves it to the relay. Never raises: the event is stored in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
             verdict = await deliver_event(
                 event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts)
             )
-            await _conclude_delivery(parts, event, verdict, now)
-            return verdict
+            await _note_delivery(parts, event, verdict, now)
     except (RecoveryError, TimeoutError) as away:
-        structlog.get_logger("api").warning("left for the relay", event_id=event.event_id, why=str(away) or "time-out")
+        parts.deliveries.report_left(str(away) or "time-out")
     except Exception:
         structlog.get_logger("api").exception("a webhook could not be delivered", event_id=event.event_id)
-    return None
 
 
-async def _conclude_delivery(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
-    # A deferred event needs a read at the provider, which only the relay in the worker can do.
+async def _note_delivery(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
+    """What the inbox must know now. An event that a run took is delivered once that run has written it in its log."""
     if verdict.status is DeliveryStatus.DEFERRED:
         return await parts.recoveries.trigger_relay()
+    taken = verdict.status is DeliveryStatus.ACCEPTED
+    if taken and apply_write_off_rule(event, current_scope_rules(parts)).kind is not EventKind.WAKE:
+        return None
     async with parts.database.begin() as session:
-        await record_delivery(session, event.provider, event.event_id, verdict, now)
+        if taken:
+            await inbox.mark_handed_over(session, event.provider, event.event_id, now)
+        else:
+            await record_delivery(session, event.provider, event.event_id, verdict, now)
     return None

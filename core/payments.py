@@ -42,6 +42,10 @@ class EventKind(StrEnum):
     OTHER = "other"
 
 
+INVOICE_AND_CUSTOMER_KINDS: Final = frozenset({EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING})
+"""Kinds about one invoice that speak against charging its customer at all."""
+
+
 class MethodKind(StrEnum):
     """What kind of payment method it is. Only cards are charged by this service."""
 

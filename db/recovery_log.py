@@ -9,7 +9,7 @@ from core.events import Event, Record
 from core.notices import Audience
 from core.notices import build_notices as notices_of
 from core.recovery.state import Recovery
-from db.repositories import event_log, network_attempts, notices
+from db.repositories import event_log, inbox, network_attempts, notices
 from db.session import Database, Session
 
 ReservationRule = Callable[[Sequence[LedgerEntry]], Event]
@@ -59,7 +59,8 @@ class StoredRecoveryLog:
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """See `RecoveryLog.append_events`."""
         async with self._database.begin() as session:
-            return await self._add_notices(session, before, await event_log.append_to_log(session, before, events, now))
+            records = await event_log.append_to_log(session, before, events, now)
+            return await self._publish_records(session, before, records, now)
 
     async def reserve_attempt(
         self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
@@ -71,12 +72,17 @@ class StoredRecoveryLog:
             await network_attempts.lock_card(session, card)
             # Read after the lock is held: this statement sees what the previous holder committed.
             event = verdict(await network_attempts.load_attempts(session, card, rules, now))
-            return await self._add_notices(
-                session, before, await event_log.append_to_log(session, before, (event,), now)
-            )
+            records = await event_log.append_to_log(session, before, (event,), now)
+            return await self._publish_records(session, before, records, now)
 
-    async def _add_notices(self, session: Session, before: Recovery, records: tuple[Record, ...]) -> tuple[Record, ...]:
-        # In the transaction of the rows: a crash can't lose a notice, and a rollback leaves none behind.
+    async def _publish_records(
+        self, session: Session, before: Recovery, records: tuple[Record, ...], now: datetime
+    ) -> tuple[Record, ...]:
+        """The rows. In their transaction, the webhooks that they record are delivered and notices about them stored."""
+        if event_ids := [one for record in records if isinstance(one := record.data.stored.get("event_id"), str)]:
+            await inbox.conclude_recorded(
+                session, before.provider, before.invoice_id, event_ids, before.recovery_id, now
+            )
         if self._audiences:
             await notices.add_notices(session, notices_of(before, records, self._audiences))
         return records

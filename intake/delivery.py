@@ -18,10 +18,11 @@ from core.policy.scope import (
     describe_scope_rule,
     find_scope_rule,
 )
-from core.recovery.reactions import OPENING_KINDS, opens_recovery
+from core.recovery.reactions import opens_recovery
 from db.session import Database
 from intake.recoveries import Recoveries
-from intake.recovery_store import OpenInvoice, RecoveryStore
+from intake.recovery_store import RecoveryStore
+from intake.targets import INVOICE_KINDS, KINDS_WITH_EFFECT, concerns_customer, list_targets, names_target
 
 MOST_CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far a provider's clock may run ahead. Up to that its times are kept, because they hold its order of events."""
@@ -51,24 +52,6 @@ def _shift_time(moment: datetime | None, shift: timedelta) -> datetime | None:
 def _shift_terms(terms: CollectionTerms, shift: timedelta) -> CollectionTerms:
     return terms.model_copy(update={"created_at": _shift_time(terms.created_at, shift)})
 
-
-INVOICE_KINDS: Final = OPENING_KINDS | {
-    EventKind.INVOICE_PAID,
-    EventKind.INVOICE_VOIDED,
-    EventKind.INVOICE_UNCOLLECTIBLE,
-    EventKind.PAYMENT_REFUNDED,
-    EventKind.PAYMENT_REVERSED,
-    EventKind.PAYMENT_RESTORED,
-    EventKind.DISPUTE_INQUIRY,
-    EventKind.WAKE,
-}
-"""Kinds that concern one invoice and have no effect without it."""
-CUSTOMER_KINDS: Final = frozenset({EventKind.METHOD_UPDATED, EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_DELETED})
-"""Kinds that concern every recovery of the customer."""
-INVOICE_AND_CUSTOMER_KINDS: Final = frozenset({EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING})
-"""Kinds that concern one invoice and every other recovery of its customer: after a dispute or a fraud warning none of
-them is charged as before.
-"""
 
 SHIPPED_SCOPE_RULES: Final = ScopeRules()
 ResolvePayment: TypeAlias = Callable[[ProviderEvent], Awaitable[ProviderEvent]]
@@ -105,21 +88,15 @@ def ignore_without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime
         )
     if event.kind is EventKind.RETRY_SCHEDULED:
         return _ignored_delivery(event.detail or "the provider's own schedule; every charge reads the invoice first")
-    if event.kind not in INVOICE_KINDS | CUSTOMER_KINDS | INVOICE_AND_CUSTOMER_KINDS:
+    if event.kind not in KINDS_WITH_EFFECT:
         return _ignored_delivery(event.detail or f"{event.event_type} has no effect on recoveries")
-    if event.invoice_id or event.payment_id or (event.customer_id and _concerns_customer(event)):
+    if event.invoice_id or event.payment_id or (event.customer_id and concerns_customer(event)):
         return None
     if event.subscription_id and event.kind is EventKind.SUBSCRIPTION_ENDED:
         return None  # its provider may know which period it is in
     return _ignored_delivery(
         "it names neither invoice nor payment" + ("" if event.kind in INVOICE_KINDS else " nor customer")
     )
-
-
-def _concerns_customer(event: ProviderEvent) -> bool:
-    """Whether it concerns more than one invoice. A resumed subscription wakes the recoveries of all its invoices."""
-    of_subscription = event.kind is EventKind.WAKE and event.subscription_id and event.invoice_id is None
-    return bool(of_subscription) or event.kind not in INVOICE_KINDS
 
 
 def apply_write_off_rule(event: ProviderEvent, scope: ScopeRules) -> ProviderEvent:
@@ -148,46 +125,42 @@ async def deliver_event(
     acts once on the same event. Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: deliver again later.
     """
     event = apply_write_off_rule(event, scope)
-    return ignore_without_effect(event, scope, now) or await _EventDelivery(
-        RecoveryStore(db), recoveries, now, resolve
-    ).deliver_event(event)
+    if verdict := ignore_without_effect(event, scope, now):
+        return verdict
+    delivery = EventDelivery(RecoveryStore(db), recoveries, now)
+    owned = await delivery.find_owner(event, resolve)
+    return owned if isinstance(owned, Delivery) else await delivery.deliver(owned)
 
 
 @dataclass(frozen=True)
-class _EventDelivery:
+class EventDelivery:
+    """Delivers one event to each recovery that it concerns."""
+
     store: RecoveryStore
     recoveries: Recoveries
     now: datetime
-    resolve: ResolvePayment | None
 
-    async def deliver_event(self, event: ProviderEvent) -> Delivery:
-        if self._has_target(event):
-            return await self._deliver_by_kind(event)
+    async def find_owner(self, event: ProviderEvent, resolve: ResolvePayment | None) -> ProviderEvent | Delivery:
+        """The event with the invoice or customer that it concerns; a Delivery where nobody knows them, or only the
+        provider does and there is no `resolve`. Raises ProviderUnavailable, StoreUnavailable.
+        """
+        if names_target(event):
+            return event
         # Our own tables first: most payments are charges of ours, and a read at the provider costs a call.
-        found = await self.store.resolve_owner(event) or (await self.resolve(event) if self.resolve else None)
-        if found is None:
+        owned = await self.store.resolve_owner(event) or (await resolve(event) if resolve else None)
+        if owned is None:
             return Delivery(status=DeliveryStatus.DEFERRED, reason="only the provider knows whose payment this is")
-        if not self._has_target(found):
-            return _ignored_delivery("the provider knows no invoice or customer for this payment")
-        return await self._deliver_by_kind(found)
+        unknown = "the provider knows no invoice or customer for this payment"
+        return owned if names_target(owned) else _ignored_delivery(unknown)
 
-    def _has_target(self, event: ProviderEvent) -> bool:
-        """Whether the event names the invoice, or the customer, that it concerns."""
-        return bool(event.invoice_id or (event.customer_id and _concerns_customer(event)))
-
-    async def _deliver_by_kind(self, event: ProviderEvent) -> Delivery:
+    async def deliver(self, event: ProviderEvent) -> Delivery:
+        """Starts or signals each recovery that the event concerns. Raises EngineUnavailable, StoreUnavailable."""
         if opens_recovery(event):
             return await self._start_recovery(event, event.invoice_id or "")
-        answers = [await self._send_event(event, event.invoice_id)] if event.invoice_id else []
-        if _concerns_customer(event):
-            answers += [await self._send_event(event, aim.invoice_id) for aim in await self._other_invoices(event)]
-        return _most_urgent(answers) or _ignored_delivery("no open recovery of this customer or subscription")
-
-    async def _other_invoices(self, event: ProviderEvent) -> list[OpenInvoice]:
-        aims = [aim for aim in await self.store.open_invoices(event, self.now) if aim.invoice_id != event.invoice_id]
-        if event.kind not in {EventKind.SUBSCRIPTION_ENDED, EventKind.WAKE}:
-            return aims
-        return [aim for aim in aims if aim.subscription_id and aim.subscription_id == event.subscription_id]
+        targets = await list_targets(event, self.store, self.now)
+        return _most_urgent([await self._send_event(event, invoice_id) for invoice_id in targets]) or _ignored_delivery(
+            "no open recovery of this customer or subscription"
+        )
 
     async def _start_recovery(self, event: ProviderEvent, invoice_id: str) -> Delivery:
         """Starts or signals the recovery; for a closed one the event is late."""

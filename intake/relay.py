@@ -1,67 +1,46 @@
 """The relay: delivers webhooks that could not be delivered at once, and ensures that open recoveries are running."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import NAMESPACE_URL, uuid5
+from datetime import datetime
+from typing import Final
 
 import structlog
 
 from core.contracts import RelayReport
-from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, RunClosed, StoreUnavailable
-from core.notices import Audience, Notice, NoticeTopic, dead_letter_notice
+from core.errors import EngineUnavailable, ProviderUnavailable, RecoveryError, StoreUnavailable
+from core.ids import recovery_id
+from core.notices import Notice, dead_letter_notice
+from core.payments import EventKind, ProviderEvent
 from core.policy.scope import ScopeRules
 from db.repositories import inbox, notices
-from db.repositories import recoveries as read_model
 from db.repositories.inbox import StoredWebhook, WebhookOutcome
 from db.session import Database, Session
-from intake.delivery import SHIPPED_SCOPE_RULES, Delivery, DeliveryStatus, ResolvePayment, deliver_event
+from intake.delivery import (
+    SHIPPED_SCOPE_RULES,
+    Delivery,
+    DeliveryStatus,
+    EventDelivery,
+    ResolvePayment,
+    apply_write_off_rule,
+    ignore_without_effect,
+)
+from intake.lost_runs import ensure_runs
+from intake.recorded import is_heard, is_recorded
 from intake.recoveries import Recoveries
+from intake.recovery_store import RecoveryStore
 from providers.base import Gateway
 
-
-async def report_idle_queues(db: Database, recoveries: Recoveries, providers: Iterable[str], now: datetime) -> None:
-    """Stores a notice for operators, once per day and queue, for each of these providers whose queue nobody polls.
-
-    Raises StoreUnavailable.
-    """
-    idle = [provider for provider in sorted(set(providers)) if not await _is_polled(recoveries, provider)]
-    if idle:
-        async with db.begin() as session:
-            await notices.add_notices(session, [_idle_queue_notice(provider, now) for provider in idle])
-
-
-async def _is_polled(recoveries: Recoveries, provider: str) -> bool:
-    """Whether a worker polls the provider's queue; True if Temporal can't be asked, so that no false notice is sent."""
-    try:
-        return await recoveries.is_polled(provider)
-    except EngineUnavailable:
-        return True
-
-
-def _idle_queue_notice(provider: str, now: datetime) -> Notice:
-    why = f"no worker polls the queue charges-{provider}: its recoveries wait, and nothing is read or charged"
-    return Notice(
-        id=uuid5(NAMESPACE_URL, f"pri:idle:{provider}:{now.date()}"),
-        audience=Audience.OPERATORS,
-        topic=NoticeTopic.CONFIGURATION,
-        occurred_at=now,
-        data={"provider": provider, "why": why},
-    )
-
-
+MOST_REVIVED: Final = 20
+"""Limit per pass for overdue recoveries, and for those not checked for the longest time."""
 MOST_TRIES: Final = 10
 """Tries (about twenty minutes) after which a row that fails by itself ends as ignored, with its error as reason."""
 MOST_TRIES_OF_AN_OUTAGE: Final = 900
 """Tries during an outage, which is not the row's fault: three days, as long as providers repeat a webhook."""
+UNRECORDED: Final = "a run took it, and its log does not show it yet"
 ROW_SECONDS: Final = 15
 """Time limit for one delivery; below the database's limit for an idle transaction (`db.session.IDLE_SECONDS`)."""
-OVERDUE_GRACE: Final = timedelta(minutes=2)
-"""How far overdue a recovery may be before the relay ensures that it is running."""
-MOST_REVIVED: Final = 20
-"""Limit per pass for overdue recoveries, and for those not checked for the longest time."""
 
 
 async def run_relay(
@@ -92,7 +71,7 @@ class _RelayPass:
     scope: ScopeRules
 
     async def deliver_all(self, limit: int) -> int:
-        """Delivers up to `limit` due rows; returns how many were concluded."""
+        """Delivers up to `limit` due rows; returns how many were concluded, or taken by a run."""
         done = 0
         for _ in range(limit):
             verdict = await self._deliver_next()
@@ -102,57 +81,90 @@ class _RelayPass:
         return done
 
     async def _deliver_next(self) -> bool | None:
-        """Delivers the next due row: True if it was concluded, False if it was put off.
+        """Delivers the next due row: True if it was concluded or a run took it, False if it was put off.
 
         None if no row is due, or Temporal or the database can't be reached, so that the pass should end.
         """
-        # One transaction per row: its lock keeps other passes away, and a crash leaves the row as it was.
+        # The claim puts the row off and commits: no lock is held while Temporal is called, since the worker that
+        # writes the event marks this very row.
         async with self.db.begin() as session:
-            rows = await inbox.lock_undelivered(session, 1, self.now)
-            if not rows:
-                return None
-            try:
-                verdict = await self._try_delivery(rows[0])
-            except (EngineUnavailable, StoreUnavailable) as away:
-                await self._put_off_or_give_up(session, rows[0], _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
-                return None
-            except (ProviderUnavailable, TimeoutError) as away:
-                return await self._put_off_or_give_up(session, rows[0], _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
-            except Exception as error:
-                structlog.get_logger("relay").exception("a webhook could not be delivered", **_log_fields(rows[0]))
-                return await self._put_off_or_give_up(session, rows[0], _safe_reason(error), MOST_TRIES)
-            return await self._finish_row(session, rows[0], verdict)
+            row = await inbox.claim_due(session, self.now)
+        if row is None:
+            return None
+        try:
+            async with asyncio.timeout(ROW_SECONDS):
+                verdict = await self._deliver_row(row)
+        except (EngineUnavailable, StoreUnavailable) as away:
+            await self._put_off(row, _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
+            return None
+        except (ProviderUnavailable, TimeoutError) as away:
+            return await self._put_off(row, _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
+        except Exception as error:
+            structlog.get_logger("relay").exception("a webhook could not be delivered", **_log_fields(row))
+            return await self._put_off(row, _safe_reason(error), MOST_TRIES)
+        return await self._finish_row(row, verdict)
 
-    async def _try_delivery(self, row: StoredWebhook) -> Delivery:
+    async def _deliver_row(self, row: StoredWebhook) -> Delivery | None:
+        """The row's verdict; None where a run took the event and the log doesn't show it yet."""
         if row.event is None:
             return Delivery(status=DeliveryStatus.IGNORED, reason="its content is not known any more")
-        resolve = _payment_resolver(self.gateways.get(row.provider))
-        async with asyncio.timeout(ROW_SECONDS):
-            return await deliver_event(row.event, self.db, self.recoveries, self.now, resolve, self.scope)
+        event = apply_write_off_rule(row.event, self.scope)
+        if verdict := ignore_without_effect(event, self.scope, self.now):
+            return verdict
+        delivery = EventDelivery(RecoveryStore(self.db), self.recoveries, self.now)
+        owned = await delivery.find_owner(event, _payment_resolver(self.gateways.get(row.provider)))
+        if isinstance(owned, Delivery):
+            return owned
+        if owned is not event:
+            await self._save_owner(row, owned)
+        if await self._is_delivered(row, owned, delivery.store):
+            return Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=_own_recovery(owned) or row.recovery_id)
+        verdict = await delivery.deliver(owned)
+        return None if verdict.status is DeliveryStatus.ACCEPTED else verdict
 
-    async def _finish_row(self, session: Session, row: StoredWebhook, verdict: Delivery) -> bool:
+    async def _is_delivered(self, row: StoredWebhook, event: ProviderEvent, store: RecoveryStore) -> bool:
+        if event.kind is EventKind.WAKE:
+            return row.tries > 1 and await is_heard(event, store, self.recoveries, self.now)
+        if not await is_recorded(event, store, self.now):
+            return False
+        # What an earlier event will change is not in the log yet, and may give this one an effect.
+        async with self.db.begin() as session:
+            return not await inbox.has_earlier_undelivered(session, row)
+
+    async def _save_owner(self, row: StoredWebhook, owned: ProviderEvent) -> None:
+        async with self.db.begin() as session:
+            await inbox.save_owner(session, row, owned)
+
+    async def _finish_row(self, row: StoredWebhook, verdict: Delivery | None) -> bool:
+        if verdict is None:
+            await self._put_off(row, UNRECORDED, MOST_TRIES_OF_AN_OUTAGE)
+            return True
         if verdict.status is DeliveryStatus.DEFERRED:
-            return await self._put_off_or_give_up(session, row, verdict.reason or "deferred", MOST_TRIES)
-        await record_delivery(session, row.provider, row.event_id, verdict, self.now)
+            return await self._put_off(row, verdict.reason or "deferred", MOST_TRIES)
+        async with self.db.begin() as session:
+            await record_delivery(session, row.provider, row.event_id, verdict, self.now)
         return True
 
-    async def _put_off_or_give_up(self, session: Session, row: StoredWebhook, why: str, most: int) -> bool:
-        """Schedules another try (False), or gives up (True): the row ends as ignored, with the error as reason.
+    async def _put_off(self, row: StoredWebhook, why: str, most: int) -> bool:
+        """Leaves the row for its next try (False), or gives it up (True): it ends as ignored, with the error as reason.
 
         A row that is given up becomes a notice to the operators in the same transaction.
         """
-        if row.tries + 1 < most:
-            await _retry_later(session, row, self.now, why)
-            return False
-        structlog.get_logger("relay").error(
-            "a webhook was given up", reason=why, tries=row.tries + 1, **_log_fields(row)
-        )
-        reason = f"given up after {row.tries + 1} tries: {why}"
-        await notices.add_notices(session, [_dead_letter_notice(row, why, self.now)])
-        await record_delivery(
-            session, row.provider, row.event_id, Delivery(status=DeliveryStatus.IGNORED, reason=reason), self.now
-        )
+        async with self.db.begin() as session:
+            if row.tries < most:
+                await inbox.note_problem(session, row.provider, row.event_id, why)
+                return False
+            structlog.get_logger("relay").error(
+                "a webhook was given up", reason=why, tries=row.tries, **_log_fields(row)
+            )
+            verdict = Delivery(status=DeliveryStatus.IGNORED, reason=f"given up after {row.tries} tries: {why}")
+            await notices.add_notices(session, [_dead_letter_notice(row, why, self.now)])
+            await record_delivery(session, row.provider, row.event_id, verdict, self.now)
         return True
+
+
+def _own_recovery(event: ProviderEvent) -> str | None:
+    return recovery_id(event.provider, event.invoice_id) if event.invoice_id else None
 
 
 async def record_delivery(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
@@ -163,45 +175,9 @@ async def record_delivery(session: Session, provider: str, event_id: str, verdic
     )
 
 
-async def ensure_runs(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
-    """Starts a new run for open recoveries without one; returns how many were started.
-
-    Checks up to `limit` overdue recoveries and up to `limit` that were not checked for the longest time. Ends early if
-    Temporal can't be reached. Raises StoreUnavailable.
-    """
-    async with db.begin() as session:
-        overdue = await read_model.overdue_recoveries(session, now, OVERDUE_GRACE, limit)
-        rows = overdue + await read_model.least_recently_checked(session, limit)
-    await report_idle_queues(db, recoveries, (row["provider"] for row in overdue), now)
-    checked: dict[str, bool] = {}
-    for row in rows:
-        name = row["recovery_id"]
-        if name not in checked:
-            try:
-                checked[name] = await _ensure_running(recoveries, row)
-            except EngineUnavailable:
-                break
-    async with db.begin() as session:
-        await read_model.mark_checked(session, list(checked), now)
-    return sum(checked.values())
-
-
-async def _ensure_running(recoveries: Recoveries, row: Mapping[str, Any]) -> bool:
-    try:
-        return await recoveries.ensure_running(row["provider"], row["invoice_id"])
-    except RunClosed:
-        # It may have ended since the row was read. If the log of a completed run has no end, an operator must look.
-        structlog.get_logger("relay").warning("an open recovery's run has completed", recovery_id=row["recovery_id"])
-        return False
-
-
 def _payment_resolver(gateway: Gateway | None) -> ResolvePayment | None:
     """The gateway's look-up; None without one (no API key): the row is then deferred and given up in the end."""
     return gateway.resolve_event if gateway else None
-
-
-async def _retry_later(session: Session, row: StoredWebhook, now: datetime, why: str) -> None:
-    await inbox.retry_later(session, row.provider, row.event_id, row.tries, now, why)
 
 
 def _dead_letter_notice(row: StoredWebhook, why: str, now: datetime) -> Notice:

@@ -85,8 +85,13 @@ def message_options(summary: str) -> ActivityConfig:
     )
 
 
+HEARTBEAT_TIMEOUT: Final = timedelta(seconds=8)
+"""Silence after which a worker counts as dead; activities send a heartbeat every two seconds. With the first retry
+after a second, a pass whose worker was killed goes on elsewhere within ten seconds."""
+
 RELAY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=3),
 )
 
@@ -102,6 +107,7 @@ SIMULATE: Final = ActivityConfig(
 
 HAND_OVER: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=4),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=2),
 )
 

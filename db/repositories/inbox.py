@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from core.base import Value
-from core.payments import ProviderEvent
+from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
 from db import chain
 from db.models import recovery
 from db.models import webhook_inbox as table
@@ -46,6 +46,8 @@ class StoredWebhook(Value):
     delivered_at: datetime | None = None
     tries: int = 0
     next_try_at: datetime
+    last_error: str | None = None
+    """Why it is not delivered yet."""
 
 
 SHOWN: Final = [table.c[name] for name in StoredWebhook.model_fields]
@@ -93,15 +95,26 @@ async def load_body(session: Session, provider: str, event_id: str) -> bytes | N
     return found.scalar_one_or_none()
 
 
-async def lock_undelivered(session: Session, limit: int, now: datetime) -> list[StoredWebhook]:
-    """Up to `limit` undelivered rows that are due, the longest due first.
+async def claim_due(session: Session, now: datetime) -> StoredWebhook | None:
+    """The undelivered row that has been due for longest, with its try counted; None where no row is due.
 
-    They are locked until the transaction ends, and other relays skip them (SKIP LOCKED). The caller must end each with
-    `conclude_delivery` or put it off with `retry_later` in the same transaction.
+    It is due again after 5 s at first, doubling up to 5 min: whoever claims it may die without a trace. Passes that run
+    side by side claim different rows.
     """
-    due = (table.c.delivered_at.is_(None), table.c.next_try_at <= now)
-    query = select(*SHOWN).where(*due).order_by(table.c.next_try_at).limit(limit).with_for_update(skip_locked=True)
-    return [StoredWebhook.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    due = select(table.c.provider, table.c.event_id).where(table.c.delivered_at.is_(None), table.c.next_try_at <= now)
+    oldest = due.order_by(table.c.next_try_at, table.c.received_at).limit(1).with_for_update(skip_locked=True)
+    wait = func.least(FIRST_WAIT * func.power(2, func.least(table.c.tries, 10)), LONGEST_WAIT)
+    claim = update(table).where(tuple_(table.c.provider, table.c.event_id).in_(oldest.scalar_subquery()))
+    claimed = await session.execute(claim.values(tries=table.c.tries + 1, next_try_at=now + wait).returning(*SHOWN))
+    row = claimed.mappings().one_or_none()
+    return StoredWebhook.model_validate(dict(row)) if row else None
+
+
+async def has_earlier_undelivered(session: Session, row: StoredWebhook) -> bool:
+    """Whether an earlier webhook about the same invoice or customer is not delivered yet."""
+    about = [table.c[name] == value for name in ("invoice_id", "customer_id") if (value := getattr(row, name))]
+    earlier = (table.c.provider == row.provider, table.c.received_at < row.received_at, table.c.delivered_at.is_(None))
+    return bool(about) and bool(await session.scalar(select(exists().where(*earlier, or_(*about)))))
 
 
 async def count_undelivered(session: Session) -> int:
@@ -122,22 +135,51 @@ async def conclude_delivery(
 ) -> None:
     """Ends a row: delivered to a recovery, or ignored with a reason. Without effect if it ended before."""
     # The normalised event of an erased customer was kept for this delivery only.
-    verdict = {
-        "outcome": outcome.value,
-        "reason": reason,
-        "recovery_id": recovery_id,
-        "delivered_at": now,
-        "event": case((table.c.erased_at.is_(None), table.c.event)),
-    }
+    verdict = _verdict(outcome, now, reason=reason, recovery_id=recovery_id)
     await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(verdict))
 
 
-async def retry_later(session: Session, provider: str, event_id: str, tries: int, now: datetime, error: str) -> None:
-    """Puts an undelivered row off: 5 s after the first try, doubling up to 5 min. `tries` as read with the row."""
-    # The exponent is capped: a row that failed for months must not overflow timedelta.
-    wait = min(FIRST_WAIT * 2 ** min(tries, 10), LONGEST_WAIT)
-    later = {"tries": tries + 1, "next_try_at": now + wait, "last_error": chain.replace_unstorable(error)[:500]}
-    await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(later))
+def _verdict(
+    outcome: WebhookOutcome, now: datetime, reason: str | None = None, recovery_id: str | None = None
+) -> dict[str, Any]:
+    """The columns of a delivered row. An erased one loses its normalised event: nothing needs it any more."""
+    kept = case((table.c.erased_at.is_(None), table.c.event))
+    known = {"outcome": outcome.value, "reason": reason, "recovery_id": recovery_id, "delivered_at": now}
+    return known | {"event": kept, "last_error": None}
+
+
+async def conclude_recorded(
+    session: Session, provider: str, invoice_id: str, event_ids: Sequence[str], recovery_id: str, now: datetime
+) -> None:
+    """The webhooks of this invoice whose events the log of its recovery shows are delivered.
+
+    Call it in the transaction that writes those rows. One that concerns other recoveries of the customer as well stays,
+    until the relay has seen that all of them have it.
+    """
+    mine = (table.c.provider == provider, table.c.invoice_id == invoice_id, table.c.event_id.in_(event_ids))
+    own = table.c.event["kind"].astext.not_in([kind.value for kind in INVOICE_AND_CUSTOMER_KINDS])
+    verdict = _verdict(WebhookOutcome.ACCEPTED, now, recovery_id=recovery_id)
+    await session.execute(update(table).where(*mine, own, table.c.delivered_at.is_(None)).values(verdict))
+
+
+async def mark_handed_over(session: Session, provider: str, event_id: str, now: datetime) -> None:
+    """A run took the event, and its log may never say so: the relay looks after the run instead."""
+    waiting = _update_webhook(provider, event_id).where(table.c.delivered_at.is_(None), table.c.tries == 0)
+    await session.execute(waiting.values(tries=1, next_try_at=now + FIRST_WAIT))
+
+
+async def note_problem(session: Session, provider: str, event_id: str, why: str) -> None:
+    """Why the row is not delivered yet, for people."""
+    noted = {"last_error": chain.replace_unstorable(why)[:500]}
+    await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(noted))
+
+
+async def save_owner(session: Session, row: StoredWebhook, event: ProviderEvent) -> None:
+    """Whose payment the event is about, as its provider said: it need not be asked again."""
+    owner = {"invoice_id": event.invoice_id, "customer_id": event.customer_id}
+    known = {"event": chain.to_json_value(event.model_dump(mode="json", exclude_none=True)), **owner}
+    pending = _update_webhook(row.provider, row.event_id).where(table.c.delivered_at.is_(None))
+    await session.execute(pending.where(table.c.event.is_not(None)).values(known))
 
 
 async def conclude_redelivery(

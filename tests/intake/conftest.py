@@ -11,12 +11,20 @@ from observability import logging
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
 from tests.intake.fakes import FakeRecoveries
 
-__all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "migrated", "recoveries"]
+__all__ = [
+    "addresses",
+    "cluster",
+    "database",
+    "fresh_database",
+    "log_lines",
+    "migrated",
+    "recoveries",
+]
 
 
 @pytest.fixture
 def recoveries() -> FakeRecoveries:
-    """Recoveries in memory, none of which runs yet."""
+    """Recoveries in memory, none of which runs yet, and whose runs write nothing."""
     return FakeRecoveries()
 
 

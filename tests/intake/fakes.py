@@ -12,8 +12,10 @@ from core.events import Event, EventType
 from core.ids import recovery_id
 from core.operators import Command
 from core.payments import EventKind, ProviderEvent
-from core.recovery.reactions import opening_event
+from core.recovery.machine import fold_records
+from core.recovery.reactions import opening_event, react_to_event
 from core.recovery.state import Recovery
+from db.recovery_log import StoredRecoveryLog
 from db.repositories import event_log, inbox
 from db.session import Database
 from providers.base import Gateway
@@ -49,6 +51,8 @@ class FakeRecoveries:
     started_events: list[ProviderEvent] = field(default_factory=list)
     signalled_events: list[tuple[str, ProviderEvent]] = field(default_factory=list)
     ensured_runs: list[str] = field(default_factory=list)
+    log: StoredRecoveryLog | None = None
+    """The log that the runs write; None: a worker took nothing yet."""
     submitted_commands: list[tuple[str, Command]] = field(default_factory=list)
     patience: timedelta | None = None
     relay_calls: int = 0
@@ -67,6 +71,7 @@ class FakeRecoveries:
             raise RunClosed(name)
         self.running.add(name)
         self.started_events.append(event)
+        await self._record_event(event, name)
 
     async def ensure_running(self, provider: str, invoice_id: str) -> bool:
         """Starts a run where there is none. Returns whether it did. Raises RunClosed for a completed one."""
@@ -85,6 +90,7 @@ class FakeRecoveries:
         if recovery_id not in self.running:
             raise NotFound(recovery_id)
         self.signalled_events.append((recovery_id, event))
+        await self._record_event(event, recovery_id)
 
     async def submit_command(self, recovery_id: str, command: Command, patience: timedelta) -> RecoveryStatus | None:
         """The scripted answer. Raises it where it is an error, NotFound where there is no run."""
@@ -96,6 +102,17 @@ class FakeRecoveries:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def _record_event(self, event: ProviderEvent, name: str) -> None:
+        """Writes what the run of that name would write about the event."""
+        if self.log is None:
+            return
+        records = await self.log.load_all(name)
+        invoice_id = name.removeprefix(f"recovery-{event.provider}-")
+        recovery = fold_records(Recovery(provider=event.provider, invoice_id=invoice_id), records)
+        events = react_to_event(recovery, event) if records else (opening_event(event),)
+        if events:
+            await self.log.append_events(recovery, events, NOW)
 
     async def is_polled(self, provider: str) -> bool:
         """Whether a worker polls the provider's queue."""

@@ -10,15 +10,13 @@ from core.payments import EventKind, ProviderEvent
 from db.repositories import event_log
 from db.session import Database
 from intake.delivery import (
-    CUSTOMER_KINDS,
-    INVOICE_AND_CUSTOMER_KINDS,
-    INVOICE_KINDS,
     SHIPPED_SCOPE_RULES,
     Delivery,
     DeliveryStatus,
     deliver_event,
     ignore_without_effect,
 )
+from intake.targets import KINDS_WITH_EFFECT
 from tests.intake.fakes import (
     NOW,
     PROVIDER_AWAY,
@@ -126,7 +124,7 @@ def _assert_reason_given(delivery: Delivery) -> None:
 def test_every_event_kind_has_an_expected_status() -> None:
     """A new kind must not be ignored because nobody thought of it."""
     idle = {EventKind.RETRY_SCHEDULED, EventKind.OTHER}
-    assert INVOICE_KINDS | CUSTOMER_KINDS | INVOICE_AND_CUSTOMER_KINDS | idle == set(EventKind)
+    assert KINDS_WITH_EFFECT | idle == set(EventKind)
     assert set(EXPECTED_STATUS) | set(BY_CUSTOMER) | idle == set(EventKind)
 
 

@@ -8,7 +8,7 @@ from core.errors import EngineUnavailable
 from core.notices import NoticeTopic
 from db.models import notice
 from db.session import Database
-from intake.relay import report_idle_queues
+from intake.lost_runs import report_idle_queues
 from tests.intake.fakes import NOW, FakeRecoveries
 
 

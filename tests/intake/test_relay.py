@@ -10,9 +10,12 @@ from core.errors import RecoveryError
 from core.events import Event, EventType
 from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
+from db.recovery_log import StoredRecoveryLog
+from db.repositories.inbox import FIRST_WAIT
 from db.session import Database
 from intake import relay as module
-from intake.relay import MOST_TRIES, MOST_TRIES_OF_AN_OUTAGE, ensure_runs, run_relay
+from intake.lost_runs import ensure_runs
+from intake.relay import MOST_TRIES, MOST_TRIES_OF_AN_OUTAGE, UNRECORDED, run_relay
 from tests.intake.fakes import (
     NOW,
     PROVIDER_AWAY,
@@ -39,6 +42,12 @@ async def empty_inbox(database: Database) -> Database:
         await session.execute(text("DELETE FROM webhook_inbox"))
         await session.execute(text("DELETE FROM recovery"))
     return database
+
+
+@pytest.fixture
+def recoveries(database: Database) -> FakeRecoveries:
+    """Recoveries whose runs write what they hear, as a worker does."""
+    return FakeRecoveries(log=StoredRecoveryLog(database))
 
 
 async def test_rows_are_delivered_in_their_order(empty_inbox: Database, recoveries: FakeRecoveries) -> None:
@@ -123,6 +132,9 @@ async def test_the_relay_asks_the_provider_whose_payment_it_is(
     await store_in_inbox(empty_inbox, dispute)
     gateway = FakeGateway(owner={"invoice_id": about.invoice_id})
     await run_relay(empty_inbox, recoveries, gateways_with(gateway), LATER, 200)
+    # It concerns the whole customer, so the next pass looks whether each of their recoveries has it.
+    await run_relay(empty_inbox, recoveries, gateways_with(gateway), LATER + FIRST_WAIT, 200)
+    assert gateway.call_count == 1
     (row,) = await inbox_rows(empty_inbox, [dispute])
     assert (row.outcome, row.recovery_id) == ("accepted", recovery_id("stripe", about.invoice_id or ""))
 
@@ -161,7 +173,7 @@ async def test_without_a_gateway_a_dispute_is_given_up_with_the_reason(
 async def test_one_slow_delivery_does_not_hold_the_others(
     empty_inbox: Database, recoveries: FakeRecoveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ROW_SECONDS", 0.05)
+    monkeypatch.setattr(module, "ROW_SECONDS", 1)
     dispute, other = (
         provider_event(EventKind.DISPUTE_OPENED, payment_id=unique_id("pi")),
         failure_event(unique_id("in")),
@@ -175,6 +187,64 @@ async def test_one_slow_delivery_does_not_hold_the_others(
 
     report = await run_relay(empty_inbox, recoveries, gateways_with(SlowGateway()), LATER, 200)
     assert (report.delivered, report.waiting) == (1, 1)
+
+
+class TestRecorded:
+    """A webhook is delivered when the log shows it, and delivered again until then."""
+
+    async def test_failure_of_a_run_that_was_lost_opens_another(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
+        writing, recoveries.log = recoveries.log, None
+        failure = failure_event(unique_id("in"))
+        await store_in_inbox(empty_inbox, failure)
+        await run_relay(empty_inbox, recoveries, {}, LATER, 200)
+        (row,) = await inbox_rows(empty_inbox, [failure])
+        assert (row.outcome, row.last_error) == (None, UNRECORDED)
+        recoveries.running.clear()
+        recoveries.log = writing
+        report = await run_relay(empty_inbox, recoveries, {}, LATER + FIRST_WAIT, 200)
+        assert (report.delivered, report.waiting) == (1, 0)
+        assert [event.event_id for event in recoveries.started_events] == [failure.event_id] * 2
+
+    async def test_event_that_changes_nothing_is_delivered_without_a_signal(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
+        failure = failure_event(unique_id("in"))
+        await store_recovery(empty_inbox, failure)
+        again = failure.model_copy(update={"event_id": unique_id("evt")})
+        await store_in_inbox(empty_inbox, again)
+        report = await run_relay(empty_inbox, recoveries, {}, LATER, 200)
+        assert (report.delivered, report.waiting, recoveries.started_events) == (1, 0, [])
+
+    async def test_it_waits_for_an_earlier_event_that_may_give_it_an_effect(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
+        failure = failure_event(unique_id("in"))
+        recoveries.running.add((await store_recovery(empty_inbox, failure)).recovery_id)
+        recoveries.log = None
+        restored = provider_event(EventKind.PAYMENT_RESTORED, invoice_id=failure.invoice_id)
+        dispute = provider_event(EventKind.DISPUTE_OPENED, invoice_id=failure.invoice_id)
+        await store_in_inbox(empty_inbox, dispute, at=NOW)
+        await store_in_inbox(empty_inbox, restored, at=NOW + timedelta(seconds=1))
+        await run_relay(empty_inbox, recoveries, {}, LATER, 200)
+        assert [row.outcome for row in await inbox_rows(empty_inbox, [dispute, restored])] == [None, None]
+
+    @pytest.mark.parametrize("lost", [False, True])
+    async def test_wake_is_delivered_while_the_run_that_took_it_lives(
+        self, lost: bool, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
+        failure = failure_event(unique_id("in"))
+        recoveries.running.add((await store_recovery(empty_inbox, failure)).recovery_id)
+        wake = provider_event(EventKind.WAKE, invoice_id=failure.invoice_id)
+        await store_in_inbox(empty_inbox, wake)
+        await run_relay(empty_inbox, recoveries, {}, LATER, 200)
+        if lost:
+            recoveries.running.clear()
+        await run_relay(empty_inbox, recoveries, {}, LATER + FIRST_WAIT, 200)
+        (row,) = await inbox_rows(empty_inbox, [wake])
+        assert row.outcome == (None if lost else "accepted")
+        assert len(recoveries.signalled_events) == 1 + lost
 
 
 class TestRevive:
