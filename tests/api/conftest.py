@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from db.recovery_log import StoredRecoveryLog
 from db.session import Database
 from settings import SHIPPED_POLICY
 from tests.api.harness import ApiHarness, build_app, open_harness
 from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
-from tests.intake.conftest import log_lines, recoveries
+from tests.intake.conftest import log_lines
 from tests.intake.fakes import FakeRecoveries
 
 __all__ = ["addresses", "cluster", "database", "fresh_database", "log_lines", "migrated", "recoveries"]
+
+
+@pytest.fixture
+def recoveries(database: Database) -> FakeRecoveries:
+    """Recoveries in memory whose runs write their log, as a worker does."""
+    return FakeRecoveries(log=StoredRecoveryLog(database))
 
 
 @pytest.fixture

@@ -95,15 +95,20 @@ class ApiHarness:
     db: Database
     recoveries: FakeRecoveries
 
-    async def post_webhook(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """The response to a webhook; signed, unless other headers are given."""
-        return await self.client.post(
+    async def post_webhook(
+        self, body: bytes, headers: Mapping[str, str] | None = None, *, delivered: bool = True
+    ) -> httpx.Response:
+        """The response to a webhook, once it is delivered behind that; signed, unless other headers are given."""
+        response = await self.client.post(
             "/webhooks/stripe", content=body, headers=sign_headers(body) if headers is None else headers
         )
+        if delivered:
+            await self.wait_until_idle()
+        return response
 
-    async def send_event(self, event: Mapping[str, Any]) -> httpx.Response:
-        """The response to a signed webhook."""
-        return await self.post_webhook(json.dumps(event).encode())
+    async def send_event(self, event: Mapping[str, Any], *, delivered: bool = True) -> httpx.Response:
+        """The response to a signed webhook, once it is delivered."""
+        return await self.post_webhook(json.dumps(event).encode(), delivered=delivered)
 
     async def create_key(self, *scopes: str, name: str = "ann", expires_at: datetime | None = None) -> dict[str, str]:
         """The headers of a new API key with these scopes."""
@@ -113,7 +118,10 @@ class ApiHarness:
 
     async def wait_until_idle(self) -> None:
         """Waits until no delivery runs behind an answer."""
-        await self.app.state.parts.background.close()
+        background = self.app.state.parts.background
+        async with asyncio.timeout(20):
+            while len(background):  # noqa: ASYNC110 (work may begin more work)
+                await asyncio.sleep(0.002)
 
 
 @asynccontextmanager

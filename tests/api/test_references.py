@@ -35,7 +35,9 @@ async def send_refusal(harness: ApiHarness, reference: Any, **fields: Any) -> An
     body, headers = webhooks.sign_adyen_webhook(
         webhooks.webhook_body([item | {"merchantReference": reference}]), KEY, 0
     )
-    return await harness.client.post("/webhooks/adyen", content=body, headers=headers)
+    answer = await harness.client.post("/webhooks/adyen", content=body, headers=headers)
+    await harness.wait_until_idle()
+    return answer
 
 
 @pytest.mark.parametrize("shape", REFERENCES)

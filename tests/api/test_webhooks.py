@@ -13,6 +13,7 @@ import pytest
 from core.errors import RecoveryError
 from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
+from db.recovery_log import StoredRecoveryLog
 from db.repositories import inbox
 from db.session import Database
 from intake.relay import run_relay
@@ -73,7 +74,7 @@ async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHa
     answer = await harness.send_event(
         stripe_event("invoice.paid", id=opened_by.invoice_id, object="invoice", currency="eur")
     )
-    assert answer.json() == {"status": "accepted", "recovery_id": name, "reason": None}
+    assert answer.json() == {"status": "accepted", "recovery_id": None, "reason": None}
     assert [(name, event.kind) for name, event in harness.recoveries.signalled_events] == [
         (name, EventKind.INVOICE_PAID)
     ]
@@ -83,7 +84,6 @@ async def test_an_event_for_a_running_recovery_is_signalled_to_it(harness: ApiHa
     ("event", "reason"),
     [
         (stripe_event("customer.created", id="cus_1", object="customer"), "event type not used"),
-        (stripe_event("invoice.paid", id="in_unknown", object="invoice"), "no recovery for this invoice"),
         (stripe_event("invoice.paid", id=17, object="invoice"), "unfit: data.object.id"),
         (stripe_event("invoice.paid"), "unfit: data.object"),
         (stripe_event("never.heard.of", id="x"), "event type not used"),
@@ -100,6 +100,13 @@ async def test_event_without_effect_is_stored_with_its_reason(
     assert (row.outcome, row.reason) == ("ignored", reason)
     repeated = await harness.send_event(event)
     assert repeated.json() == {"status": "duplicate", "recovery_id": None, "reason": reason}
+
+
+async def test_event_of_a_foreign_invoice_is_accepted_and_ignored_behind_the_answer(harness: ApiHarness) -> None:
+    event = stripe_event("invoice.paid", id=unique_id("in_unknown"), object="invoice")
+    assert (await harness.send_event(event)).json() == {"status": "accepted", "recovery_id": None, "reason": None}
+    row = await inbox_row(harness, event)
+    assert (row.outcome, row.reason) == ("ignored", "no recovery for this invoice")
 
 
 HOSTILE = {
@@ -253,11 +260,11 @@ class TestTemporalAway:
                 await asyncio.sleep(0.6)
                 await super().start_recovery(event)
 
-        recoveries = Slow()
+        recoveries = Slow(log=StoredRecoveryLog(database))
         async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
             event = failed_event(unique_id("in"))
             started_at = time.perf_counter()
-            answer = await harness.send_event(event)
+            answer = await harness.send_event(event, delivered=False)
             assert time.perf_counter() - started_at < 0.55
             assert answer.json()["status"] == "accepted"
             await harness.wait_until_idle()
