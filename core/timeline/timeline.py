@@ -1,4 +1,4 @@
-"""Builds the timeline of a recovery: one entry per row, and one for the rows of a decision together."""
+"""Builds the timeline of a recovery: one entry per row, and one entry for all rows of a decision."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
