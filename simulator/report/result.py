@@ -7,7 +7,7 @@ from simulator.model.source import Assumption
 
 
 class Group(Value):
-    """Part of an arm's recoveries."""
+    """A group of an arm's recoveries; `recovery_rate` is a fraction of 1."""
 
     name: str
     recoveries: int
@@ -17,7 +17,7 @@ class Group(Value):
 
 
 class ArmResult(Value):
-    """One policy over all cases."""
+    """The result of one policy over all cases; rates are fractions of 1."""
 
     name: str
     policy_version: str
@@ -54,10 +54,10 @@ class Difference(Value):
 
 
 class Sensitivity(Value):
-    """The difference if so many customers paid by themselves."""
+    """The difference at other assumed shares of customers who pay without retry or message."""
 
     soft: float
-    """Share of soft declines that are paid without anybody doing anything."""
+    """Share of soft declines that are paid without any retry or message; `hard` is that of hard declines."""
     hard: float
     recoveries: int
     recovery_rate: float
@@ -74,14 +74,14 @@ class Calibration(Value):
     gap: float
     ci_low: float
     ci_high: float
-    """Of the gap, 95 percent; if nought lies outside, the model is not to be trusted here."""
+    """The gap's 95 percent interval; if zero lies outside it, the model doesn't fit this history."""
     version_share: float
-    """Share of recorded decisions that the baseline's version of the policy made."""
+    """Share of recorded decisions that were made by the baseline's version of the policy."""
     warnings: tuple[str, ...] = ()
 
 
 class Result(Value):
-    """The whole result. The same seed and inputs give the same bytes."""
+    """The whole result of a dry run. The same seed and inputs give the same bytes."""
 
     seed: int
     source: str
@@ -95,4 +95,4 @@ class Result(Value):
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     policy_diff: str = ""
-    """Unified diff of the two files."""
+    """Unified diff of the two policy files."""

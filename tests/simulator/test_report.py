@@ -234,7 +234,7 @@ def test_cautions_stand_beside_the_verdict() -> None:
     uncertain = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
     assert any("of customers who pay by themselves" in caution for caution in build_verdict(uncertain).cautions)
     guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
-    assert any("nobody ever tried" in caution for caution in build_verdict(guessed).cautions)
+    assert any("without a recorded attempt" in caution for caution in build_verdict(guessed).cautions)
     paying = {"recovered: charged": 501, "recovered: paid_elsewhere": 60}
     waiting = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"ends": paying})))
     assert any(

@@ -285,13 +285,8 @@ def test_decision_is_one_timeline_entry_with_its_inputs() -> None:
     ]  # fmt: skip
     first, decision, pause = build_timeline(log_record(kind, sequence=at) for at, kind in enumerate(kinds, start=1))
     assert (first.description.headline, first.basis) == ("The payment failed", ())
-<<<<<<< HEAD
-    assert decision.description.headline == "Another try is planned"
-    assert [row.headline.partition(":")[0] for row in decision.basis] == [
-=======
     assert decision.description.headline == "Another attempt is planned"
-    assert [one.headline.partition(":")[0] for one in decision.basis] == [
->>>>>>> 9bfd6a2 (Timeline: entries speak of attempts, messages and reports; docstrings say what each one describes)
+    assert [row.headline.partition(":")[0] for row in decision.basis] == [
         "Why it failed",
         "Customer group",
         "Fraud check",
