@@ -104,7 +104,7 @@ def _make_private(folder: Path, user: tuple[int, int] | None) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (uid, os.geteuid()):
-        raise DevstackError(f"{folder} belongs to somebody else: remove it or choose another --data-dir")
+        raise DevstackError(f"{folder} belongs to another user: remove it or choose another --data-dir")
     folder.chmod(0o700)
     if user:
         os.chown(folder, uid, gid)

@@ -31,13 +31,13 @@ class ArmResult(Value):
     attempts_per_recovery: float
     network_fees: int = Field(description="caused, minor units of USD, in which the networks publish them")
     network_fees_avoided: int
-    blocked_by_network_rules: int = Field(description="tries that a card network's rule moved or forbade")
+    blocked_by_network_rules: int = Field(description="attempts that a card network's rule moved or forbade")
     median_hours_to_recovery: float | None
     ends: dict[str, int] = Field(description="recoveries by final state and reason, such as `exhausted: budget`")
     by_cause: tuple[Group, ...]
     by_segment: tuple[Group, ...]
-    recovered_by_day: tuple[int, ...] = Field(description="how many were recovered at most so many days after failing")
-    extrapolated_attempts: int = Field(description="charges after delays that nobody ever tried")
+    recovered_by_day: tuple[int, ...] = Field(description="number recovered within as many days as the index says")
+    extrapolated_attempts: int = Field(description="charges after delays without a recorded attempt")
     extrapolated_recoveries: int = Field(description="recoveries won by such a charge")
     event_by_event: bool = Field(description="whether each recovery was simulated by itself")
 

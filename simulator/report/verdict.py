@@ -88,7 +88,7 @@ def _undecided_sentence(result: Result) -> str:
     gap = result.difference
     low, high = format_decimal(gap.ci_low * 100), format_decimal(gap.ci_high * 100)
     return (
-        f"Whether the candidate wins back more can't be told from {result.recoveries:,} recoveries: the difference per "
+        f"{result.recoveries:,} recoveries don't show whether the candidate wins back more: the difference per "
         f"100 failed payments lies between {low} and {high} (95 % interval), at best estimate "
         f"{format_decimal(gap.recovery_rate * 100)}."
     )
