@@ -200,8 +200,8 @@ def test_untrusted_text_is_escaped() -> None:
 VERDICTS = [
     (a_difference(0.01, 0.02, 0.03), Conclusion.BETTER, "wins back 2.00 more of every 100", "1.00 to 3.00"),
     (a_difference(-0.03, -0.02, -0.01), Conclusion.WORSE, "wins back 2.00 fewer of every 100", "1.00 to 3.00"),
-    (a_difference(-0.01, 0.002, 0.014), Conclusion.UNDECIDED, "can't be told", "between −1.00 and 1.40"),
-    (a_difference(0.0, 0.01, 0.02), Conclusion.UNDECIDED, "can't be told", "between 0.00 and 2.00"),
+    (a_difference(-0.01, 0.002, 0.014), Conclusion.UNDECIDED, "don't show whether", "between −1.00 and 1.40"),
+    (a_difference(0.0, 0.01, 0.02), Conclusion.UNDECIDED, "don't show whether", "between 0.00 and 2.00"),
     (a_difference(0, 0, 0), Conclusion.SAME, "exactly zero", ""),
 ]
 
