@@ -144,6 +144,7 @@ def _webhook_topic(record: Record) -> str | None:
 def _build_notice(
     recovery: Recovery, record: Record, audience: Audience, topic: str, data: Mapping[str, Any]
 ) -> Notice:
+    # The id is derived from the row: a repeated activity builds the same notice, which is stored and sent once.
     return Notice(
         id=uuid5(NAMESPACE_URL, f"pri:{audience}:{recovery.recovery_id}:{record.sequence}"),
         audience=audience,

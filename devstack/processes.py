@@ -54,6 +54,7 @@ def start_mark(pid: int) -> str | None:
         return _ps_column(pid, "lstart")
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # Start times count from boot, so the same number and time can come again after a restart of the machine.
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None

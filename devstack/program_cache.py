@@ -62,6 +62,7 @@ def install_with_go(module: str, built: str, name: str) -> Path:
     if shutil.which("go") is None:
         raise DevstackError(f"{name} is neither installed nor cached, and there is no Go to build it with")
     with build_folder(name) as folder:
+        # Another process may have built it while this one waited for the lock.
         if not is_program(target):
             _build_with_go(module, folder, name)
             bin_dir().mkdir(parents=True, exist_ok=True)

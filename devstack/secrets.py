@@ -57,6 +57,7 @@ def _write_secrets(path: Path, values: DevSecrets) -> DevSecrets:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
+    # Created with its final mode, and renamed when complete: no other user can read it, and no reader finds a part.
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(asdict(values), file, indent=2)
     fresh.replace(path)

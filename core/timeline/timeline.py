@@ -66,6 +66,7 @@ def build_timeline(records: Iterable[Record]) -> tuple[TimelineEntry, ...]:
     entries: list[TimelineEntry] = []
     found: list[Record] = []
     for record in records:
+        # The shadow's row follows its decision's in the same transaction, so it belongs to the last entry.
         if record.type is EventType.SHADOW_PLANNED and entries and not found:
             entries[-1] = entries[-1].model_copy(
                 update={"shadow": describe_record(record), "sequence": record.sequence}

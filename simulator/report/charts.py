@@ -50,6 +50,7 @@ def build_forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
     lowest, highest = min(0.0, *(one[0] for one in intervals)), max(0.0, *(one[2] for one in intervals))
     span = highest - lowest if highest - lowest > TINY else 0.01
     step = nice_step(span * 100, 5) / 100
+    # The tolerance keeps a bound that lies on a tick, apart from a rounding error, from adding another step.
     first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
     first, last = (first, last) if last > first else (first - 1, last + 1)
 
