@@ -1,1 +1,1 @@
-"""What things cost, beside a floor that is measured in the same run: machines differ, ratios don't so much."""
+"""Benchmarks, each beside a floor measured in the same run: ratios to it are comparable between machines."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…]`: every benchmark in turn, or these; exit code 1 where one misses its mark."""
+"""`python -m benchmarks [NAME…]`: runs every benchmark in turn, or these; exit code 1 if one misses its mark."""
 
 import sys
 
@@ -8,7 +8,7 @@ BENCHMARKS = {
     "decide": decisions.main,
     "simulate": simulator_speed.main,
     "replay": replay.main,
-    "desk": admin_queries.main,
+    "admin": admin_queries.main,
     "fidelity": engine_parity.main,
 }
 

@@ -1,8 +1,7 @@
-"""What the admin console asks of a large database: lists and details below 100 ms, dashboards below 300 ms, each.
+"""The admin console's queries on a large database: lists and details below 100 ms each, dashboards below 300 ms.
 
-A database of its own in a temporary folder, filled by COPY:
-`python -m benchmarks.admin_queries [--recoveries N]`, 1,000,000 in
-full; `make bench` takes fewer. The floor is one round trip, measured beside each.
+`python -m benchmarks.admin_queries [--recoveries N]` fills a database of its own in a temporary folder, by default with
+1,000,000 recoveries; `make bench` takes fewer. The floor is one round trip, measured in the same run.
 """
 
 import argparse
@@ -28,16 +27,16 @@ from db.session import Database
 from devstack.postgres import WRITER, Cluster, running_cluster
 
 DEFAULT_RECOVERIES: Final = 100_000
-"""Of `make bench`; the marks are those of a million."""
+"""Recoveries of `make bench`; the marks are those of a million."""
 LIST_MARK, DASHBOARD_MARK = 100.0, 300.0
-"""Milliseconds."""
+"""Milliseconds that a list or detail, and a dashboard, may take."""
 ROUNDS: Final = 5
 SETTINGS: Final = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'", "checkpoint_timeout = '30min'")
-"""Of a server that need not survive anything, and loads faster so. Reading is as everywhere."""
+"""Settings that make loading faster, without durability; they don't change the time of reads."""
 
 
 def main(recoveries: int = DEFAULT_RECOVERIES) -> bool:
-    """Prints milliseconds and how many round trips that is; whether each keeps below its mark."""
+    """Prints milliseconds of each query, and how many round trips that is; whether all keep below their marks."""
     folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
     try:
         with running_cluster(folder) as server:
@@ -63,11 +62,11 @@ def _fill_database(address: str, recoveries: int, now: datetime) -> None:
         task = bar.add_task("loading recoveries", total=recoveries)
         done = load_recoveries(address, recoveries, now, progress=lambda many: bar.advance(task, many))
     took = time.perf_counter() - began
-    print_line(f"desk: {done.recoveries:,} recoveries, {done.events:,} events loaded in {took:.0f} s")
+    print_line(f"admin console: {done.recoveries:,} recoveries, {done.events:,} events loaded in {took:.0f} s")
 
 
 async def measure_queries(address: str, now: datetime) -> bool:
-    """Every case; whether all keep below their marks. The sums of every day are made first."""
+    """Times every case; whether all keep below their marks. The day sums are refreshed first."""
     database = Database(address, statement_timeout=timedelta(seconds=60))
     try:
         await _refresh_figures(database)
@@ -82,7 +81,7 @@ async def measure_queries(address: str, now: datetime) -> bool:
         ]
     finally:
         await database.close()
-    print_line(f"desk: {'all below their marks' if all(kept) else 'NOT all below their marks'}")
+    print_line(f"admin console: {'all below their marks' if all(kept) else 'NOT all below their marks'}")
     return all(kept)
 
 
@@ -94,7 +93,7 @@ async def _refresh_figures(database: Database) -> None:
         if not done:
             break
         days += done
-    print_line(f"desk: sums of {days} days made in {time.perf_counter() - began:.1f} s")
+    print_line(f"admin console: sums of {days} days made in {time.perf_counter() - began:.1f} s")
 
 
 async def _measure_case(
@@ -106,7 +105,7 @@ async def _measure_case(
 
 
 async def _time_case(database: Database, about: SampleRecoveries, case: QueryCase) -> float:
-    """Milliseconds of the middle one of some transactions; the first of them finds nothing in memory."""
+    """The median time of ROUNDS transactions in milliseconds; the first of them has a cold cache."""
     rounds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()

@@ -36,7 +36,7 @@ OLDEST_FIRST: Final = Sort(descending=False)
 
 
 class SampleRecoveries(NamedTuple):
-    """The recoveries that the queries ask for."""
+    """The recoveries that the queries look for."""
 
     now: datetime
     old: dict[str, Any]
@@ -49,7 +49,7 @@ QueryCase = Callable[[Session, SampleRecoveries], Awaitable[object]]
 
 
 async def read_sample(session: Session, now: datetime) -> SampleRecoveries:
-    """Two recoveries out of a loaded database."""
+    """An old and a new recovery of a loaded database."""
     rows = [(await session.execute(MIDDLE_RECOVERY, {"share": share})).mappings().one() for share in (0.5, 0.999)]
     return SampleRecoveries(now, *(dict(row) for row in rows))
 
@@ -155,7 +155,7 @@ LIST_CASES: Final[dict[str, QueryCase]] = {
         session, about.now - timedelta(days=7), about.now
     ),
 }
-"""Below MARK_MILLISECONDS each."""
+"""Queries of lists and details by name; each must keep below LIST_MARK."""
 DASHBOARD_CASES: Final[dict[str, QueryCase]] = {
     "dashboard, 30 days": _overview_case(30),
     "dashboard, 90 days": _overview_case(90),

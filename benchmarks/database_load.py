@@ -1,8 +1,8 @@
-"""A million recoveries with all that is written about them, loaded by COPY: `python -m benchmarks.database_load`.
+"""A million recoveries with all their rows, loaded by COPY: `python -m benchmarks.database_load`.
 
-What the live machine writes about some hundred recoveries, many times over a year, of three providers and in four
-currencies; those that opened lately are still under way. Chains are left out, and ids inside of data repeat, so
-`pri audit verify` would refuse it; what lists, sums and plans depend on is as in life.
+They are copies of the rows that the state machine writes for some hundred recoveries, spread over a year, three
+providers and four currencies; those opened lately are still running. Hash chains are left out and ids inside `data`
+repeat, so `pri audit verify` would reject the log; what lists, sums and query plans depend on is realistic.
 """
 
 import argparse
@@ -22,17 +22,17 @@ from core.errors import InvalidInput
 
 PATTERN_COUNT: Final = 200
 MAX_ROWS: Final = 23
-"""Event rows of a recovery; with longer ones it would be 13 rows a recovery instead of 10."""
+"""Longest recovery that is copied, in event rows; with longer ones the mean would be 13 rows instead of 10."""
 DAYS: Final = 365
 RECOVERIES: Final = 1_000_000
 BLOCK_SIZE: Final = 2_000
-"""Recoveries that are put together before they are sent."""
+"""Recoveries that are sent by one COPY."""
 PROVIDERS: Final = ("stripe",) * 7 + ("adyen",) * 2 + ("braintree",)
 CURRENCIES: Final = ("USD",) * 12 + ("EUR",) * 5 + ("GBP",) * 2 + ("JPY",)
 ARMS: Final = ("\\N",) * 7 + ("holdout", "earlier", "later")
 Progress = Callable[[int], None]
 FilledTemplate = tuple[RowTemplate, dict[str, Any]]
-"""The rows of one recovery, and what is its own in them."""
+"""The row template of one recovery, and the values that fill its gaps."""
 INDEXES: Final = """
     SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
     WHERE indrelid = ANY(%s::regclass[]) AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
@@ -41,7 +41,7 @@ INDEXES: Final = """
 
 
 class LoadedCounts(NamedTuple):
-    """How many rows there are now."""
+    """The numbers of rows that were loaded."""
 
     recoveries: int
     events: int
@@ -55,10 +55,10 @@ def load_recoveries(
     detailed: int | None = None,
     progress: Progress = lambda _: None,
 ) -> LoadedCounts:
-    """Fills a migrated database as its owner; `progress` is told how many recoveries were added.
+    """Fills a migrated database as its owner; `progress` is called with the number of recoveries of each block.
 
-    `detailed`: only so many, the newest ones, get more than their row of `recovery`. Raises InvalidInput where the
-    database isn't empty.
+    `detailed`: only so many, the newest, get rows in other tables than `recovery`. Raises InvalidInput if the database
+    isn't empty.
     """
     told = [RecoveryPattern(run, records) for run, records in simulate_runs(patterns) if len(records) <= MAX_ROWS]
     events = done = 0
@@ -86,7 +86,7 @@ def load_recoveries(
 
 @contextmanager
 def _defer_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Those that no constraint needs are made at the end, which takes half the time."""
+    """Drops the indexes that no constraint needs and creates them again at the end, which halves the loading time."""
     found = connection.execute(INDEXES, [list(TABLES)]).fetchall()
     for name, _ in found:
         connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
@@ -107,7 +107,9 @@ def _recovery_blocks(
 def _fill_template(
     number: int, of: int, patterns: Sequence[RecoveryPattern], known: dict[tuple[int, int], RowTemplate], now: datetime
 ) -> FilledTemplate:
-    """The rows of one recovery and what makes them its own. The newest come last, as in life."""
+    """The template and own values of recovery `number` of `of`; the highest number is the newest."""
+    # A multiplication by a prime mixes the patterns, so that neighbours differ. Templates differ by age only up to 60
+    # days, when all recoveries have ended: they are built once each.
     which, ago = number * 7919 % len(patterns), (of - 1 - number) * DAYS // of
     key = (which, min(ago, 60))
     if key not in known:

@@ -1,4 +1,4 @@
-"""The rows of one recovery as text for COPY, with gaps for what makes each copy of it its own."""
+"""The rows of one recovery as text for COPY, with gaps for the values that differ in each copy."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 NULL: Final = "\\N"
 WEBHOOK_BODY: Final = '{"id":"evt_%(id)s","type":"invoice.payment_failed","data":{"object":{"id":"%(invoice)s"}}}'
 PAUSED_ONE_IN: Final = 25
-"""One in so many recoveries was paused and resumed by a person."""
+"""One in so many recoveries was paused and resumed by an operator."""
 ACTORS: Final = ("ann@example.com", "ben@example.com", "cem@example.com")
 PAUSE: Final = (
     (EventType.PAUSED, State.WAITING, State.PAUSED),
@@ -29,7 +29,7 @@ PAUSE: Final = (
 
 
 class RecoveryPattern:
-    """The events of one recovery as the live machine writes them, from the first row on."""
+    """The rows of one recovery as the state machine writes them, from the first on."""
 
     def __init__(self, run: RecoverySimulation, records: Sequence[Record]) -> None:
         self.blank = Recovery(provider=run.recovery.provider, invoice_id=run.recovery.invoice_id)
@@ -38,21 +38,21 @@ class RecoveryPattern:
 
 
 class RowTemplate:
-    """All rows of a recovery, by table, as a text for `%` with what is its own."""
+    """All rows of a recovery by table, as texts for the `%` operator with the recovery's own values."""
 
     def __init__(self, text: dict[str, str], days: frozenset[int], events: int) -> None:
         self.text, self.days, self.events = text, days, events
 
 
 class _CopyWriter:
-    """Spells values for COPY, and remembers which days they name."""
+    """Formats values for COPY, and collects the days that they refer to."""
 
     def __init__(self, opened: datetime) -> None:
         self.days: set[int] = set()
         self._midnight = opened.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def format_moment(self, at: datetime) -> str:
-        """The day is filled in later, and the seconds, so that no two recoveries share a moment."""
+        """A time with gaps for the day and the seconds, so that no two recoveries share a moment."""
         days = (at - self._midnight).days
         self.days.add(days)
         return f"%(d{days})s {at:%H:%M}:%(second)s+00"
@@ -85,7 +85,7 @@ OWN_COLUMNS: Final = {
 
 
 def build_template(pattern: RecoveryPattern, now: datetime, ago: int) -> RowTemplate:
-    """The rows of this recovery if it began so many days ago: only those that have been written by now."""
+    """The rows that this recovery would have by now if it had begun so many days ago."""
     shift = (now.date() - pattern.opened.date()).days - ago
     end = now - timedelta(days=shift)
     records = [one for one in pattern.records if one.occurred_at <= end] or pattern.records[:1]
@@ -132,7 +132,7 @@ def _webhook_row(writer: _CopyWriter, opened: datetime) -> str:
 
 
 def _message_rows(writer: _CopyWriter, records: Iterable[Record]) -> Iterable[str]:
-    """One message to the customer for each decline."""
+    """One message to the customer for each decline, three at most."""
     declined = [one.occurred_at for one in records if one.type is EventType.FAILURE_CLASSIFIED]
     for number, at in enumerate(declined[:3]):
         values = {"step": f"step{number}", "channel": "email", "kind": "payment_failed", "state": "sent",
@@ -141,7 +141,7 @@ def _message_rows(writer: _CopyWriter, records: Iterable[Record]) -> Iterable[st
 
 
 def _with_operator_pause(records: list[Record]) -> list[Record]:
-    """A pause and what ended it, behind the first plan of a retry."""
+    """The rows with a pause and a resume after the first planned retry; unchanged if there is none."""
     place = next((at for at, one in enumerate(records, 1) if one.type is EventType.RETRY_PLANNED), None)
     if place is None:
         return records

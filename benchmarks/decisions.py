@@ -51,7 +51,7 @@ STRATEGIES: Final = catalog.installed_strategies()
 
 
 class DecisionLoad:
-    """The same failures again and again, decided by one policy; every lookup is answered from memory."""
+    """Sixty failures decided again and again by one policy; every lookup is answered from memory."""
 
     def __init__(self, policy: Policy) -> None:
         self._config = DecisionConfig(
@@ -62,7 +62,7 @@ class DecisionLoad:
         self._failures = [(_build_facts(number), _build_recovery(number)) for number in range(60)]
 
     def run_decisions(self, count: int) -> None:
-        """So many whole decisions."""
+        """Makes so many whole decisions."""
         for number in range(count):
             facts, recovery = self._failures[number % len(self._failures)]
             decide_on_failure(recovery, facts, NOW, self._config, self)
@@ -72,15 +72,15 @@ class DecisionLoad:
         return CustomerProfile(tenure_days=400, successes=19, failures=1)
 
     def find_signals(self, _: FraudRules) -> FraudSignals:
-        """Nothing suspicious."""
+        """Signals without suspicion."""
         return FraudSignals()
 
     def find_calendar(self, *_: object) -> Calendar:
-        """A calendar built before."""
+        """A calendar that was built before."""
         return self._calendar
 
     def find_experience(self, cause: Cause) -> Experience:
-        """The first retry's."""
+        """The counts of first retries."""
         return self._statistics.experience_for(cause, 1)
 
     def find_attempts(self, _: Credential) -> tuple[LedgerEntry, ...]:
@@ -89,7 +89,7 @@ class DecisionLoad:
 
 
 def main() -> bool:
-    """Prints microseconds per decision for each policy; whether the shipped one keeps below its mark."""
+    """Prints microseconds of CPU per decision for each policy; whether the shipped one keeps below its mark."""
     floor = least_microseconds(lambda: [hashlib.sha256(bytes(65_536)).digest() for _ in range(DECISIONS)])
     print_line(f"floor, SHA-256 of 64 KiB: {floor:.0f} µs")
     costs = {
@@ -104,7 +104,7 @@ def main() -> bool:
 
 
 def least_microseconds(work: Callable[[], object]) -> float:
-    """Microseconds of CPU per decision of the quickest of some rounds, after one to warm up."""
+    """Microseconds of CPU per decision in the quickest of ROUNDS rounds, after one to warm up."""
     rounds = []
     for _ in range(ROUNDS + 1):
         began = time.process_time_ns()
@@ -114,12 +114,12 @@ def least_microseconds(work: Callable[[], object]) -> float:
 
 
 def print_line(text: str) -> None:
-    """One line of the report."""
+    """Writes one line to stdout."""
     sys.stdout.write(f"{text}\n")
 
 
 def _policy_variants() -> Iterable[tuple[str, Policy]]:
-    """The shipped policy, and it with another strategy for loyal customers."""
+    """The shipped policy, and its variants with another strategy for loyal customers."""
     text = SHIPPED_POLICY_FILE.read_text(encoding="utf-8")
     before, _, rest = text.partition("[strategies.loyal_ladder]")
     after = rest[rest.index("[strategies.short_ladder]") :]

@@ -1,4 +1,4 @@
-"""Runs 2,000 recoveries through both engines and the real workflow: results must be equal to the second."""
+"""Runs 2,000 recoveries through both engines and the real workflow; all results must be equal to the second."""
 
 import subprocess
 import sys
@@ -12,9 +12,9 @@ TEST: Final = "tests/workflows/test_simulator.py"
 
 
 def main() -> bool:
-    """Whether all three agree on every recovery. Takes about ten minutes."""
-    print_line(f"fidelity: living {RECOVERIES:,} recoveries twice")
+    """Whether all three give the same result for every recovery. Takes about ten minutes."""
+    print_line(f"fidelity: running {RECOVERIES:,} recoveries through both engines and the workflow")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TEST, "--recoveries", str(RECOVERIES)]
     told = subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode == 0
-    print_line(f"fidelity: {'alike' if told else 'NOT alike'}")
+    print_line(f"fidelity: {'equal' if told else 'NOT equal'}")
     return told

@@ -1,6 +1,6 @@
-"""A large event log for benchmarks: what the live machine writes about some recoveries, many times over.
+"""A large event log for benchmarks: many copies of the rows that the state machine writes for some recoveries.
 
-Chains are left out, so `pri audit verify` would refuse it; all checks of the table hold.
+Hash chains are left out, so `pri audit verify` would reject it; all checks of the table hold.
 """
 
 import json
@@ -25,11 +25,11 @@ from simulator.population.synthetic import SyntheticSource
 
 SHIPPED_POLICY_FILE: Final = Path(__file__).parents[1] / "core/policy/policies.toml"
 PATTERN_COUNT: Final = 400
-"""Different recoveries; the log is these again and again, of other invoices, customers and weeks."""
+"""Number of different recoveries; the log holds copies of them for other invoices, customers and times."""
 COLUMNS: Final = ("recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
                   "customer_id", "attempt", "from_state", "to_state", "data")  # fmt: skip
 HASH: Final = "sha256(convert_to(p.recovery_id || p.sequence || n, 'UTF8'))"
-# Every copy has a profile of its own, as customers have; a card is used three times.
+# Every copy has a profile of its own; each card is used by three copies.
 FILL_STATEMENT: Final = f"""
     INSERT INTO event_log
     SELECT p.recovery_id || '-' || n, p.sequence, gen_random_uuid(), p.type, p.occurred_at - n * interval '3 hours',
@@ -47,7 +47,7 @@ FILL_STATEMENT: Final = f"""
 
 
 def shipped_world(name: str = "baseline") -> World:
-    """The shipped policy with all that is shipped beside it."""
+    """The shipped policy with the shipped strategies, decline tables and network rules."""
     strategies = catalog.installed_strategies()
     codes = {one: provider.decline_codes for one, provider in load_providers({}).items()}
     text = SHIPPED_POLICY_FILE.read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def shipped_world(name: str = "baseline") -> World:
 
 
 def simulate_runs(count: int, seed: int = 1) -> Iterator[tuple[RecoverySimulation, list[Record]]]:
-    """What the live machine writes about so many recoveries, in the order of the log."""
+    """The event engine's runs of so many synthetic recoveries, each with the rows it wrote, in order."""
     source = SyntheticSource(load_shipped_assumptions(), count, seed)
     cases = source.cases(0, count)
     fate = OutcomeModels(source.outcomes, seed).for_cases(cases)
@@ -74,7 +74,7 @@ def simulate_runs(count: int, seed: int = 1) -> Iterator[tuple[RecoverySimulatio
 
 
 def fill_event_log(address: str, events: int) -> int:
-    """Writes at least so many rows, as the owner; says how many."""
+    """Writes at least `events` rows, as the database's owner; returns how many were written."""
     patterns = [row for run, records in simulate_runs(PATTERN_COUNT) for row in _event_rows(run, records)]
     copies = -(-events // len(patterns))
     with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection:

@@ -1,6 +1,6 @@
-"""A history of a million events: read by a streaming cursor, fitted, checked, and both policies replayed on it.
+"""A history of a million events: read by a streaming cursor, fitted, calibrated, and replayed under both policies.
 
-The floor is the same rows counted by PostgreSQL alone, right beside it.
+The floor is the time in which PostgreSQL alone reads the same rows, measured in the same run.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ MARK_SECONDS: Final = 60
 
 
 def main(events: int = EVENTS) -> bool:
-    """Prints seconds and memory; whether the whole replay keeps below its mark."""
+    """Prints seconds and memory of each step; whether the whole replay keeps below its mark."""
     folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
     try:
         with running_cluster(folder) as server:
@@ -85,7 +85,7 @@ def _measure_floor(address: str) -> float:
 
 
 def _peak_megabytes() -> float:
-    """The most memory that this process ever held."""
+    """The peak memory of this process so far, in megabytes (`ru_maxrss` is in kilobytes on Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

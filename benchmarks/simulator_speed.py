@@ -1,7 +1,7 @@
-"""The simulator's speed: synthetic recoveries per second of CPU on one core, beside the same model in SimPy.
+"""The simulator's speed: synthetic recoveries per second of CPU on one core, compared with the same model in SimPy.
 
-Both sides draw from the same tables with the same ladder. SimPy runs one process per invoice, as one would write it
-without arrays. The simulator's figure includes drawing the population and adding up the result.
+Both draw from the same tables with the same ladder. SimPy runs one process per invoice, the usual way without arrays.
+The simulator's figure includes drawing the population and summing the result.
 """
 
 import random
@@ -29,10 +29,10 @@ from simulator.report.tally import tally_results
 from simulator.runner import CHUNK, choose_engine
 
 MARK_PER_SECOND: Final = 300_000
-"""Recoveries per second for each built-in strategy."""
+"""Recoveries per second that each built-in strategy must reach."""
 RECOVERIES: Final = 10 * CHUNK
 INVOICES: Final = 20_000
-"""Of SimPy, which is slower."""
+"""Invoices simulated by SimPy: fewer, since it is slower."""
 LADDER: Final = 'delays = ["3h", "24h", "72h", "168h"]'
 STRATEGIES: Final = {
     "fixed ladder": f'use = "fixed_ladder"\n{LADDER}\njitter_percent = 10',
@@ -46,7 +46,7 @@ LADDERS: Final = ("standard_ladder", "patient_ladder", "loyal_ladder", "short_la
 
 
 def main() -> bool:
-    """Prints recoveries per second for each strategy; whether all keep above the mark."""
+    """Prints recoveries per second of CPU for each strategy; whether all reach the mark."""
     believed = assumptions.load_shipped_assumptions()
     floor = _measure_rate(INVOICES, lambda: _run_simpy(believed.to_outcome_chances()))
     print_line(f"SimPy, one process per invoice: {floor:,.0f} recoveries per second")
@@ -79,14 +79,14 @@ def _payer_amounts(source: SyntheticSource) -> Integers:
 
 
 def _measure_rate(count: int, work: Callable[[], object]) -> float:
-    """Per second of this process's CPU."""
+    """`count` per second of CPU that this process needs for `work`."""
     began = time.process_time()
     work()
     return count / (time.process_time() - began)
 
 
 def _world_with_strategy(name: str, table: str) -> World:
-    """The shipped policy with that strategy in the place of all its ladders."""
+    """The shipped policy with this strategy in place of all its ladders."""
     ladders = rf"(\[strategies\.(?:{'|'.join(LADDERS)})\]\n)(?:\w.*\n)+"
     text = re.sub(ladders, lambda found: f"{found[1]}{table}\n", SHIPPED_POLICY.read_text(encoding="utf-8"))
     strategies = catalog.installed_strategies()
@@ -95,7 +95,7 @@ def _world_with_strategy(name: str, table: str) -> World:
 
 
 def _run_simpy(outcomes: OutcomeChances) -> int:
-    """How many of the invoices are recovered."""
+    """Runs SimPy's model; the number of recovered invoices."""
     environment, won = simpy.Environment(), [0]
     dice = random.Random(1)
     for _ in range(INVOICES):

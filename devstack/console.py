@@ -19,7 +19,7 @@ def print_status(text: str) -> None:
 
 
 def print_path(find: Callable[[], Path]) -> int:
-    """What `python -m devstack.PROGRAM` does: the path on stdout and 0, or one line on stderr and 1."""
+    """Prints the path on stdout and returns 0, or prints a DevstackError on stderr and returns 1: an exit code."""
     try:
         sys.stdout.write(f"{find()}\n")
     except DevstackError as error:
@@ -30,7 +30,7 @@ def print_path(find: Callable[[], Path]) -> int:
 
 @dataclass
 class Progress:
-    """A line that moves while something slow goes on: redrawn on a terminal, now and then a new one in a log."""
+    """A progress line: redrawn on a terminal, printed as a new line every QUIET_SECONDS elsewhere."""
 
     text: str
     terminal: bool
@@ -38,7 +38,7 @@ class Progress:
     drawn: float = field(default_factory=time.monotonic)
 
     def tick(self, detail: str = "") -> None:
-        """Call often; draws once a second on a terminal and every ten seconds elsewhere."""
+        """Draws the line if it is due; to be called several times a second."""
         now = time.monotonic()
         if now - self.drawn >= (1.0 if self.terminal else QUIET_SECONDS):
             self.drawn = now
@@ -51,7 +51,7 @@ class Progress:
 
 @contextmanager
 def show_progress(text: str) -> Iterator[Progress]:
-    """Says what begins, yields the moving line, and clears it at the end."""
+    """Prints what begins, yields the progress line, and clears it at the end."""
     print_status(f"{text} ...")
     line = Progress(text, sys.stderr.isatty())
     try:

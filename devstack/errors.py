@@ -1,4 +1,4 @@
-"""Errors of the embedded stack while it starts, runs or ends."""
+"""Errors of the embedded stack."""
 
 from core.errors import RecoveryError
 

@@ -14,10 +14,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_until_stopped(options: Options) -> None:
-    """Returns after SIGINT, SIGTERM or SIGHUP, with everything ended; DevstackError when it cannot start."""
+    """Returns after SIGINT, SIGTERM or SIGHUP, with everything stopped. Raises DevstackError if it can't start."""
     stop = threading.Event()
     stack = DevStack(options, stopping=stop.is_set)
     try:
+        # A download may be broken off at any moment, so until now a signal may raise. From here on there are children
+        # to stop, and a signal only sets the event.
         raise_on_signals()
         stack.fetch_programs()
         set_event_on_signals(stop)
@@ -32,13 +34,13 @@ def run_until_stopped(options: Options) -> None:
 
 
 def raise_on_signals() -> None:
-    """Makes a signal raise KeyboardInterrupt; for the time before anything is started that has to be ended."""
+    """Makes a stop signal raise KeyboardInterrupt; only while no child is running."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
 def set_event_on_signals(stop: threading.Event) -> None:
-    """Makes a signal only set `stop`, so that no child is lost between its start and the note of it."""
+    """Makes a stop signal only set `stop`: an exception between a child's start and its note would lose the child."""
 
     def set_event(_number: int, _frame: FrameType | None) -> None:
         stop.set()
@@ -48,7 +50,7 @@ def set_event_on_signals(stop: threading.Event) -> None:
 
 
 def _announce_ready(stack: DevStack) -> None:
-    """The one line on stdout that scripts wait for; the rest is for people."""
+    """Prints the addresses on stderr, and on stdout the line `ready ADDRESS`, which scripts wait for."""
     addresses = stack.addresses
     print_status(f"admin pages  {addresses.api}/admin (user admin, the bearer key as the password)")
     print_status(f"API docs     {addresses.api}/docs")

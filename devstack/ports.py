@@ -10,10 +10,8 @@ PORT_RANGE = range(15_000, 32_000)
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now; whoever is to listen there will be some seconds later.
-
-    Below those that systems give out by themselves, or somebody's connection might get it meanwhile.
-    """
+    """A port of PORT_RANGE on which nothing listens now. Raises DevstackError if there is none."""
+    # Below the range of ephemeral ports: an outgoing connection could otherwise take the port before our server does.
     for port in random.sample(PORT_RANGE, len(PORT_RANGE)):
         if is_free(port):
             return port
@@ -21,7 +19,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now (connections of an earlier one that linger don't matter)."""
+    """Whether a server could listen there now; lingering connections of an earlier one don't prevent it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,14 +30,14 @@ def is_free(port: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """Whether something takes TCP connections there."""
+    """Whether something accepts TCP connections there, within a second."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def choose_port(port: int, option: str) -> int:
-    """The port itself when it is free, a free one for 0; DevstackError naming the option otherwise."""
+    """The port itself, or a free one for 0. Raises DevstackError naming the option if the port is in use."""
     if port == 0:
         return free_port()
     if not is_free(port):

@@ -1,10 +1,10 @@
-"""PostgreSQL from a wheel, in a folder of ours: no installation, no container, data kept over restarts.
+"""PostgreSQL from a wheel, in a data directory: no installation, no container, data kept over restarts.
 
-    with running(data_dir) as server:
-        connect(server.writer_url)
+    with running_cluster(data_dir) as cluster:
+        connect(cluster.writer_url)
 
-It listens on a Unix socket only, in a folder that nobody else may enter. Started by root it runs as a
-service account, and the parents of its folders then get o+x so that this account can reach them.
+It listens on a Unix socket only, in a folder that no other user may enter. Started by root it runs as a service
+account, and the parents of its folders then get o+x so that this account can reach them.
 """
 
 import os
@@ -43,7 +43,7 @@ INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-pro
 
 
 class Cluster:
-    """The PostgreSQL of one data directory, running or not."""
+    """The PostgreSQL of one data directory, running or not. Raises DevstackError if no user or socket can be used."""
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir.resolve() / "postgres"
@@ -53,7 +53,7 @@ class Cluster:
 
     @property
     def writer_url(self) -> str:
-        """SQLAlchemy address of the service's role, which owns nothing."""
+        """SQLAlchemy address of the services' role, which owns no tables."""
         return self.role_url(WRITER)
 
     @property
@@ -62,18 +62,21 @@ class Cluster:
         return self.role_url(OWNER)
 
     def role_url(self, role: str, database: str = DATABASE) -> str:
-        """Socket-only address; trust inside a private folder, so there is no password."""
+        """SQLAlchemy address of a role over the socket. There is no password: the socket's folder is private."""
         return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     def server_program(self) -> Program:
-        """The server as a child in the foreground; SIGINT is PostgreSQL's fast shutdown."""
+        """The server as a foreground process; its stop signal SIGINT is PostgreSQL's fast shutdown."""
         postgres = str(files.program_folder() / "postgres")
         options = [word for setting in SERVER_SETTINGS for word in ("-c", setting)]
         argv = (postgres, "-D", str(self.folder), "-k", str(self.sockets), *options)
         return Program("postgres", argv, self.log, cwd=Path("/"), stop_signal=signal.SIGINT, user=self.user)
 
     def prepare(self) -> None:
-        """Makes the folder on first use, and ends a server that an earlier start left behind on it."""
+        """Creates the cluster on first use, and ends a server that an earlier start left running on it.
+
+        Raises DevstackError if initdb fails or processes of the earlier server don't end.
+        """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if self.user:
             files.open_parents(self.folder)
@@ -83,7 +86,7 @@ class Cluster:
         self._end_left_over()
 
     def _create_cluster(self) -> None:
-        """Creates the cluster under a temporary name and renames it: an interrupted start leaves no half of one."""
+        """Creates the cluster under a temporary name, then renames it: an interrupted start leaves no partial one."""
         fresh = self.folder.with_name("postgres.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -107,10 +110,11 @@ class Cluster:
             raise DevstackError(f"PostgreSQL could not make {folder}: {done.stderr.strip()[-400:]}")
 
     def _end_left_over(self) -> None:
-        """Ends a living server of this very folder, and waits for the last process of one that was killed."""
+        """Ends a running server of this folder, and waits for the remaining processes of one that was killed."""
         note = self.folder / "postmaster.pid"
         pid = _first_number(note) or 0
         line, mark = command_line(pid), start_mark(pid)
+        # The number may be another program's by now: only a command line that names this folder is the server's.
         if mark and str(self.folder) in line:
             end_process(Identity(pid, mark, line), signal.SIGINT, 20.0)
         if not wait_until(lambda: not files.processes_in(self.folder), 20):
@@ -121,13 +125,16 @@ class Cluster:
             _discard_stale_note(stale)
 
     def wait_ready(self, exit_code: Callable[[], int | None], stopping: Callable[[], bool] = lambda: False) -> None:
-        """Returns when it takes connections; `exit_code` tells that of the server, None while it runs."""
+        """Returns when it accepts connections. `exit_code` returns the server's exit code, None while it runs.
+
+        Raises DevstackError if it ended or takes longer than 60 seconds, and StackInterrupted on `stopping`.
+        """
         settled = wait_until(lambda: exit_code() is not None or self.is_answering(), 60, stopping)
         if not settled or exit_code() is not None:
             raise DevstackError(f"PostgreSQL did not start: {last_log_line(self.log)} (log: {self.log})")
 
     def is_answering(self) -> bool:
-        """Whether a connection can be made now."""
+        """Whether it accepts a connection now."""
         try:
             psycopg.connect(self._admin_conninfo(), connect_timeout=3).close()
         except psycopg.OperationalError:
@@ -135,7 +142,7 @@ class Cluster:
         return True
 
     def ensure_database(self) -> None:
-        """The owner, the writer and the database; nothing happens to those that exist."""
+        """Creates the owner, the writer and the database, as far as they don't exist."""
         with psycopg.connect(self._admin_conninfo(), autocommit=True) as admin:
             for role in (OWNER, WRITER):
                 if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
@@ -149,9 +156,10 @@ class Cluster:
 
 
 def _discard_stale_note(note: Path) -> None:
-    """PostgreSQL judges the note of a dead server itself, unless its number is in use.
+    """Removes a dead server's note if its process number is in use again.
 
-    A stranger's now, or a zombie's in a container without an init: it would be taken for a running server.
+    PostgreSQL itself ignores a note whose process is gone. If the number now belongs to another process, or to a zombie
+    in a container without an init, it would assume a running server and refuse to start.
     """
     pid = _first_number(note)
     if pid and pid_exists(pid):
@@ -167,7 +175,10 @@ def _first_number(note: Path) -> int | None:
 
 @contextmanager
 def running_cluster(data_dir: Path) -> Iterator[Cluster]:
-    """A started cluster with its database and roles; really stopped at the end, whatever happened."""
+    """A running cluster with database and roles, stopped when the context is left.
+
+    Raises DevstackError if another process uses the directory, or if the server doesn't start.
+    """
     cluster = Cluster(data_dir)
     with exclusive_lock(data_dir / "postgres.lock", f"another process runs PostgreSQL in {data_dir}"):
         cluster.prepare()

@@ -1,8 +1,8 @@
 """Waits for Temporal: `python -m devstack.probe frontend` or `... pollers SINCE QUEUE:KIND...`.
 
-A process of its own, so that the starter needs no event loop and no SDK. Connects like the worker does
-(TEMPORAL_* variables). Returns when the namespace answers, or when every queue has been polled after SINCE
-(seconds since 1970); it is for the starter to bound the time. KIND is `workflow` or `activity`.
+A process of its own, so that the starter needs no event loop and no SDK. It connects as the worker does
+(TEMPORAL_* variables) and ends when the namespace answers, or when every queue has been polled after SINCE
+(seconds since 1970). It has no time limit; the starter sets one. KIND is `workflow` or `activity`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ QUEUE_KINDS = {
 
 
 async def connect_when_up() -> Client:
-    """A client, as soon as the frontend takes one."""
+    """A client, as soon as the frontend accepts connections; tries without a limit."""
     while True:
         try:
             return await Client.connect(**ClientConfigProfile.load().to_client_connect_config())
@@ -34,7 +34,7 @@ async def connect_when_up() -> Client:
 
 
 async def is_serving(client: Client) -> bool:
-    """Whether the namespace exists and is served."""
+    """Whether the server answers for the client's namespace."""
     try:
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     except RPCError:
@@ -43,7 +43,7 @@ async def is_serving(client: Client) -> bool:
 
 
 async def is_polled(client: Client, queue: str, since: float) -> bool:
-    """Whether a worker asked for work of `NAME:KIND` after `since`."""
+    """Whether a worker polled the queue `NAME:KIND` after `since`, in seconds since 1970."""
     name, _, kind = queue.rpartition(":")
     request = DescribeTaskQueueRequest(
         namespace=client.namespace, task_queue=TaskQueue(name=name), task_queue_type=QUEUE_KINDS[kind]
@@ -56,13 +56,13 @@ async def is_polled(client: Client, queue: str, since: float) -> bool:
 
 
 async def wait_for(true: Callable[[], Awaitable[bool]]) -> None:
-    """Returns once it is true; servers have nothing that could wake us."""
+    """Returns when the condition holds, asked ten times a second."""
     while not await true():  # noqa: ASYNC110
         await asyncio.sleep(0.1)
 
 
 async def main(arguments: list[str]) -> None:
-    """Returns when what was asked for is so."""
+    """Returns when the namespace answers, or all queues are polled, as the arguments say."""
     client = await connect_when_up()
     if arguments[0] == "frontend":
         await wait_for(partial(is_serving, client))
@@ -72,4 +72,4 @@ async def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1:]))
-    os._exit(0)  # the SDK may crash in interpreter shutdown after all went well
+    os._exit(0)  # the SDK may crash during interpreter shutdown, which would hide the success

@@ -1,4 +1,4 @@
-"""Programs as processes with a group of their own, known by more than their number."""
+"""Starts and ends programs as processes with a group of their own, identified by more than their number."""
 
 import fcntl
 import os
@@ -17,14 +17,14 @@ LAUNCHER = Path(__file__).parent / "_launch.py"
 
 
 def launch_prefix(user: tuple[int, int] | None, death_signal: int = 0) -> list[str]:
-    """The command prefix that becomes another user and dies with its starter; see `_launch.py`."""
+    """The command prefix that changes to `user` and has the program end with its starter; see `_launch.py`."""
     uid, gid = user or (-1, -1)
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(int(death_signal)), str(uid), str(gid), "--"]
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `env` None inherits the environment; `user` is (uid, gid) to become, for root only."""
+    """A program to run. `env` None inherits the environment; `user` is (uid, gid) to run as, for root only."""
 
     name: str
     argv: tuple[str, ...]
@@ -38,7 +38,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Identity:
-    """One process and no other: the number, the moment it started as the system counts it, its arguments."""
+    """Identifies one process: its number, the system's mark of when it started, and its arguments.
+
+    The number alone could by then belong to another program, which must never be signalled.
+    """
 
     pid: int
     started: str
@@ -46,11 +49,12 @@ class Identity:
 
 
 def start_mark(pid: int) -> str | None:
-    """The system's own mark of when `pid` started; None when there is no such process or it is a zombie."""
+    """The system's mark of when `pid` started, comparable only for equality; None for no process or a zombie."""
     if sys.platform != "linux":
         return _ps_column(pid, "lstart")
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # Start times count from boot, so the same number and time can come again after a restart of the machine.
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
@@ -58,7 +62,7 @@ def start_mark(pid: int) -> str | None:
 
 
 def pid_exists(pid: int) -> bool:
-    """Whether the number is in use at all, be it by a zombie."""
+    """Whether the number is in use, even by a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -69,7 +73,7 @@ def pid_exists(pid: int) -> bool:
 
 
 def command_line(pid: int) -> tuple[str, ...]:
-    """The arguments of a running process; empty when it is gone or hidden."""
+    """The arguments of a running process; empty if it is gone, or of another user."""
     if sys.platform != "linux":
         return tuple((_ps_column(pid, "command") or "").split())
     try:
@@ -85,7 +89,7 @@ def _ps_column(pid: int, column: str) -> str | None:
 
 
 def is_alive(identity: Identity) -> bool:
-    """Whether exactly this process still runs: same start, same arguments behind the program's own name."""
+    """Whether this very process still runs: same start mark, and the same arguments after the program's name."""
     if start_mark(identity.pid) != identity.started:
         return False
     wanted = identity.argv[1:]
@@ -97,7 +101,7 @@ def _ends_with(line: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 
 def end_process(identity: Identity, first: signal.Signals = signal.SIGTERM, grace_seconds: float = 10.0) -> None:
-    """Ends a process and its group: `first`, SIGKILL after the grace. Another one of that number is safe."""
+    """Ends a process and its group by the signal `first`, and by SIGKILL after the grace; never another process."""
     if not is_alive(identity):
         return
     signal_group(identity.pid, first)
@@ -107,7 +111,7 @@ def end_process(identity: Identity, first: signal.Signals = signal.SIGTERM, grac
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Sends to the process group that `pid` leads, or to `pid` alone when it leads none."""
+    """Sends a signal to the process group that `pid` leads, or to `pid` alone if it leads none."""
     with suppress(ProcessLookupError, PermissionError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, number)
@@ -121,7 +125,7 @@ def wait_until(
     stopping: Callable[[], bool] = lambda: False,
     every: float = 0.05,
 ) -> bool:
-    """Whether it happened within `seconds`; raises Interrupted as soon as `stopping` says so."""
+    """Whether the condition became true within `seconds`. Raises StackInterrupted when `stopping` returns True."""
     deadline = time.monotonic() + seconds
     while not condition():
         if stopping():
@@ -133,7 +137,7 @@ def wait_until(
 
 
 class Child:
-    """A running program that we started; `started_at` in seconds since 1970."""
+    """A program started by us; `started_at` in seconds since 1970."""
 
     def __init__(self, program: Program, popen: subprocess.Popen[bytes]) -> None:
         self.program = program
@@ -144,21 +148,21 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The number of the process, which is also the number of its group."""
+        """The process's number, which is also its group's."""
         return self._popen.pid
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """The exit code; None while it runs; the negative signal number if a signal ended it."""
         return self._popen.poll()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group, as a crash would."""
+        """Sends SIGKILL to the whole group and waits for the process."""
         if self.exit_code() is None:
             signal_group(self.pid, signal.SIGKILL)
             self._popen.wait()
 
     def stop(self) -> None:
-        """Asks with the program's own signal, kills after its grace, leaves nothing of the group behind."""
+        """Sends the program's stop signal, kills it after its grace, and kills what remains of its group."""
         if self.exit_code() is None:
             signal_group(self.pid, self.program.stop_signal)
             wait_until(lambda: self.exit_code() is not None, self.program.grace_seconds)
@@ -166,7 +170,7 @@ class Child:
         self._kill_group()
 
     def _kill_group(self) -> None:
-        """What outlived the leader of the group; once only, since numbers come into use again."""
+        """Kills processes that outlived the group's leader; once only, since the number may be given out again."""
         if not self._group_killed:
             self._group_killed = True
             with suppress(ProcessLookupError, PermissionError):
@@ -174,7 +178,11 @@ class Child:
 
 
 def spawn(program: Program) -> Child:
-    """Starts it in its own session, output appended to its log; call from a thread that lives as long."""
+    """Starts a program in its own session, with its output appended to its log.
+
+    To be called from a thread that lives as long as the program: Linux sends the death signal when the starting thread
+    ends. Raises DevstackError if it can't be started.
+    """
     program.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with program.log.open("ab") as log:
@@ -192,7 +200,7 @@ def _open_process(program: Program, output: int) -> subprocess.Popen[bytes]:
 
 
 def last_log_line(log: Path) -> str:
-    """The last line of a log that says something, for an error message."""
+    """The last line of a log that isn't empty, at most 400 characters, for an error message; empty without one."""
     try:
         written = log.read_text(errors="replace").splitlines()
     except OSError:
@@ -202,7 +210,7 @@ def last_log_line(log: Path) -> str:
 
 @contextmanager
 def exclusive_lock(path: Path, otherwise: str) -> Iterator[None]:
-    """Holds the lock at `path` or raises DevstackError(otherwise) at once."""
+    """Holds the lock at `path`. Raises DevstackError(otherwise) at once if another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
@@ -214,7 +222,7 @@ def exclusive_lock(path: Path, otherwise: str) -> Iterator[None]:
 
 @contextmanager
 def waiting_lock(path: Path) -> Iterator[None]:
-    """Holds the lock at `path`, waiting for whoever has it."""
+    """Holds the lock at `path`, waiting for a process that has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Programs fetched once per user, in ~/.cache/pri: each appears there whole or not at all."""
+"""Programs fetched once per user, in ~/.cache/pri; a partial program never appears there."""
 
 import os
 import shutil
@@ -20,24 +20,27 @@ STALL_SECONDS = 20.0
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of this project (XDG_CACHE_HOME is honoured)."""
+    """The user's cache folder of this project, below XDG_CACHE_HOME if that is set."""
     home = read_environment().get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "pri"
 
 
 def bin_dir() -> Path:
-    """Where fetched programs live."""
+    """The folder of fetched programs."""
     return cache_dir() / "bin"
 
 
 def is_program(path: Path) -> bool:
-    """Whether it is a file that we may execute."""
+    """Whether it is a file that this user may execute."""
     return path.is_file() and os.access(path, os.X_OK)
 
 
 @contextmanager
 def build_folder(name: str) -> Iterator[Path]:
-    """An empty folder in the cache for making `name`, by one process at a time; gone afterwards."""
+    """An empty folder in the cache for building `name`, for one process at a time; removed afterwards.
+
+    It is in the cache itself, so that the result can be moved to its place by a rename, which is atomic.
+    """
     with waiting_lock(cache_dir() / f"{name}.lock"):
         for abandoned in cache_dir().glob(f".{name}.*"):
             shutil.rmtree(abandoned, ignore_errors=True)
@@ -49,13 +52,17 @@ def build_folder(name: str) -> Iterator[Path]:
 
 
 def install_with_go(module: str, built: str, name: str) -> Path:
-    """`go install module` as bin/NAME, unless it is there; the module names its program `built`."""
+    """The path of bin/NAME, built by `go install MODULE` if it isn't there; `built` is the module's name for it.
+
+    Raises DevstackError without Go, or if the build fails.
+    """
     target = bin_dir() / name
     if is_program(target):
         return target
     if shutil.which("go") is None:
         raise DevstackError(f"{name} is neither installed nor cached, and there is no Go to build it with")
     with build_folder(name) as folder:
+        # Another process may have built it while this one waited for the lock.
         if not is_program(target):
             _build_with_go(module, folder, name)
             bin_dir().mkdir(parents=True, exist_ok=True)
@@ -77,9 +84,9 @@ def run_helper(
     env: Mapping[str, str] | None = None,
     watched: Path | None = None,
 ) -> None:
-    """Runs a slow helper under a moving line; DevstackError with its last words when it fails.
+    """Runs a slow helper under a progress line. Raises DevstackError with its last output line if it fails.
 
-    With `watched` it is ended when that folder has not grown for 20 seconds: a download without a network.
+    With `watched` it is ended, and fails, if that folder hasn't grown for STALL_SECONDS: a download without a network.
     """
     with log.open("ab") as output:
         popen = subprocess.Popen(
@@ -97,7 +104,7 @@ def run_helper(
 
 
 def _watch_helper(popen: subprocess.Popen[bytes], line: Progress, watched: Path | None) -> int | None:
-    """The exit code; None when the watched folder stopped growing."""
+    """The exit code; None if the watched folder stopped growing."""
     size, grown = 0, time.monotonic()
     while (code := popen.poll()) is None:
         line.tick()
@@ -122,7 +129,7 @@ PROJECT_ROOT = Path(__file__).parent.parent
 
 
 def fetch_sdk_server(kind: str, folder: Path) -> Path:
-    """The downloaded server (`dev` or `test`) inside `folder`; DevstackError when offline."""
+    """The path of Temporal's `dev` or `test` server, downloaded into `folder`. Raises DevstackError if offline."""
     with show_progress(f"downloading Temporal's {kind} server") as line:
         command = [sys.executable, "-m", "devstack.sdk_download", kind, str(folder)]
         log = folder.with_name(folder.name + ".log")

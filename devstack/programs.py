@@ -1,4 +1,4 @@
-"""The programs of the stack that are ours: how each is called, and the environment each gets."""
+"""The stack's own programs: the command of each, and the environment each gets."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ PROJECT_ROOT = Path(__file__).parent.parent
 CLI_COMMAND = (sys.executable, str(PROJECT_ROOT / "cli.py"))
 VARIABLES_OF_OTHER_SERVERS = ("TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_TLS")
 WORKER_GRACE_SECONDS = 120.0
-"""Longer than a worker waits for its charges (`workflows.options.GRACE`, as a test checks)."""
+"""Seconds from SIGTERM to SIGKILL: longer than a worker waits for its charges (`workflows.options.GRACE`)."""
 SANDBOX_ACCOUNT = "SandboxMerchant"
 """The merchant account of the fake Adyen."""
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What is run for each part; tests put stand-ins here."""
+    """The command of each part; tests replace them."""
 
     migrate: tuple[str, ...] = (*CLI_COMMAND, "migrate")
     sandbox: tuple[str, ...] = (sys.executable, "-m", "sandbox")
@@ -32,7 +32,7 @@ class Commands:
 
 @dataclass(frozen=True)
 class Options:
-    """Of `pri dev`. A port 0 means any free one. `environment` is laid over the children's own."""
+    """Options of `pri dev`. A port 0 means any free one. `environment` is added to the children's, and overrides it."""
 
     data_dir: Path = Path(".pri")
     api_port: int = 8000
@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the running parts are; `temporal_ui` and `sandbox` are empty where there is none."""
+    """Addresses of the running parts; `temporal_ui` and `sandbox` are empty if there is none."""
 
     writer_url: str = field(repr=False)
     owner_url: str = field(repr=False)
@@ -65,7 +65,10 @@ class Addresses:
 
 
 def temporal_environment(settings: Settings, addresses: Addresses) -> dict[str, str]:
-    """How to reach Temporal; a server of our own gets neither a key nor a profile meant for another one."""
+    """The environment of a client of Temporal.
+
+    For our own server it has neither a key nor a profile: those that are set are for another server.
+    """
     known = {"TEMPORAL_ADDRESS": addresses.temporal, "TEMPORAL_NAMESPACE": settings.temporal_namespace}
     if settings.temporal_address:
         return {**read_environment(), **known}
@@ -76,7 +79,7 @@ def temporal_environment(settings: Settings, addresses: Addresses) -> dict[str, 
 def service_environment(
     settings: Settings, options: Options, addresses: Addresses, known: DevSecrets
 ) -> dict[str, str]:
-    """Of worker and API. The owner's database address is not in it."""
+    """The environment of worker and API. Without the database owner's address, which only migrations may use."""
     env = temporal_environment(settings, addresses)
     env.pop("DATABASE_OWNER_URL", None)
     env |= {"DATABASE_URL": addresses.writer_url, "TEMPORAL_UI_URL": addresses.temporal_ui, "PYTHONUNBUFFERED": "1"}
@@ -88,18 +91,19 @@ def service_environment(
 
 
 def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSecrets) -> dict[str, str]:
-    """A live key is never sent to a sandbox, not even to our own."""
+    """The environment that points all providers to the sandbox."""
+    # A live key is never sent to a sandbox, not even to our own.
     given = "" if "Stripe" in settings.live_providers else settings.stripe_api_key.get_secret_value()
     return {
         "STRIPE_API_BASE": addresses.sandbox,
         "STRIPE_API_KEY": given or known.stripe_key,
         "STRIPE_WEBHOOK_SECRETS": ",".join(webhook_secrets(settings, known)),
-        # An Adyen key doesn't say whether it is live, so none but our own is sent to a sandbox.
+        # An Adyen key doesn't show whether it is live, so only our own is sent to a sandbox.
         "ADYEN_API_BASE": f"{addresses.sandbox}/adyen",
         "ADYEN_API_KEY": known.adyen_key,
         "ADYEN_MERCHANT_ACCOUNT": SANDBOX_ACCOUNT,
         "ADYEN_HMAC_KEYS": ",".join(hmac_keys(settings, known)),
-        # Nor does a key of Braintree, which signs its webhooks, too.
+        # Nor does a key of Braintree's; it also signs the webhooks.
         "BRAINTREE_API_BASE": f"{addresses.sandbox}/braintree",
         "BRAINTREE_MERCHANT_ID": "sandbox_merchant",
         "BRAINTREE_PUBLIC_KEY": known.braintree_public_key,
@@ -108,13 +112,13 @@ def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSec
 
 
 def webhook_secrets(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
-    """Those given from outside, newest first; else the one of this data directory."""
+    """The configured secrets of Stripe's webhooks, newest first; else the one of this data directory."""
     given = tuple(secret.get_secret_value() for secret in settings.stripe_webhook_secrets)
     return given or (known.webhook_secret,)
 
 
 def hmac_keys(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
-    """The same for Adyen's webhooks."""
+    """The configured HMAC keys of Adyen's webhooks, newest first; else the one of this data directory."""
     given = tuple(key.get_secret_value() for key in settings.adyen_hmac_keys)
     return given or (known.adyen_hmac_key,)
 
@@ -122,7 +126,7 @@ def hmac_keys(settings: Settings, known: DevSecrets) -> tuple[str, ...]:
 def sandbox_program(
     options: Options, data_dir: Path, addresses: Addresses, secrets: Mapping[str, str], env: Mapping[str, str]
 ) -> Program:
-    """The fake gateways, with their state in the data directory; `secrets` sign webhooks, by provider."""
+    """The sandbox, with its state in the data directory; `secrets` sign its webhooks, by provider."""
     argv = (
         *options.commands.sandbox, "--port", addresses.sandbox.rpartition(":")[2],
         "--state", str(data_dir / "sandbox.db"),
@@ -135,14 +139,14 @@ def sandbox_program(
 
 
 def service_program(name: str, argv: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
-    """Worker or API; the worker gets the time to finish a charge."""
+    """A command of `pri`: API, migration or worker. The worker gets the time to finish a charge."""
     grace = WORKER_GRACE_SECONDS if name == "worker" else 10.0
     log = data_dir / "logs" / f"{name}.log"
     return Program(name, argv, log, env, stop_signal=signal.SIGTERM, grace_seconds=grace)
 
 
 def probe_program(name: str, arguments: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:
-    """A wait for Temporal; see `devstack.probe`."""
+    """A probe that waits for Temporal; see `devstack.probe`."""
     argv = (sys.executable, "-m", "devstack.probe", *arguments)
     path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
     return Program(name, argv, data_dir / "logs" / f"{name}.log", {**env, "PYTHONPATH": path})

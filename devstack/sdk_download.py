@@ -1,7 +1,7 @@
-"""Lets Temporal's SDK fetch one of its servers: `python -m devstack.sdk_download dev|test FOLDER`.
+"""Has Temporal's SDK download one of its servers: `python -m devstack.sdk_download dev|test FOLDER`.
 
-A process of its own, because a download that hangs can only be ended from outside. The server is left in
-FOLDER under the SDK's own name for it.
+A process of its own, since a download that hangs can only be ended from outside. The server is left in FOLDER under
+the SDK's name for it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 
 async def download_server(kind: str, folder: str) -> None:
-    """The SDK downloads when it starts a server; it is stopped again at once."""
+    """Starts the server, for which the SDK downloads it into `folder`, and stops it at once."""
     if kind == "dev":
         env = await WorkflowEnvironment.start_local(download_dest_dir=folder)
     else:
@@ -23,4 +23,4 @@ async def download_server(kind: str, folder: str) -> None:
 if __name__ == "__main__":
     asyncio.run(download_server(sys.argv[1], sys.argv[2]))
     sys.stdout.flush()
-    os._exit(0)  # the SDK may crash in interpreter shutdown after all went well
+    os._exit(0)  # the SDK may crash during interpreter shutdown, which would hide the success

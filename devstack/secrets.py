@@ -13,7 +13,7 @@ from devstack.ports import free_port, is_free
 
 @dataclass(frozen=True)
 class DevSecrets:
-    """Kept in DATA_DIR/dev.json, readable by its owner only; never good for anything but this machine."""
+    """Secrets kept in DATA_DIR/dev.json, which only its owner can read; for services on this machine only."""
 
     webhook_secret: str
     bootstrap_key: str
@@ -26,12 +26,12 @@ class DevSecrets:
 
     @property
     def braintree_keys(self) -> str:
-        """Both halves, as the sandbox signs with them."""
+        """The key pair as `PUBLIC|PRIVATE`, the form of the sandbox's option."""
         return f"{self.braintree_public_key}|{self.braintree_private_key}"
 
 
 def load_secrets(path: Path) -> DevSecrets:
-    """The secrets in `path`, made on the first start."""
+    """The secrets in `path`, created on the first start. Raises DevstackError if the file can't be parsed."""
     if not path.exists():
         return _write_secrets(path, _new_secrets())
     try:
@@ -39,11 +39,12 @@ def load_secrets(path: Path) -> DevSecrets:
         known = DevSecrets(**found)
     except (ValueError, TypeError) as error:
         raise DevstackError(f"{path} cannot be read ({error}): remove it to get new secrets") from error
-    return known if asdict(known) == found else _write_secrets(path, known)  # a directory of an older release
+    # A file of an older release lacks newer secrets: those just generated are kept.
+    return known if asdict(known) == found else _write_secrets(path, known)
 
 
 def ensure_sandbox_port(path: Path, known: DevSecrets) -> DevSecrets:
-    """The same with a sandbox port that can be used; it changes only when the old one is taken."""
+    """The secrets with a usable sandbox port, which changes only if the old one is in use."""
     return known if is_free(known.sandbox_port) else _write_secrets(path, replace(known, sandbox_port=free_port()))
 
 
@@ -56,6 +57,7 @@ def _write_secrets(path: Path, values: DevSecrets) -> DevSecrets:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
+    # Created with its final mode, and renamed when complete: no other user can read it, and no reader finds a part.
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(asdict(values), file, indent=2)
     fresh.replace(path)

@@ -5,7 +5,7 @@
         stack.kill("worker")
         stack.wait_ready()
 
-Enter it from a thread that lives as long as the stack does.
+Enter it from a thread that lives as long as the stack: its children end with the thread that started them.
 """
 
 import http.client
@@ -31,7 +31,7 @@ def _never_stopping() -> bool:
 
 
 class DevStack:
-    """Started by `start` or `with`; `stopping` is asked all the time while it starts."""
+    """Started by `start` or `with`; while it starts, `stopping` is called again and again and may end that."""
 
     def __init__(
         self, options: Options, settings: Settings | None = None, stopping: Callable[[], bool] = _never_stopping
@@ -53,7 +53,10 @@ class DevStack:
         self.close()
 
     def start(self) -> None:
-        """Returns when everything is ready; a failed start leaves nothing behind."""
+        """Returns when everything is ready. A failed start leaves nothing running.
+
+        Raises DevstackError if a part can't start, and StackInterrupted on `stopping`.
+        """
         self.fetch_programs()
         try:
             self._take_data_dir()
@@ -67,7 +70,10 @@ class DevStack:
         self.supervisor.watch()
 
     def fetch_programs(self) -> None:
-        """Gets what a first start needs and a later one has: can take minutes, starts nothing, may be broken off."""
+        """Downloads what a first start needs, which can take minutes. Starts nothing and may be interrupted.
+
+        Raises DevstackError, as when offline.
+        """
         if not self.settings.temporal_address:
             self._temporal_server  # noqa: B018
 
@@ -76,7 +82,7 @@ class DevStack:
         return temporal.find_temporal_server()
 
     def close(self) -> None:
-        """Ends everything: worker, API, sandbox, Temporal, PostgreSQL."""
+        """Ends everything, in this order: worker, API, sandbox, Temporal, PostgreSQL."""
         self.supervisor.close()
         self._exit.close()
 
@@ -88,7 +94,7 @@ class DevStack:
 
     @cached_property
     def addresses(self) -> Addresses:
-        """Where everything is; fixed by the first look, which checks that the ports are free."""
+        """The addresses of all parts; the first access fixes them, and raises DevstackError if a port is in use."""
         given, options = self.settings, self.options
         writer, owner = self._database_urls()
         frontend, ui = given.temporal_address, given.temporal_ui_url
@@ -114,20 +120,21 @@ class DevStack:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What worker and API run with; commands of `pri` that talk to this stack need the same."""
+        """The environment of worker and API; commands of `pri` that use this stack need the same."""
         return programs.service_environment(self.settings, self.options, self.addresses, self.secrets)
 
     def _take_data_dir(self) -> None:
-        """One at a time; then what a crashed one left is ended, and only then the ports are looked at."""
+        """Locks the data directory, ends what a crashed stack left running, and fixes the addresses."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         busy = f"another `pri dev` uses {self.data_dir}: end it, or choose another --data-dir"
         self._exit.enter_context(exclusive_lock(self.data_dir / "lock", busy))
         self._exit.enter_context(exclusive_lock(self.data_dir / "postgres.lock", busy))
         self.supervisor.end_left_overs()
+        # Only now: left-over processes would still have held the ports.
         self.addresses  # noqa: B018
 
     def _start_stores(self) -> None:
-        """PostgreSQL and Temporal side by side, where none is given."""
+        """Starts PostgreSQL and Temporal side by side, except those that the settings give."""
         print_status("starting PostgreSQL and Temporal")
         if not self.settings.database_url.get_secret_value():
             self._cluster.prepare()
@@ -159,7 +166,8 @@ class DevStack:
         self.supervisor.run_to_end(program, 300, self._should_give_up)
 
     def _start_services(self) -> None:
-        """The API before the worker, so that the worker ends first and the API can still say so."""
+        """Starts the sandbox, the API and the worker."""
+        # Parts end in reverse order: the worker ends first, while the API can still report it as not ready.
         print_status("starting the services")
         commands, given = self.options.commands, self.settings
         signing = {
@@ -175,7 +183,10 @@ class DevStack:
             self.supervisor.start(programs.service_program(name, argv, self.data_dir, self.environment))
 
     def wait_ready(self) -> None:
-        """Returns when every part runs, `/readyz` says 200 and the worker of now polls every queue."""
+        """Returns when every part runs, `/readyz` answers 200, and the worker started last polls every queue.
+
+        Raises DevstackError after `ready_seconds`, or if a part fails, and StackInterrupted on `stopping`.
+        """
         seconds = self.options.ready_seconds
         if not wait_until(self.is_ready, seconds, self._should_give_up, every=0.1):
             log = self.data_dir / "logs" / "api.log"
@@ -184,7 +195,7 @@ class DevStack:
         self._run_probe("pollers-probe", ("pollers", str(began), *self._polled_queues()), seconds)
 
     def _polled_queues(self) -> tuple[str, ...]:
-        """Charges of a provider are only polled for when it is switched on."""
+        """The queues that a worker polls: those of charges only for providers that are configured."""
         given = self.settings
         keys = {
             "stripe": given.stripe_api_key,
@@ -206,31 +217,31 @@ class DevStack:
         )
 
     def _should_give_up(self) -> bool:
-        """Whether to give up waiting: somebody asked for it, or a part died before it was ever ready."""
+        """Whether to give up waiting. Raises DevstackError if a part ended before the stack was ready."""
         if not self.supervisor.is_watching:
             self.supervisor.check_children()
         return self._stopping()
 
     def pid(self, name: str) -> int:
-        """The process (and process group) of `postgres`, `temporal`, `sandbox`, `api` or `worker`."""
+        """The process number, also that of the group, of `postgres`, `temporal`, `sandbox`, `api` or `worker`."""
         return self.supervisor.child(name).pid
 
     def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would; returns when it is dead. It starts again by itself soon."""
+        """Kills one part by SIGKILL, as a crash would, and returns when it is dead. The supervisor restarts it."""
         self.supervisor.kill(name)
 
     def stop(self, name: str) -> Program:
-        """Ends one part, which then stays away until `resume`d with the program returned here."""
+        """Ends one part, which stays stopped until `start_program` is called with the returned program."""
         program = self.supervisor.child(name).program
         self.supervisor.stop(name)
         return program
 
     def start_program(self, program: Program) -> None:
-        """Starts a part that was stopped."""
+        """Starts a part that `stop` has ended."""
         self.supervisor.start(program)
 
     def restart(self, name: str) -> None:
-        """Ends one part in good order and starts it again; not waited for."""
+        """Ends one part by its stop signal and starts it again, without waiting until it is ready."""
         self.supervisor.restart(name)
 
 

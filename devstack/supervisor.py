@@ -1,4 +1,4 @@
-"""Keeps programs running: notes who they are, starts a dead one again, ends them all in reverse order."""
+"""Keeps programs running: records their identity, restarts one that ends, and stops all in reverse order."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ LEFT_OVER_GRACE_SECONDS = 8.0
 
 @dataclass
 class _ChildEntry:
-    """One program. `due` is when a dead one starts again, None while it should be running; `once`: it may end."""
+    """One program. `due`: when a dead one is restarted, None while it should run; `once`: it may end by itself."""
 
     child: Child
     since: float
@@ -28,7 +28,7 @@ class _ChildEntry:
 
 
 class Supervisor:
-    """Owns its children until `close`; the notes in `run_dir` let the next start find what a crash left."""
+    """Owns its children until `close`. Notes in `run_dir` let the next start find children that a crash left."""
 
     def __init__(self, run_dir: Path, report: Callable[[str], None]) -> None:
         self._run_dir = run_dir
@@ -40,7 +40,7 @@ class Supervisor:
         self._watcher = threading.Thread(target=self._watch_children, name="supervisor", daemon=True)
 
     def end_left_overs(self) -> None:
-        """Ends what an earlier supervisor of this folder left running, latest first; others are never touched."""
+        """Ends children that an earlier supervisor of this folder left running, last started first, and no others."""
         self._run_dir.mkdir(parents=True, exist_ok=True)
         for note in sorted(self._run_dir.glob("*.json"), key=lambda path: -path.stat().st_mtime):
             identity = _read_identity(note)
@@ -50,7 +50,10 @@ class Supervisor:
             note.unlink(missing_ok=True)
 
     def start(self, program: Program, *, once: bool = False) -> Child:
-        """Starts it under a name that is free; `once`: it is expected to end by itself."""
+        """Starts a program under its name; `once`: it is expected to end by itself.
+
+        Raises DevstackError if it can't be started, or if the supervisor is closing.
+        """
         with self._lock:
             child = self._spawn(program)
             self._entries[program.name] = _ChildEntry(child, time.monotonic(), once)
@@ -69,7 +72,8 @@ class Supervisor:
         return self._run_dir / f"{name}.json"
 
     def run_to_end(self, program: Program, seconds: float, stopping: Callable[[], bool]) -> None:
-        """Runs it to its end; DevstackError with its last words when it fails or takes longer."""
+        """Runs a program to its end. Raises DevstackError with its last log line if it fails or takes longer than
+        `seconds`, and StackInterrupted on `stopping`."""
         child = self.start(program, once=True)
         try:
             finished = wait_until(lambda: child.exit_code() is not None, seconds, stopping)
@@ -85,11 +89,11 @@ class Supervisor:
 
     @property
     def is_watching(self) -> bool:
-        """Whether dead children are started again."""
+        """Whether children that end are restarted."""
         return self._watcher.is_alive()
 
     def check_children(self) -> None:
-        """Raises DevstackError when a child that should run has ended; for the time before `watch`."""
+        """Raises DevstackError if a child that should run has ended; for the time before `watch`."""
         with self._lock:
             for entry in self._entries.values():
                 code, program = entry.child.exit_code(), entry.child.program
@@ -99,7 +103,7 @@ class Supervisor:
                     )
 
     def all_alive(self) -> bool:
-        """Whether no child is dead or waiting to be started again."""
+        """Whether no child has ended or waits to be restarted."""
         with self._lock:
             return all(entry.child.exit_code() is None for entry in self._entries.values() if not entry.once)
 
@@ -108,7 +112,8 @@ class Supervisor:
             with self._lock:
                 for entry in list(self._entries.values()):
                     self._check_entry(entry)
-        self._ended.wait()  # Linux ends the children of a thread with the thread
+        # This thread restarted children, and Linux sends their death signal when the thread that started them ends.
+        self._ended.wait()
 
     def _check_entry(self, entry: _ChildEntry) -> None:
         now = time.monotonic()
@@ -120,7 +125,7 @@ class Supervisor:
             self._start_again(entry, now)
 
     def _schedule_restart(self, entry: _ChildEntry, now: float) -> None:
-        entry.child.stop()  # what is left of its group
+        entry.child.stop()  # ends what remains of its process group
         entry.deaths = 1 if now - entry.since > STEADY_SECONDS else entry.deaths + 1
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (entry.deaths - 1))
         entry.due = now + delay
@@ -135,16 +140,17 @@ class Supervisor:
             self._report(str(error))
 
     def child(self, name: str) -> Child:
-        """The process that runs, or last ran, under that name."""
+        """The process that runs, or ran last, under this name. Raises KeyError for an unknown name."""
         with self._lock:
             return self._entries[name].child
 
     def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would; the watch starts it again."""
+        """Kills a child by SIGKILL, as a crash would; the watcher restarts it. Raises KeyError for an unknown name."""
         self.child(name).kill()
 
     def stop(self, name: str) -> None:
-        """Ends it in good order; it stays away until `start`."""
+        """Ends a child by its stop signal; it stays stopped until `start`."""
+        # Taken out first, so that the watcher doesn't see it end and restart it.
         with self._lock:
             entry = self._entries.pop(name, None)
         if entry:
@@ -152,13 +158,13 @@ class Supervisor:
             self._note_path(name).unlink(missing_ok=True)
 
     def restart(self, name: str) -> Child:
-        """Ends it in good order and starts it again."""
+        """Ends a child by its stop signal and starts it again. Raises KeyError, and DevstackError as `start` does."""
         program = self.child(name).program
         self.stop(name)
         return self.start(program)
 
     def close(self) -> None:
-        """Ends every child, the last started first. Nothing starts again afterwards."""
+        """Ends every child, the last started first; none is restarted."""
         self._closing.set()
         with self._lock:
             names = list(reversed(self._entries))
@@ -170,7 +176,7 @@ class Supervisor:
 
 
 def describe_exit(code: int | None) -> str:
-    """An exit code as text; negative ones name the signal."""
+    """An exit code as text; for a negative one, the name of the signal."""
     if code is not None and code < 0:
         with suppress(ValueError):
             return f"was killed by {signal.Signals(-code).name}"

@@ -15,7 +15,10 @@ SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=normal", "busy_timeout=10000"
 
 
 def find_temporal_server() -> Path:
-    """On PATH, cached, downloaded by the SDK, built with Go, in this order; DevstackError when nothing works."""
+    """The server's path: on PATH, cached, downloaded by the SDK or built with Go, tried in this order.
+
+    Raises DevstackError if all fail.
+    """
     on_path, cached = shutil.which("temporal"), program_cache.bin_dir() / "temporal"
     if on_path:
         return Path(on_path)
@@ -46,14 +49,14 @@ def _download_server(target: Path) -> Path:
 
 @dataclass(frozen=True)
 class TemporalPorts:
-    """Where the server listens on 127.0.0.1: gRPC and web UI."""
+    """The server's ports on 127.0.0.1: gRPC and web UI."""
 
     frontend: int
     ui: int
 
 
 def temporal_program(server: Path, data_dir: Path, ports: TemporalPorts, namespace: str = "default") -> Program:
-    """The server as a child that keeps its data in DATA_DIR/temporal.db."""
+    """The server as a program that keeps its data in DATA_DIR/temporal.db."""
     argv = (
         str(server), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(ports.frontend),
         "--ui-port", str(ports.ui), "--db-filename", str(data_dir / "temporal.db"),
@@ -64,7 +67,7 @@ def temporal_program(server: Path, data_dir: Path, ports: TemporalPorts, namespa
 
 
 def main() -> int:
-    """Prints the path of the server, fetching it first where needed."""
+    """Prints the server's path, fetching it first if needed; returns the exit code."""
     return print_path(find_temporal_server)
 
 

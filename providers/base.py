@@ -136,6 +136,7 @@ class Provider(Protocol):
         """What an operator should know at start-up, one sentence each: what is off and why."""
 
 
+# An entry point gets the environment as an argument, since only `settings` reads it.
 ProviderPlugin = Callable[[Mapping[str, str]], Provider]
 
 

@@ -14,11 +14,11 @@ from simulator.runner import choose_engine
 
 
 class CalibratedSource(NamedTuple):
-    """A source of cases, and how well its chances reproduce what was recorded."""
+    """A source of cases, and how well its outcome model reproduces the recorded recovery rate."""
 
     source: Source
     calibration: Calibration | None = None
-    """None where nothing is recorded to compare with."""
+    """None if there is no record to compare with."""
 
 
 def calibrate_history(

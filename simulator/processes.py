@@ -32,7 +32,7 @@ def run_in_processes(build: Callable[[], Worker[T]], pieces: Sequence[Piece], jo
         mine, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_work_pieces, args=(build, pieces[number::jobs], theirs), daemon=True)
         process.start()
-        theirs.close()  # with our copy open, the end of the process would never be seen as EOF
+        theirs.close()  # while our copy is open, the end of the process is not seen as EOF
         connections.append(mine)
         processes.append(process)
     try:
@@ -54,7 +54,7 @@ def _work_pieces(build: Callable[[], Worker[T]], pieces: Sequence[Piece], out: "
             out.send(worker(*piece))
     except KeyboardInterrupt:
         return
-    except Exception as error:  # told to whoever waits for the parts
+    except Exception as error:  # sent to the parent, which raises it: an error here would only end this process
         out.send(ProcessFailed(f"{type(error).__name__}: {error}"))
     finally:
         out.close()

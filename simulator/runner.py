@@ -202,13 +202,13 @@ def _list_notes(job: DryRunJob) -> Iterator[str]:
     for world in (job.baseline, job.candidate):
         if names := event_only_features(world):
             yield (
-                f"{world.name}: {', '.join(names)} can't be asked once for many invoices, so every recovery was "
-                "simulated event by event."
+                f"{world.name}: {', '.join(names)} must be called for each invoice, so every recovery was simulated "
+                "event by event."
             )
         if has_learning_strategy(world) and not event_only_features(world):
-            yield f"{world.name}: the adaptive strategy has learnt nothing here, so it climbs its ladder."
+            yield f"{world.name}: the adaptive strategy has no recorded retries here, so it uses its ladder."
         if world.policy.fraud.scorer:
-            yield f"{world.name}: the fraud scorer {world.policy.fraud.scorer} is not asked in a dry run."
+            yield f"{world.name}: the fraud scorer {world.policy.fraud.scorer} is not called in a dry run."
 
 
 def _policy_diff(baseline: World, candidate: World) -> str:

@@ -197,6 +197,7 @@ def _limit_in_force(dated: Sequence[NetworkLimit], on: date) -> NetworkLimit:
 
 def check_attempt(rules: NetworkRules, credential: Credential, tries: Sequence[LedgerEntry], at: datetime) -> Verdict:
     """Whether one more attempt is allowed at `at`. `tries` are all of this credential's attempts, in any order."""
+    # The version of the day of the attempt, which may be later than today for a planned one.
     limits = rules.limits_in_force(credential.network, at.date())
     windows = tuple(_limit_usage(limit, _counted_moments(limit, credential, tries), at) for limit in limits)
     return Verdict(windows=windows, never=find_stop_reason(rules, credential, tries))
@@ -209,6 +210,7 @@ def find_stop_reason(rules: NetworkRules, credential: Credential, tries: Iterabl
     """
     if credential.fingerprint is None:
         return None
+    # Only the network's own codes bind: a provider's decline code may mean the same, but is no rule of the network.
     declined = (
         one for one in tries if one.outcome is AttemptOutcome.DECLINED and (one.network_code or one.network_advice)
     )

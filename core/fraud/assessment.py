@@ -112,6 +112,7 @@ def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_Sco
         (SignalKind.BURST, seen.failures_in_burst, rules.failures_in_burst, "payments failed in a burst"),
     )
     for signal, count, threshold, words in counts:
+        # A score of 0 turns a signal off: it is not named among the reasons either.
         if count is not None and count >= threshold and rules.points_for(signal):
             yield _ScoredSignal(rules.points_for(signal), f"{count} {words}")
 

@@ -108,6 +108,7 @@ def _due_time(given: Occasion, step: CampaignStep) -> datetime | None:
     if given.ends_at is None:
         return None
     due = given.ends_at - time_scale.shorten(timedelta(seconds=step.before_end_seconds or 0))
+    # Quiet hours may move a warning past the end that it warns of.
     at = given.outside_quiet_hours(due)
     return at if due > given.now and at < given.ends_at else None
 

@@ -130,6 +130,7 @@ def parse_policy(
     table = file.read_table()
     policy = Policy(
         name=name,
+        # Of the whole text, comments included: a recorded decision names the file that made it.
         version=hashlib.sha256(text.encode()).hexdigest()[:12],
         segments=tuple(_parse_segments(file, table)),
         strategies=_build_strategy_specs(table),
@@ -181,6 +182,7 @@ def _build_strategy_specs(table: PolicyTable) -> dict[str, StrategySpec]:
 
 def _build_fallback(file: PolicyText, table: PolicyTable) -> StrategySpec:
     options = table.fallback.model_dump()
+    # Built once now: when the fallback is needed, it must not fail itself.
     try:
         FixedLadder(**options)
     except InvalidPolicy as error:

@@ -65,7 +65,7 @@ class RetryStatistics:
     """One snapshot of all counts. Immutable; the counts for each cause and attempt are summed once, when it is made."""
 
     def __init__(self, cells: Iterable[RetryCell] = ()) -> None:
-        known = sorted(cells)
+        known = sorted(cells)  # the hash must not depend on the order in which a query returned them
         self.snapshot: str = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
         """A hash of the cells, the same in whatever order they came."""
         self._experiences: Mapping[tuple[str, int], Experience] = _build_experiences(known, self.snapshot)

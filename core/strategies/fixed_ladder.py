@@ -137,5 +137,6 @@ class AdviceDriven:
         asked = situation.asked_wait_seconds
         if asked is None or asked <= 0:
             return self._ladder.propose(situation)
+        # No jitter: the wait is exact, and what another party asks for is never lengthened or shortened.
         why = f"asked to wait {asked} s by the network or the provider"
         return Proposal(delay_seconds=asked, why=why, steady_seconds=asked, late_ends=True)

@@ -1,4 +1,4 @@
-"""What people did: operators, the customer, and whoever touched the invoice elsewhere; and what came at the end."""
+"""Describes operator commands, what customer and provider did, messages, and the end of a recovery."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -22,12 +22,12 @@ from core.timeline.labels import ENDINGS, MESSAGES, MONEY_BACK, STATES, UNSENT_R
 
 
 def command_describer(does: str, wanted: str, mood: Mood = Mood.PLAIN) -> Callable[[Record], EventDescription]:
-    """Tells of an operator command. `does` is what they did, `wanted` what they wanted where it was refused."""
+    """A describer of operator commands: `does` completes "Ann …", `wanted` completes "Ann asked to …" if rejected."""
 
     def describe_command(record: Record) -> EventDescription:
         data = TolerantData(record.data)
         who, refused = data.read_text("actor") or "Somebody", data.read_text("refused")
-        headline = f"{who} wanted to {wanted}, which was refused" if refused else f"{who} {does}"
+        headline = f"{who} asked to {wanted}, which was rejected" if refused else f"{who} {does}"
         return EventDescription(
             headline=headline,
             why=_command_reason(data),
@@ -48,7 +48,7 @@ def _requester_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def describe_review(record: Record) -> EventDescription:
-    """The end of a review."""
+    """An operator's approval or rejection in review."""
     approved = TolerantData(record.data).read_text("decision") == ReviewDecision.APPROVE
     if approved:
         return command_describer("approved it in review", "approve it", Mood.GOOD)(record)
@@ -56,21 +56,21 @@ def describe_review(record: Record) -> EventDescription:
 
 
 def describe_new_method(record: Record) -> EventDescription:
-    """The customer did something about it."""
+    """A new or renewed payment method of the customer."""
     data = TolerantData(record.data)
     return EventDescription(
         headline="The customer has a new payment method",
-        why="It earns one immediate try.",
+        why="One attempt is made with it at once.",
         facts=known_facts(
             ("Payment method", code_value(data.read_text("method_id"))),
-            ("Told by", code_value(data.read_text("event_type"))),
+            ("Reported by", code_value(data.read_text("event_type"))),
         ),
         mood=Mood.GOOD,
     )
 
 
 def describe_payment_elsewhere(record: Record) -> EventDescription:
-    """Not by us; all of it, or a part."""
+    """A payment, in whole or in part, that is not a charge of ours."""
     data = TolerantData(record.data)
     rest = data.read_number("remaining")
     if rest:
@@ -78,38 +78,38 @@ def describe_payment_elsewhere(record: Record) -> EventDescription:
             headline="A part was paid, or credited",
             why=_payment_source(data),
             facts=known_facts(
-                ("Less by", amount_value(data.read_number("amount"), data.read_text("currency"))),
+                ("Reduced by", amount_value(data.read_number("amount"), data.read_text("currency"))),
                 ("Still open", amount_value(rest, data.read_text("currency"))),
-                ("Told by", code_value(data.read_text("event_type"))),
+                ("Reported by", code_value(data.read_text("event_type"))),
             ),
             mood=Mood.GOOD,
         )
     return EventDescription(
-        headline="The invoice was paid, not by a try of ours",
+        headline="The invoice was paid, not by a charge of ours",
         why=_payment_source(data),
-        facts=known_facts(("Told by", code_value(data.read_text("event_type")))),
+        facts=known_facts(("Reported by", code_value(data.read_text("event_type")))),
         mood=Mood.GOOD,
     )
 
 
 def _payment_source(data: TolerantData) -> str:
-    return "We saw it when reading the invoice." if data.read_text("source") == "read" else "The provider told us."
+    return "We saw it when reading the invoice." if data.read_text("source") == "read" else "The provider reported it."
 
 
 def describe_closing_elsewhere(record: Record) -> EventDescription:
-    """Voided, written off, or its subscription ended."""
+    """The invoice was voided or written off, or its subscription ended."""
     data = TolerantData(record.data)
     reason = data.read_text("why")
     return EventDescription(
         headline="The invoice was closed at the provider",
         why=ENDINGS.get(reason, to_sentence(to_plain_words(reason))),
-        facts=known_facts(("Told by", code_value(data.read_text("event_type")))),
+        facts=known_facts(("Reported by", code_value(data.read_text("event_type")))),
         mood=Mood.WARN,
     )
 
 
 def describe_dispute(record: Record) -> EventDescription:
-    """From now on nothing may be charged."""
+    """A dispute or fraud warning, after which nothing may be charged, or a bank's inquiry, which blocks nothing."""
     data = TolerantData(record.data)
     warned = data.read_text("kind") == "early_fraud_warning"
     if data.read_text("kind") == DisputeKind.INQUIRY:
@@ -117,7 +117,8 @@ def describe_dispute(record: Record) -> EventDescription:
             headline="The bank asks about the payment",
             why="No money moved, and nothing is blocked: answer it at the provider.",
             facts=known_facts(
-                ("Reason", label_value(data.read_text("detail"))), ("Told by", code_value(data.read_text("event_type")))
+                ("Reason", label_value(data.read_text("detail"))),
+                ("Reported by", code_value(data.read_text("event_type"))),
             ),
             mood=Mood.WARN,
         )
@@ -125,14 +126,15 @@ def describe_dispute(record: Record) -> EventDescription:
         headline="The card network warns of fraud" if warned else "The customer disputes the payment",
         why="Nothing may be charged any more.",
         facts=known_facts(
-            ("Reason", label_value(data.read_text("detail"))), ("Told by", code_value(data.read_text("event_type")))
+            ("Reason", label_value(data.read_text("detail"))),
+            ("Reported by", code_value(data.read_text("event_type"))),
         ),
         mood=Mood.BAD,
     )
 
 
 def describe_money_back(record: Record) -> EventDescription:
-    """Money that had come went back; before the end it is open again, after it nothing else changes."""
+    """A refund or reversal: before the end of the recovery the amount is open again, after it nothing else changes."""
     data = TolerantData(record.data)
     return EventDescription(
         headline=MONEY_BACK.get(data.read_text("kind"), "Money went back"),
@@ -140,32 +142,32 @@ def describe_money_back(record: Record) -> EventDescription:
             ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
             ("Payment", code_value(data.read_text("payment_id"))),
             ("Reason", label_value(data.read_text("detail"))),
-            ("Told by", code_value(data.read_text("event_type"))),
+            ("Reported by", code_value(data.read_text("event_type"))),
         ),
         mood=Mood.BAD,
     )
 
 
 def describe_late_payment(record: Record) -> EventDescription:
-    """The money came when nobody waited for it any more."""
+    """A payment after the end of the recovery, or returned money that came back."""
     data = TolerantData(record.data)
     again = data.read_text("kind") == MONEY_RESTORED
     return EventDescription(
         headline=MONEY_BACK[MONEY_RESTORED] if again else "Paid after the end",
-        why="" if again else "The recovery had ended before; the money counts apart.",
+        why="" if again else "The recovery had ended before; the money is counted separately.",
         facts=known_facts(
             ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
-            ("Told by", code_value(data.read_text("event_type"))),
+            ("Reported by", code_value(data.read_text("event_type"))),
         ),
         mood=Mood.GOOD,
     )
 
 
 def describe_message_sent(record: Record) -> EventDescription:
-    """A channel took a message."""
+    """A message to the customer that a channel accepted."""
     data = TolerantData(record.data)
     return EventDescription(
-        headline=f"The customer was told: {_message_words(data)}", facts=_message_facts(data), mood=Mood.PLAIN
+        headline=f"Message to the customer: {_message_words(data)}", facts=_message_facts(data), mood=Mood.PLAIN
     )
 
 
@@ -184,10 +186,10 @@ def _message_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def describe_message_failure(record: Record) -> EventDescription:
-    """Given up, or nobody knows."""
+    """A message to the customer that was not sent, or of which that is unknown."""
     data = TolerantData(record.data)
     maybe, reason = data.read_text("outcome") == "maybe_sent", data.read_text("reason")
-    begun = "It is not known whether the customer was told" if maybe else "The customer could not be told"
+    begun = "Message to the customer, perhaps not sent" if maybe else "Message to the customer, not sent"
     return EventDescription(
         headline=f"{begun}: {_message_words(data)}",
         why=UNSENT_REASONS.get(reason, to_sentence(to_plain_words(reason))),
@@ -197,7 +199,7 @@ def describe_message_failure(record: Record) -> EventDescription:
 
 
 def describe_recovery_end(record: Record) -> EventDescription:
-    """The end."""
+    """The end of the recovery, with its reason."""
     data = TolerantData(record.data)
     state, reason = data.read_text("state"), data.read_text("reason")
     return EventDescription(
@@ -216,13 +218,13 @@ _ENDS: Final[Mapping[str, Mood]] = {
 
 
 def describe_late_event(record: Record) -> EventDescription:
-    """Kept, without effect."""
+    """An event after the end, which is stored and has no effect."""
     data = TolerantData(record.data)
     return EventDescription(
         headline=join_parts(("Came after the end", to_plain_words(data.read_text("kind")))),
         why="It is kept here and changes nothing; someone may want to look at it.",
         facts=known_facts(
-            ("Told by", code_value(data.read_text("event_type"))),
+            ("Reported by", code_value(data.read_text("event_type"))),
             ("Detail", label_value(data.read_text("detail"))),
             ("Event", code_value(data.read_text("event_id"))),
             ("Happened", moment_value(record.occurred_at)),

@@ -1,4 +1,4 @@
-"""Charges: asked for, answered, or in doubt."""
+"""Describes charges: requested, answered, unknown and reconciled."""
 
 from core.events import Record
 from core.timeline.entries import (
@@ -22,7 +22,7 @@ def _attempt_name(record: Record) -> str:
 
 
 def describe_charge_request(record: Record) -> EventDescription:
-    """Written before the provider is called."""
+    """A charge request, which is recorded before the provider is called."""
     data = TolerantData(record.data)
     trigger = data.read_text("trigger")
     return EventDescription(
@@ -43,15 +43,17 @@ def _charge_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def describe_charge_success(record: Record) -> EventDescription:
-    """The money came."""
+    """A successful charge, of the whole amount or of a part."""
     data = TolerantData(record.data)
     came = amount_value(data.read_number("amount"), data.read_text("currency"))
-    headline = f"{_attempt_name(record)} brought a part of the money" if came else f"{_attempt_name(record)} succeeded"
-    return EventDescription(headline=headline, facts=known_facts(("Came", came)) + _charge_facts(data), mood=Mood.GOOD)
+    headline = (
+        f"{_attempt_name(record)} collected a part of the amount" if came else f"{_attempt_name(record)} succeeded"
+    )
+    return EventDescription(headline=headline, facts=known_facts(("Paid", came)) + _charge_facts(data), mood=Mood.GOOD)
 
 
 def describe_decline(record: Record) -> EventDescription:
-    """A definite no."""
+    """A declined charge, with the raw codes."""
     data = TolerantData(record.data)
     return EventDescription(
         headline=f"{_attempt_name(record)} was declined",
@@ -61,30 +63,30 @@ def describe_decline(record: Record) -> EventDescription:
 
 
 def _provider_retry_facts(data: TolerantData) -> tuple[Fact, ...]:
-    return known_facts(("Provider's own next try", moment_value(data.read_moment("next_provider_attempt"))))
+    return known_facts(("Provider's own next attempt", moment_value(data.read_moment("next_provider_attempt"))))
 
 
 def describe_unknown_charge(record: Record) -> EventDescription:
-    """No definite answer."""
+    """A charge without a definite answer."""
     reason = TolerantData(record.data).read_text("reason")
     known = UNKNOWN_CHARGE_REASONS.get(
         reason, to_sentence(f"there was no clear answer ({to_plain_words(reason)})") if reason else ""
     )
     return EventDescription(
         headline=f"{_attempt_name(record)}: it is not known yet whether it succeeded",
-        why=f"{known} Nothing else is tried until that is known.".strip(),
+        why=f"{known} Nothing else is charged until that is known.".strip(),
         facts=known_facts(("Answer", code_value(reason))),
         mood=Mood.WARN,
     )
 
 
 def describe_reconciliation(record: Record) -> EventDescription:
-    """Found out later."""
+    """The outcome of an unknown charge, and the evidence for it."""
     data = TolerantData(record.data)
     outcome = data.read_text("outcome")
     found, mood = _OUTCOMES.get(outcome, (to_plain_words(outcome) or "its outcome", Mood.PLAIN))
     return EventDescription(
-        headline=f"{_attempt_name(record)}: now it is known, {found}",
+        headline=f"{_attempt_name(record)} was reconciled: {found}",
         why=_EVIDENCE.get(data.read_text("evidence"), "The same request was sent again, which can't charge twice."),
         facts=code_facts(data) + _charge_facts(data) + card_facts(data) + _provider_retry_facts(data),
         mood=mood,
@@ -98,6 +100,6 @@ _OUTCOMES = {
 }
 _EVIDENCE = {
     "read": "The provider's own records say so.",
-    "webhook": "The provider told us.",
+    "webhook": "The provider reported it.",
     "operator": "An operator looked it up.",
 }

@@ -1,4 +1,4 @@
-"""What was decided: another try, or something else in its place."""
+"""Describes decisions: a planned retry, a skipped one, and the shadow policy's plan."""
 
 import re
 
@@ -20,7 +20,7 @@ from core.timeline.labels import TRIGGERS, to_plain_words
 
 
 def describe_plan(record: Record) -> EventDescription:
-    """The next charge has a moment."""
+    """A planned retry, with its time, reason and rejected alternatives."""
     data = TolerantData(record.data)
     moved = data.read_object("network")
     return EventDescription(
@@ -39,11 +39,11 @@ def describe_plan(record: Record) -> EventDescription:
 
 def _retry_name(data: TolerantData) -> str:
     counted = _count_words(data.read_number("retry"), data.read_number("attempts_allowed"))
-    return f"Retry {counted}" if counted else "Another try"
+    return f"Retry {counted}" if counted else "Another attempt"
 
 
 def _plan_reason(text: str) -> str:
-    """The planner's words, without the names of cause and group, which stand beside them anyway."""
+    """The planner's reason, without cause and segment, which are shown beside it."""
     return to_sentence(_SITUATION.sub("", text).replace("rung ", "step "))
 
 
@@ -51,7 +51,7 @@ _SITUATION = re.compile(r"^[A-Z_]+ in segment [^:]*: ")
 
 
 def _moved_plan_reason(data: TolerantData) -> str:
-    """The strategy's own words, and who overruled them."""
+    """The strategy's reason, and that a network limit moved the retry."""
     own = data.read_object("network").read_text("planned_why") or data.read_text("why")
     return _plan_reason(own) + " The card network's limit moved it to a later moment."
 
@@ -72,7 +72,7 @@ def _policy_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def network_rule_facts(data: TolerantData) -> tuple[Fact, ...]:
-    """What a card network's rule had to do with it."""
+    """The card network's rule that moved or refused an attempt, how far it is used, and the fee avoided."""
     found = data.read_object("network")
     fee = found.read_object("fee")
     used, allowed = found.read_number("used"), found.read_number("allowed")
@@ -86,18 +86,18 @@ def network_rule_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def describe_skip(record: Record) -> EventDescription:
-    """No charge, and what instead."""
+    """A decision against a charge now, and what happens instead."""
     data = TolerantData(record.data)
     action, reason = data.read_text("action"), data.read_text("reason")
     known = known_facts(
-        ("Looks again", moment_value(data.read_moment("at"))),
+        ("Next look", moment_value(data.read_moment("at"))),
         ("Deadline", moment_value(data.read_moment("until"))),
         ("Possible again", moment_value(data.read_moment("free_at"))),
         ("Asked for because", TRIGGERS.get(data.read_text("trigger"), "")),
         ("Reason", label_value(reason)),
     )
     return EventDescription(
-        headline=_INSTEAD.get(action, f"No try now: {to_plain_words(action or reason) or 'no reason given'}"),
+        headline=_INSTEAD.get(action, f"No attempt now: {to_plain_words(action or reason) or 'no reason given'}"),
         why=to_sentence(data.read_text("why")),
         facts=known + _policy_facts(data) + network_rule_facts(data),
         rejected=data.read_texts("rejected"),
@@ -106,29 +106,29 @@ def describe_skip(record: Record) -> EventDescription:
 
 
 _INSTEAD = {
-    "refuse": "The try was held back",
-    "postpone": "The try is put off",
+    "refuse": "The attempt was not allowed",
+    "postpone": "The attempt is postponed",
     "ask_customer": "The customer is asked to act",
     "wait_for_method": "Waiting for another payment method",
-    "review": "A person has to look at this",
+    "review": "A person has to review this",
     "tell_operators": "The operators have to look at this",
-    "stop": "No further try is allowed",
+    "stop": "No further attempt is allowed",
     "stand_back": "Nothing is done for now",
-    "decide_anew": "The try is off: it is decided anew",
-    "out_of_scope": "The invoice is not ours to collect",
-    "give_up": "No further try",
+    "decide_anew": "The attempt is dropped: a new decision follows",
+    "out_of_scope": "The invoice is out of scope",
+    "give_up": "No further attempt",
 }
 _MOODS = {"stop": Mood.BAD, "give_up": Mood.BAD, "postpone": Mood.BUSY, "stand_back": Mood.BUSY}
 
 
 def describe_shadow_plan(record: Record) -> EventDescription:
-    """What a policy on trial would have done; it changes nothing."""
+    """What the shadow policy would have decided; it has no effect."""
     data = TolerantData(record.data)
     action = data.read_text("action")
-    would = "try again" if action == "retry" else to_plain_words(action) or "do something else"
+    would = "retry" if action == "retry" else to_plain_words(action) or "do something else"
     same = data.is_true("agrees")
     return EventDescription(
-        headline="The policy on trial agrees" if same else f"The policy on trial would {would}",
+        headline="The shadow policy agrees" if same else f"The shadow policy would {would}",
         why=_plan_reason(data.read_text("why")),
         facts=known_facts(
             ("When", moment_value(data.read_moment("at"))), ("Wait", duration_value(data.read_number("delay_seconds")))

@@ -1,6 +1,7 @@
-"""Reading a row's `data` without trusting it: what is missing or not of its kind is simply not told.
+"""Reads a row's `data` tolerantly, and the values that a timeline entry shows.
 
-Rows are for ever; other releases wrote them and will read them.
+Rows are never changed, and other releases wrote them: a field that is missing or of another type is left out, and
+nothing is raised.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,40 +15,40 @@ from core.events.data import StoredObject
 
 
 class TolerantData:
-    """The data of a row, or of an object in it."""
+    """The data of a row, or of an object in it; anything but a mapping counts as empty."""
 
     def __init__(self, data: Any) -> None:
         found = data.stored if isinstance(data, StoredObject) else data
         self._data: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
 
     def read_text(self, name: str) -> str:
-        """Empty where there is none."""
+        """A text; empty if there is none."""
         found = self._data.get(name)
         return found if isinstance(found, str) else ""
 
     def read_number(self, name: str) -> int | None:
-        """A whole number."""
+        """A whole number; None if there is none."""
         found = self._data.get(name)
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
     def is_true(self, name: str) -> bool:
-        """Whether it says so."""
+        """Whether the field is true."""
         return self._data.get(name) is True
 
     def read_moment(self, name: str) -> datetime | None:
-        """A time as `core.events.stamp` writes it."""
+        """A time as `core.events.format_timestamp` writes it; None if there is none."""
         try:
             return parse_timestamp(self.read_text(name))
         except (ValueError, OverflowError):
             return None
 
     def read_texts(self, name: str) -> tuple[str, ...]:
-        """The sentences of a list."""
+        """The texts of a list, without empty ones."""
         found = self._data.get(name)
         return tuple(one for one in found if isinstance(one, str) and one) if isinstance(found, list | tuple) else ()
 
     def read_object(self, name: str) -> "TolerantData":
-        """An object in it."""
+        """An object in the data; empty if there is none."""
         return TolerantData(self._data.get(name))
 
     def __bool__(self) -> bool:
@@ -55,7 +56,7 @@ class TolerantData:
 
 
 class Mood(StrEnum):
-    """How a thing that happened is to be taken."""
+    """How an entry is coloured: good, bad or warning news, something in progress, or neither."""
 
     GOOD = "good"
     BAD = "bad"
@@ -65,32 +66,32 @@ class Mood(StrEnum):
 
 
 class Code(Value):
-    """Something that belongs to a program: an id, a key, a code."""
+    """An identifier of a program, shown as it is: an id, a key, a code."""
 
     text: str
 
 
 class Label(Value):
-    """A name as programs spell it, to be shown as people write it: `fixed_ladder`."""
+    """A name such as `fixed_ladder`, shown in plain words."""
 
     name: str
 
 
 class Amount(Value):
-    """Money, in minor units of its currency."""
+    """An amount of money in minor units of its currency."""
 
     minor: int
     currency: str
 
 
 class Moment(Value):
-    """A moment."""
+    """A moment in UTC."""
 
     at: datetime
 
 
 class Duration(Value):
-    """A length of time."""
+    """A length of time in seconds."""
 
     seconds: int
 
@@ -99,57 +100,57 @@ FactValue = str | Code | Label | Amount | Moment | Duration
 
 
 class Fact(Value):
-    """Something known, under a label in plain words."""
+    """One value with its label."""
 
     label: str
     value: FactValue
 
 
 class EventDescription(Value):
-    """One thing that happened, told."""
+    """The description of one row."""
 
     headline: str
     """A few plain words, without a full stop."""
     why: str = ""
-    """One sentence, where there is something to explain."""
+    """One or two sentences, or empty."""
     facts: tuple[Fact, ...] = ()
     rejected: tuple[str, ...] = ()
-    """Alternatives, and what spoke against them."""
+    """Rejected alternatives, each with its reason."""
     mood: Mood = Mood.PLAIN
 
 
 def known_facts(*known: tuple[str, FactValue | None]) -> tuple[Fact, ...]:
-    """Those that are known, in this order."""
+    """The facts whose value is known, in the given order."""
     return tuple(Fact(label=label, value=shown) for label, shown in known if shown not in (None, ""))
 
 
 def code_value(text: str | None) -> Code | None:
-    """None where there is none."""
+    """The text as a code; None if it is None or empty."""
     return Code(text=text) if text else None
 
 
 def label_value(name: str | None) -> Label | None:
-    """None where there is none."""
+    """The name as a label; None if it is None or empty."""
     return Label(name=name) if name else None
 
 
 def moment_value(moment: datetime | None) -> Moment | None:
-    """None where there is none."""
+    """The time as a moment; None if it is None."""
     return Moment(at=moment) if moment else None
 
 
 def duration_value(seconds: int | None) -> Duration | None:
-    """None where there is none."""
+    """The seconds as a duration; None if they are None or 0."""
     return Duration(seconds=seconds) if seconds else None
 
 
 def amount_value(minor: int | None, currency: str | None) -> Amount | None:
-    """None where there is none."""
+    """The minor units as an amount; None if they are None."""
     return Amount(minor=minor, currency=currency or "") if minor is not None else None
 
 
 def to_sentence(text: str) -> str:
-    """With a capital at its beginning and a full stop at its end, whoever wrote it; names in capitals stay."""
+    """The text as a sentence: one space between words, a capital first letter, a full stop if it has no end mark."""
     text = " ".join(text.split())
     if not text:
         return ""
@@ -158,5 +159,5 @@ def to_sentence(text: str) -> str:
 
 
 def join_parts(parts: Iterable[str | None]) -> str:
-    """The known ones, with commas."""
+    """The parts that are neither None nor empty, joined with commas."""
     return ", ".join(part for part in parts if part)

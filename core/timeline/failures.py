@@ -1,4 +1,4 @@
-"""A failed payment and what was found out about it."""
+"""Describes a failed payment, its classification, the customer's segment and the fraud assessment."""
 
 from core.events import Record
 from core.timeline.entries import (
@@ -19,7 +19,7 @@ from core.timeline.labels import ABILITIES, CATEGORIES, CAUSES, cause_name, to_p
 
 
 def code_facts(data: TolerantData) -> tuple[Fact, ...]:
-    """What provider, network and bank answered, in their own codes."""
+    """The raw codes of provider and network."""
     failure = data.read_object("failure")
     return known_facts(
         ("Provider's code", code_value(failure.read_text("code"))),
@@ -30,7 +30,7 @@ def code_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def card_facts(data: TolerantData) -> tuple[Fact, ...]:
-    """Which card, as far as may be known."""
+    """The card: network, last four digits, funding and country."""
     found = data.read_object("card")
     ending = f"ending in {found.read_text('last4')}" if found.read_text("last4") else ""
     network = found.read_text("network").capitalize()
@@ -38,17 +38,17 @@ def card_facts(data: TolerantData) -> tuple[Fact, ...]:
 
 
 def describe_failure(record: Record) -> EventDescription:
-    """The provider announced a failure."""
+    """A failed payment that the provider reported."""
     data = TolerantData(record.data)
     again = data.read_moment("next_provider_attempt")
     return EventDescription(
         headline="The payment failed again at the provider" if record.sequence > 1 else "The payment failed",
-        why="The provider will try again by itself; we stay out of its way." if again else "",
+        why="The provider will retry by itself; until then nothing is charged here." if again else "",
         facts=known_facts(
             ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
-            ("Provider's own next try", moment_value(again)),
-            ("Provider's own tries so far", _attempt_count(data.read_number("provider_attempt"))),
-            ("Told by", code_value(data.read_text("event_type"))),
+            ("Provider's own next attempt", moment_value(again)),
+            ("Provider's own attempts so far", _attempt_count(data.read_number("provider_attempt"))),
+            ("Reported by", code_value(data.read_text("event_type"))),
         )
         + code_facts(data)
         + card_facts(data),
@@ -57,12 +57,12 @@ def describe_failure(record: Record) -> EventDescription:
 
 
 def _attempt_count(tries: int | None) -> str:
-    """Providers that don't count say the second of the try instead."""
+    """The count as text; empty for a Unix second, which stands there if the provider doesn't count its attempts."""
     return str(tries) if tries and tries < 1000 else ""
 
 
 def describe_classification(record: Record) -> EventDescription:
-    """What the failure is."""
+    """The classification: category, cause, and the table row that decided."""
     data = TolerantData(record.data)
     cause, fee = data.read_text("cause"), data.read_object("network_fee")
     return EventDescription(
@@ -83,7 +83,7 @@ def describe_classification(record: Record) -> EventDescription:
 
 
 def describe_segment(record: Record) -> EventDescription:
-    """Which rules of the policy count for this customer."""
+    """The customer's segment, with its retry budget, window and campaign."""
     data = TolerantData(record.data)
     tries = data.read_number("attempts_allowed")
     name = data.read_text("segment")
@@ -100,7 +100,7 @@ def describe_segment(record: Record) -> EventDescription:
 
 
 def _segment_reason(why: str) -> str:
-    """`tenure_days is 0` is how a rule says it."""
+    """The reason with readable field names: `tenure_days is 0` becomes `Days as a customer: 0.`"""
     seen = [part.partition(" is ") for part in why.split(", ")]
     if not all(found for _, found, _ in seen):
         return to_sentence(why)
@@ -118,9 +118,10 @@ _PROFILE = {
 
 
 def describe_fraud_assessment(record: Record) -> EventDescription:
-    """How suspicious it is."""
+    """The fraud assessment: level, score, reasons, and what the provider says."""
     data = TolerantData(record.data)
     level, score = data.read_text("level"), data.read_number("score")
+    # Stored keys of the first release; they hold any provider's risk level and score.
     risk, own = data.read_text("radar_level"), data.read_number("radar_score")
     return EventDescription(
         headline=_LEVELS.get(level, f"Fraud check: {to_plain_words(level) or 'not known'}"),
@@ -138,7 +139,7 @@ def describe_fraud_assessment(record: Record) -> EventDescription:
 
 _LEVELS = {
     "clear": "Fraud check: nothing suspicious",
-    "review": "Fraud check: a person should look at this",
+    "review": "Fraud check: a person has to review this",
     "block": "Fraud check: too suspicious to be charged",
 }
 _MOODS = {"review": Mood.WARN, "block": Mood.BAD}

@@ -1,4 +1,4 @@
-"""Builds the timeline of a recovery: one entry per row, and one for the rows of a decision together."""
+"""Builds the timeline of a recovery: one entry per row, and one entry for all rows of a decision."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -66,6 +66,7 @@ def build_timeline(records: Iterable[Record]) -> tuple[TimelineEntry, ...]:
     entries: list[TimelineEntry] = []
     found: list[Record] = []
     for record in records:
+        # The shadow's row follows its decision's in the same transaction, so it belongs to the last entry.
         if record.type is EventType.SHADOW_PLANNED and entries and not found:
             entries[-1] = entries[-1].model_copy(
                 update={"shadow": describe_record(record), "sequence": record.sequence}

@@ -1,4 +1,4 @@
-"""What comes next in a recovery, by itself and by people, as far as it is planned now."""
+"""Lists what comes next in a recovery, as far as it is planned now: charges, messages and the end."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,18 +13,18 @@ from core.timeline.labels import CAUSES, MESSAGES, to_plain_words
 
 
 class UpcomingStep(Value):
-    """Something that will happen, when nobody does anything about it."""
+    """Something that will happen unless an event or a command changes it."""
 
     what: str
     at: datetime | None = None
-    """None: as soon as possible, or whenever somebody acts."""
+    """When, in UTC; None: as soon as possible, or when somebody acts."""
     detail: str = ""
     ends: bool = False
-    """Whether the recovery is over then."""
+    """Whether the recovery ends with it."""
 
 
 def list_upcoming_steps(recovery: Recovery, now: datetime) -> tuple[UpcomingStep, ...]:
-    """The next steps in their order: those without a moment first, then by moment."""
+    """The next steps: those without a time first, then by time."""
     if recovery.stage.is_final:
         return tuple(_message_steps(recovery, now))
     steps = [*_charge_steps(recovery, now), *_message_steps(recovery, now), *_end_steps(recovery)]
@@ -36,7 +36,7 @@ def _charge_steps(recovery: Recovery, now: datetime) -> Iterator[UpcomingStep]:
         case machine.Read():
             yield UpcomingStep(what="The provider is asked why the payment failed")
         case machine.Decide():
-            yield UpcomingStep(what="It is decided what to do about the failure")
+            yield UpcomingStep(what="A decision about the failure is made")
         case machine.Charge():
             yield UpcomingStep(what="The provider is asked to charge", detail=_attempt_name(recovery))
         case machine.Reconcile():
@@ -52,13 +52,13 @@ _RECONCILING = "Nothing else is charged until it is known."
 
 def _waiting_steps(recovery: Recovery) -> Iterator[UpcomingStep]:
     if recovery.paused:
-        yield UpcomingStep(what="Nothing happens until somebody resumes it", detail="It is paused.")
+        yield UpcomingStep(what="Nothing happens until it is resumed", detail="It is paused.")
     elif recovery.standing_back:
         yield UpcomingStep(what="The provider is asked again", at=recovery.standing_back.look_at, detail=_WHY_BACK)
         return
     elif recovery.stage is State.AWAITING_CUSTOMER:
-        what = "Nothing is tried by itself any more" if recovery.used_up else "The customer has to act"
-        yield UpcomingStep(what=what, detail="A new payment method is tried at once, and a payment counts.")
+        what = "No further retry is scheduled" if recovery.used_up else "The customer has to act"
+        yield UpcomingStep(what=what, detail="A new payment method is charged at once, and a payment counts.")
     elif recovery.stage is State.IN_REVIEW:
         yield UpcomingStep(what="A person has to approve or reject it", detail=_review_detail(recovery))
     if recovery.next_attempt_at:
@@ -67,7 +67,7 @@ def _waiting_steps(recovery: Recovery) -> Iterator[UpcomingStep]:
         )
 
 
-_WHY_BACK = "Until then nothing is charged, and nobody is written to."
+_WHY_BACK = "Until then nothing is charged, and no message is sent."
 
 
 def _review_detail(recovery: Recovery) -> str:
@@ -84,10 +84,10 @@ def _attempt_name(recovery: Recovery) -> str:
 
 
 def _message_steps(recovery: Recovery, now: datetime) -> Iterator[UpcomingStep]:
-    """Messages of the plan that are still to go out."""
+    """Messages of the plan that are not sent yet."""
     if recovery.stage.is_final:
         if not is_finished(recovery, now):
-            yield UpcomingStep(what="The customer is told how it ended")
+            yield UpcomingStep(what="Message to the customer: how it ended")
         return
     if recovery.messages is None or recovery.paused:
         return
@@ -100,36 +100,38 @@ def _message_steps(recovery: Recovery, now: datetime) -> Iterator[UpcomingStep]:
 def _message_step(message: Message, channels: list[str]) -> UpcomingStep:
     by = " and ".join(map(to_plain_words, channels))
     words = MESSAGES.get(message.kind, to_plain_words(message.kind))
-    return UpcomingStep(what=f"The customer is told: {words}", at=message.at, detail=f"By {by}")
+    return UpcomingStep(what=f"Message to the customer: {words}", at=message.at, detail=f"By {by}")
 
 
 def _end_steps(recovery: Recovery) -> Iterator[UpcomingStep]:
-    """What ends it, when nothing else has until then."""
+    """The deadline that ends the recovery unless something else does before."""
     if recovery.paused or recovery.ending or _is_clock_stopped(recovery):
         return
     if recovery.until:
         yield UpcomingStep(what=_deadline_words(recovery), at=recovery.until, ends=True)
     elif recovery.window_ends_at:
-        yield UpcomingStep(what="Time for retries is over; it is given up", at=recovery.window_ends_at, ends=True)
+        yield UpcomingStep(
+            what="The window for retries ends, and so does the recovery", at=recovery.window_ends_at, ends=True
+        )
 
 
 def _is_clock_stopped(recovery: Recovery) -> bool:
-    """Window and deadline move for as long as money is on its way: nobody knows yet where to."""
+    """Whether window and deadline are extended while a payment is under way, by a length not known yet."""
     return bool(recovery.standing_back and recovery.standing_back.stops_clock)
 
 
 def _deadline_words(recovery: Recovery) -> str:
     if recovery.used_up and recovery.stage is State.AWAITING_CUSTOMER:
-        return "The window is over; it is given up"
+        return "The window for retries ends, and so does the recovery"
     return _DEADLINES.get(recovery.stage, "It ends")
 
 
 _DEADLINES = {
-    State.AWAITING_CUSTOMER: "The customer's time is over; it is given up",
-    State.IN_REVIEW: "The time for a review is over; it ends",
+    State.AWAITING_CUSTOMER: "The customer's deadline ends the recovery",
+    State.IN_REVIEW: "The deadline of the review ends the recovery",
 }
 
 
 def is_finished(recovery: Recovery, now: datetime) -> bool:
-    """Whether nothing more will happen by itself, not even a last message."""
+    """Whether nothing more will happen, not even a last message."""
     return isinstance(machine.next_step(recovery, now), machine.Done)

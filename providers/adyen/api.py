@@ -74,6 +74,7 @@ class AdyenApi:
     def __init__(self, config: AdyenConfig, call_seconds: float = CALL_SECONDS) -> None:
         self._seconds = call_seconds
         self._transport = AdyenTransport(config.api_base, call_seconds)
+        # The library builds addresses of its test platform; the transport puts the configured one in their place.
         self._client = Adyen.Adyen(xapikey=config.api_key, platform="test")
         self._client.client.http_client, self._client.client.http_init = self._transport, True
         self._threads = ThreadPoolExecutor(_THREADS, "adyen")

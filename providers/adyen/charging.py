@@ -70,6 +70,7 @@ def payment_request(account: str, order: ChargeOrder) -> dict[str, Any]:
         "amount": {"value": from_iso(order.amount, order.currency), "currency": order.currency},
         "paymentMethod": {"type": "scheme", "storedPaymentMethodId": _stored_method_id(order)},
         "shopperReference": order.customer_id,
+        # Merchant-initiated: the shopper isn't present and can't authenticate.
         "shopperInteraction": "ContAuth",
         "recurringProcessingModel": "Subscription",
         # Returned in the webhook of this payment: an unknown charge is reconciled by it. Names are limited to 20
@@ -112,6 +113,7 @@ def _interpret_payment(order: ChargeOrder, told: Fields) -> ChargeResult:
         return _authorised_result(order, told, psp)
     if result in _REFUSED_RESULTS:
         return declined_result(*_read_refusal(order, told, psp))
+    # Nobody is there to be redirected: it ends as a decline, whose cause sends the customer a link.
     if result in _SHOPPER_RESULTS:
         return declined_result(Failure(code="shopper_needed", method_id=_stored_method_id(order), charge_id=psp))
     return unknown_result("processing")
@@ -130,6 +132,7 @@ def _authorised_result(order: ChargeOrder, told: Fields, psp: str | None) -> Cha
     """
     amount = told.child("amount")
     value, currency = amount.integer("value"), amount.currency("currency")
+    # An amount in another currency can't be compared with the order's.
     came = to_iso(value, currency) if value is not None and currency == order.currency.upper() else None
     if psp is None or (came is None and told.code("resultCode") != "Authorised"):
         return unknown_result("unfit_answer")

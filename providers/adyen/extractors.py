@@ -100,6 +100,7 @@ def _paid_fields(item: NotificationItem) -> EventFields:
 
 
 def _refusal_fields(item: NotificationItem) -> EventFields:
+    # Adyen doesn't say when it retries: charges wait for the latest end of the rescue, or for AUTORESCUE before that.
     rescued = item.additional.is_true("retry.rescueScheduled")
     return {
         "kind": EventKind.PAYMENT_FAILED,

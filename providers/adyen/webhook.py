@@ -50,7 +50,7 @@ class AdyenWebhooks:
         found = parse_webhook_body(body)
         if "notificationItems" not in found:
             return (self._parse_other_webhook(found, body),)
-        live = str(found.get("live")).lower() == "true"
+        live = str(found.get("live")).lower() == "true"  # a text in Adyen's JSON
         return tuple(self._parse_item(NotificationItem(item), live) for item in notification_items(found))
 
     def extract_contacts(self, body: bytes) -> tuple[ContactUpdate, ...]:

@@ -97,6 +97,7 @@ class BraintreeApi:
 
         Raises CallFailed, and the client's NotFoundError.
         """
+        # True submits for settlement: without it the amount would only be authorised and never collected.
         return await self._run_in_thread(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
 
     async def change_method(self, subscription_id: str, token: str) -> Any:

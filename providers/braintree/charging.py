@@ -44,6 +44,7 @@ async def charge_invoice(api: BraintreeApi, order: ChargeOrder) -> ChargeResult:
     invoice = found.without_transaction(order.charge_before)
     if invoice.status is not InvoiceStatus.OPEN:
         return not_charged_result("invoice_paid" if invoice.status is InvoiceStatus.PAID else "invoice_not_payable")
+    # A pay call names no currency: the order's amount would be charged in that of the merchant account.
     if invoice.newest_transaction and invoice.newest_transaction.currency not in {None, order.currency}:
         return declined_result(Failure(code="currency_mismatch", method_id=order.method_id))
     if invoice.billing:
@@ -94,6 +95,7 @@ async def _charge_by_sale(api: BraintreeApi, order: ChargeOrder, invoice: Invoic
         "amount": to_amount_text(order.amount, order.currency),
         "order_id": order.invoice_id,
         "payment_method_token": token,
+        # Marks a merchant-initiated charge without a fixed schedule, as the card networks require.
         "transaction_source": "unscheduled",
         "options": {"submit_for_settlement": True},
     }
@@ -168,6 +170,7 @@ def reconcile_by_search(order: ChargeOrder, invoice: Invoice | None) -> ChargeRe
     fresh = [one for one in (invoice.transactions if invoice else ()) if is_newer_transaction(order, one)]
     if paid := next((one for one in fresh if one.is_paid and _is_answer_to(order, one)), None):
         return _paid_result(order, paid)
+    # A decline is definite only if nothing else since the order is paid or may still be.
     if any(one.is_paid or one.is_under_way for one in fresh):
         return unknown_result("processing")
     ours = next((one for one in fresh if one.has_failed and one.source in _API_SOURCES), None)

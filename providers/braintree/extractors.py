@@ -241,6 +241,7 @@ def _transaction_outcome(
     tried_at = one.created_at or at
     return {
         "kind": kind,
+        # A failure counts from its attempt, not from the notification, so that delays and windows begin there.
         "occurred_at": tried_at if one.has_failed and not one.has_failed_later else at,
         "invoice_id": one.invoice_id,
         "customer_id": one.customer_id,

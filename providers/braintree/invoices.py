@@ -115,6 +115,7 @@ class Invoice:
     @property
     def status(self) -> InvoiceStatus:
         """The status by transactions and subscription; VOID for a past period, whose debt moved to the next one."""
+        # Before "all paid": transactions only show what was requested so far, the subscription what is owed.
         if self._owes_more():
             return InvoiceStatus.OPEN
         if self._is_all_paid():

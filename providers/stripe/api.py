@@ -102,6 +102,7 @@ class StripeApi:
             config.api_key,
             stripe_version=STRIPE_VERSION,
             base_addresses={"api": config.api_base} if config.api_base else {},
+            # The library would repeat requests that may have been executed, without a row in the log.
             max_network_retries=0,
             http_client=self._http,
         )
@@ -133,6 +134,7 @@ class StripeApi:
         except CallFailed:
             raise
         except stripe.StripeError as error:
+            # A status 0 is neither a success nor a refusal: the outcome of a charge is unknown then.
             return _to_answer(error.http_status or 0, error.json_body, error.headers)
         except Exception:  # the library raises its own errors for an `error` that is neither object nor text
             raise CallFailed("unfit_answer", sent=True) from None

@@ -73,7 +73,7 @@ def method_of_error(error: Fields) -> Fields:
 
 
 def _card_of_type(holder: Fields, type_: str | None) -> Card:
-    """The details under the name of their type; without a type, a `card` object tells that it is one."""
+    """The details under the name of their type; without a type, a `card` object shows that it is one."""
     kind = kind_of_type(type_) or (MethodKind.CARD if holder.child("card") else None)
     if kind is MethodKind.CARD or kind is None:
         return _card_details(holder.child("card") or holder, kind)

@@ -58,6 +58,7 @@ async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, 
     if answer.is_success:
         return await _interpret_accepted(api, order, answer, now)
     match answer.status:
+        # 402 is also the answer for a customer without a usable method: no bank declined then.
         case 402 if not refusals.is_method_refusal(order, answer.error):
             return await _interpret_decline(api, order, answer.error)
         # Definite, since a refused key executes nothing; the decline table files both under CONFIGURATION.
@@ -88,10 +89,12 @@ async def _interpret_accepted(api: StripeApi, order: ChargeOrder, answer: Answer
         # that is then the latest is the one that failed before.
         fresh = payment.charge.id("id") not in {None, order.charge_before}
         return succeeded_result(payment.charge.id("id") if fresh else None)
+    # Before the charge is looked at: an intent that waits for the customer still names the charge of its last failure.
     if needs_customer(payment.intent):
         return decline_of(payment)
     if part := amount_paid_since(order, invoice):
         return succeeded_result(None).model_copy(update={"amount": part})
+    # Stripe accepted the call, so something is under way even if no charge can be seen yet.
     result = reconcile_by_payment(order, invoice, payment, now)
     return unknown_result("processing") if result.outcome is Outcome.UNKNOWN else result
 

@@ -31,6 +31,7 @@ def is_generic_failure(failure: Failure) -> bool:
 def failure_of_error(error: Fields) -> Failure:
     """The codes of a payment error: of a 402 answer or of `payment_intent.last_payment_error`."""
     code, intent = error.code("decline_code") or error.code("code"), error.expanded_object("payment_intent")
+    # These codes are given whatever the payment waits for; only the intent shows whether it is authentication.
     if code in _ASKS_FOR_AUTHENTICATION:
         elsewhere = needs_customer(intent) and not needs_authentication(intent)
         code = None if elsewhere else AUTHENTICATION_REQUIRED

@@ -182,7 +182,8 @@ def _may_have_failed(invoice: Fields) -> bool:
     Saves a call for invoices that were paid at once, which are most of them.
     """
     tries, status = invoice.integer("attempt_count") or 0, invoice.code("status")
-    # Stripe counts only its own attempts: an invoice that failed and was then paid by hand reads 1, so time must tell.
+    # Stripe counts only its own attempts: an invoice that failed and was then paid by hand also reads 1. Only the time
+    # between its finalisation and its payment distinguishes it from one that was paid at once.
     if status != "paid" or tries != 1:
         return tries > 0 and status != "draft"
     when = invoice.child("status_transitions")

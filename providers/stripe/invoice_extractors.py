@@ -78,7 +78,7 @@ def extract_invoice_action(found: Fields, before: Fields) -> EventFields:
 
 
 def extract_updated_invoice(found: Fields, before: Fields) -> EventFields:
-    """The end of an invoice, a changed amount, or Stripe's next retry, which with automations is told only here."""
+    """The end of an invoice, a changed amount, or Stripe's next retry, which with automations only this event has."""
     taken = extract_invoice(found, before)
     status = found.code("status")
     if status in _CLOSING_KINDS:

@@ -13,7 +13,7 @@ _RENEWING_ATTRIBUTES: Final = frozenset({"exp_month", "exp_year", "fingerprint",
 
 def extract_attached_method(found: Fields, _: Fields) -> EventFields:
     """A method that is new to the customer. Raises InvalidField without an id."""
-    # The version is the plain id: attaching a method and making it the default are one change, told by two events.
+    # The version is the plain id: attaching a method and making it the default are one change with two events.
     method = found.require_id("id")
     if found.id("customer") is None:
         return event_without_effect("the method belongs to no customer") | {"method_id": method}

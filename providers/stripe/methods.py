@@ -55,6 +55,7 @@ async def read_default_methods(
     unread = next((at for at, (owner, _) in enumerate(places) if owner is None), len(places))
     before = any(owner and owner.id(name) for owner, name in places[:unread])
     found = await asyncio.gather(*(_read_default_method(api, owner, name) for owner, name in named))
+    # A default found in an owner that was read goes before all that could stand in a later one.
     sure = bool(found) or _is_complete(invoice, subscription, customer)
     return DefaultMethods(tuple(found), is_certain=before or (unread == len(places) and sure))
 

@@ -98,6 +98,7 @@ async def has_others_under_way(
 
     Raises ProviderUnavailable, and NotAllowed as `read_payment` does.
     """
+    # No other invoice is charged, so nothing can be paid twice.
     if invoice.code("status") not in {"open", "uncollectible"}:
         return False
     chosen = link_of(invoice, payments)

@@ -27,6 +27,7 @@ def reconcile_by_payment(order: ChargeOrder, invoice: Fields, payment: Payment, 
     # A paid invoice ends the recovery whoever paid it: asking whose charge it was would only risk a second one.
     if invoice.code("status") == "paid":
         return succeeded_result(charge.id("id") if charge.code("status") == "succeeded" else None)
+    # Before the age: a debit may be pending for days, which is no missing trace.
     if payment.is_processing:
         return unknown_result("processing")
     if is_newer_charge(order, charge):

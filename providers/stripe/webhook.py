@@ -44,6 +44,7 @@ class StripeWebhooks:
     def _parse_event(self, event: Fields) -> ProviderEvent:
         if event.raw["object"] == "v2.core.event":
             return _ignored_event(event, "thin event: only snapshot events are used")
+        # Checked before any field is used: an event of the other mode would be looked up with the wrong key.
         livemode = event.flag("livemode")
         if livemode is not None and self._livemode not in {None, livemode}:
             worlds = ("live event for a test key", "test event for a live key")

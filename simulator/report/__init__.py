@@ -1,4 +1,4 @@
-"""The result as one HTML page that needs nothing else: no script, no network, no font, no picture from outside."""
+"""Renders a result as one self-contained HTML page: no script, and no font, picture or file from the network."""
 
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ HERE: Final = Path(__file__).parent
 
 
 def render_report(result: Result) -> str:
-    """The page. Same result, same bytes; whatever a policy or a name holds is text there and never markup."""
+    """The HTML page of a result; the same result gives the same bytes. Texts are escaped, so none becomes markup."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,5 +1,6 @@
-"""Where marks lie in a chart, in percent of its width and height. Texts stand beside as HTML, so that they stay as
-large as the rest on a narrow screen and on paper.
+"""Positions of a chart's marks, in percent of its width and height.
+
+Labels are HTML beside the SVG, so that they keep their size on a narrow screen and on paper.
 """
 
 from collections.abc import Sequence
@@ -12,14 +13,14 @@ TINY: Final = 1e-9
 
 
 class Tick(NamedTuple):
-    """A mark of an axis."""
+    """A tick of an axis; `at` in percent."""
 
     at: float
     label: str
 
 
 class Whisker(NamedTuple):
-    """An estimate with its interval on an axis that holds nought."""
+    """An estimate with its interval, in percent of the axis."""
 
     low: float
     high: float
@@ -27,7 +28,7 @@ class Whisker(NamedTuple):
 
 
 class Forest(NamedTuple):
-    """Intervals of differences below each other, on one axis."""
+    """A forest plot: intervals of differences below each other on one axis, which includes zero."""
 
     whiskers: tuple[Whisker, ...]
     zero: float
@@ -45,10 +46,11 @@ class Curve(NamedTuple):
 
 
 def build_forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
-    """Each as low, estimate, high; shares of 1, in ticks of percentage points."""
+    """The plot of intervals given as (low, estimate, high), fractions of 1; ticks are in percentage points."""
     lowest, highest = min(0.0, *(one[0] for one in intervals)), max(0.0, *(one[2] for one in intervals))
     span = highest - lowest if highest - lowest > TINY else 0.01
     step = nice_step(span * 100, 5) / 100
+    # The tolerance keeps a bound that lies on a tick, apart from a rounding error, from adding another step.
     first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
     first, last = (first, last) if last > first else (first - 1, last + 1)
 
@@ -64,13 +66,13 @@ def build_forest(intervals: Sequence[tuple[float, float, float]]) -> Forest:
 
 
 def nice_step(span: float, about: int) -> float:
-    """One, two or five times a power of ten, so that about so many steps make up the span."""
+    """One, two or five times a power of ten, so that at most `about` such steps make up the span."""
     power = 10.0 ** floor(log10(span / about))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * about >= span * 0.999)
 
 
 def build_curve(before: Sequence[float], after: Sequence[float]) -> Curve:
-    """Shares recovered by day, both of one length; the flat end of both is cut off."""
+    """The curve of two arms' shares recovered by day, of equal length; days after the last change are cut off."""
     last = _last_moving_day(before, after)
     top = _axis_top(max(before[last], after[last]))
     paths = [_path_points(line[: last + 1], last, top) for line in (before, after)]
@@ -80,14 +82,14 @@ def build_curve(before: Sequence[float], after: Sequence[float]) -> Curve:
 
 
 def _last_moving_day(before: Sequence[float], after: Sequence[float]) -> int:
-    """The day from which on nothing happens any more, and a little."""
+    """The day after the last one on which either line changes."""
     moving = [day for day in range(1, len(before)) if (before[day], after[day]) != (before[day - 1], after[day - 1])]
     seen = (moving[-1] if moving else 0) + 1
     return max(1, min(len(before) - 1, seen))
 
 
 def _axis_top(highest: float) -> float:
-    """The end of the axis, at a tick; a share below one of a billion counts as none."""
+    """The end of the axis, at a tick above `highest`; a share below TINY counts as zero."""
     highest = highest if highest > TINY else 0.01
     step = nice_step(highest * 100, 5) / 100
     return ceil(highest / step + 1e-9) * step

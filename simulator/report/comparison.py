@@ -12,7 +12,7 @@ DAY: Final = 86_400
 
 
 def build_arm_result(name: str, version: str, tally: Tally, *, event_by_event: bool) -> ArmResult:
-    """One arm. Raises ValueError for one without recoveries."""
+    """The result of one arm from its sums. Raises ValueError for an arm without recoveries."""
     whole, share = tally.whole, wilson_interval(tally.whole.recovered, tally.whole.recoveries)
     if share is None:
         raise ValueError("an arm without recoveries has no rate")
@@ -42,7 +42,10 @@ def build_arm_result(name: str, version: str, tally: Tally, *, event_by_event: b
 
 
 def estimate_difference(pairs: PairedSums) -> Difference:
-    """Candidate less baseline. Intervals of the mean of the paired differences, by the normal approximation."""
+    """Candidate minus baseline, with 95 percent intervals of the mean of the paired differences (normal approximation).
+
+    Raises ZeroDivisionError for sums over no cases.
+    """
     gap = (pairs.gained - pairs.lost) / pairs.cases
     reach = _interval_reach(pairs.cases, pairs.gained - pairs.lost, pairs.gained + pairs.lost)
     amount = round(pairs.cases * _interval_reach(pairs.cases, pairs.amount, pairs.squares))
@@ -66,7 +69,7 @@ def _interval_reach(cases: int, total: int, squares: int) -> float:
 
 
 def _median_hours(waits: dict[int, int]) -> float | None:
-    """Of those that were recovered, to ten minutes; the lower of two."""
+    """The median time to recovery in hours, in steps of ten minutes, the lower of two middles; None without any."""
     middle, seen = (sum(waits.values()) + 1) // 2, 0
     for step in sorted(waits):
         seen += waits[step]
@@ -83,7 +86,7 @@ def _recovery_curve(waits: dict[int, int]) -> tuple[int, ...]:
 
 
 def _to_groups(parts: dict[str, GroupSum]) -> tuple[Group, ...]:
-    """The largest first."""
+    """The groups as results, the largest first."""
     ordered = sorted(parts.items(), key=lambda one: (-one[1].recoveries, one[0]))
     return tuple(
         Group(

@@ -22,11 +22,11 @@ from simulator.report.wording import (
 )
 
 FEE_CURRENCY: Final = "USD"
-"""Card networks publish their fees in it."""
+"""The currency in which card networks publish their fees."""
 
 
 class Cell(NamedTuple):
-    """A figure, and its interval where it has one."""
+    """A figure as text, with its interval if it has one."""
 
     text: str
     interval: str = ""
@@ -40,13 +40,13 @@ class ComparisonLine(NamedTuple):
     candidate: Cell
     change: Cell
     hint: str = ""
-    """What it means, where that isn't plain."""
+    """An explanation, or empty."""
     strong: bool = False
-    """Whether the verdict hangs on it."""
+    """Whether the verdict depends on it."""
 
 
 class _FigureKind(NamedTuple):
-    """How a figure of both arms is shown."""
+    """A figure of both arms: how it is read and formatted."""
 
     name: str
     read_figure: Callable[[ArmResult], float]
@@ -55,7 +55,7 @@ class _FigureKind(NamedTuple):
 
 
 def list_comparison_lines(result: Result) -> tuple[ComparisonLine, ...]:
-    """Every figure of both arms, and the candidate's change."""
+    """Every figure of both arms with the candidate's change, in the order of the report."""
     return (
         *_heading_lines(result),
         *(_comparison_line(kind, result) for kind in _figure_kinds()),
@@ -109,31 +109,31 @@ def _figure_kinds() -> tuple[_FigureKind, ...]:
             "Attempts per recovery", lambda arm: arm.attempts_per_recovery, format_decimal, "over all failed payments"
         ),
         _FigureKind(
-            "Network fees caused", lambda arm: arm.network_fees, format_fees, "by tries beyond the networks' limits"
+            "Network fees caused", lambda arm: arm.network_fees, format_fees, "by attempts over the networks' limits"
         ),
         _FigureKind(
             "Network fees avoided",
             lambda arm: arm.network_fees_avoided,
             format_fees,
-            "by not trying where it would cost",
+            "by attempts that were held back",
         ),
         _FigureKind(
             "Held back by network rules",
             lambda arm: arm.blocked_by_network_rules,
             format_whole,
-            "tries moved or forbidden",
+            "attempts moved or forbidden",
         ),
         _FigureKind(
             "Extrapolated attempts",
             lambda arm: arm.extrapolated_attempts,
             format_whole,
-            "after delays nobody ever tried",
+            "after delays without a record",
         ),
         _FigureKind(
             "Recovered by those",
             lambda arm: arm.extrapolated_recoveries,
             format_whole,
-            "guessed, not known from records",
+            "estimated, not recorded",
         ),
     )
 
@@ -149,7 +149,7 @@ def _comparison_line(kind: _FigureKind, result: Result) -> ComparisonLine:
 def _median_line(result: Result) -> ComparisonLine:
     before, after = (arm.median_hours_to_recovery for arm in both_arms(result))
     change = NO_FIGURE if before is None or after is None else add_sign(format_hours(after - before))
-    hint = "from the failure to the money"
+    hint = "from failure to payment"
     return ComparisonLine(
         "Median time to recovery", Cell(format_hours(before)), Cell(format_hours(after)), Cell(change), hint
     )
@@ -170,7 +170,7 @@ STYLES = {
 
 
 def render_comparison(result: Result) -> RenderableType:
-    """The verdict, the figures of both arms, and what speaks against trusting them."""
+    """The comparison for a terminal: the verdict, the figures of both arms, and cautions."""
     verdict = build_verdict(result)
     cautions = [Text(f"Caution: {one}", style="yellow") for one in verdict.cautions]
     return Group(

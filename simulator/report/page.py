@@ -1,4 +1,4 @@
-"""What stands on the page, in the order of the page: texts and places, ready for the template."""
+"""The content of the report page in its order: texts and chart positions, ready for the template."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -23,19 +23,19 @@ LONG_VALUE: Final = 32
 
 
 class Pair(NamedTuple):
-    """Part of the recoveries, under both policies."""
+    """A group of recoveries under both policies."""
 
     name: str
     recoveries: str
     rates: tuple[tuple[str, float], tuple[str, float]]
-    """Baseline and candidate: text, and percent of the bar."""
+    """Baseline and candidate: text, and length of the bar in percent."""
     recovered: tuple[str, str]
     amounts: tuple[str, str]
     change: str
 
 
 class End(NamedTuple):
-    """One way to end."""
+    """One end state with its reason, and its counts."""
 
     name: str
     state: str
@@ -44,15 +44,15 @@ class End(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """How an arm's recoveries divide, as parts of a bar."""
+    """The shares of an arm's end states, as parts of a bar."""
 
     name: str
     parts: tuple[tuple[str, float, str], ...]
-    """State, percent of the bar, text."""
+    """State, length in percent, text."""
 
 
 class Point(NamedTuple):
-    """One point of the sweep."""
+    """One point of the sensitivity sweep."""
 
     shares: str
     recoveries: str
@@ -61,22 +61,22 @@ class Point(NamedTuple):
 
 
 class AssumptionGroup(NamedTuple):
-    """Assumptions with one source and one weakness."""
+    """Neighbouring assumptions of one section with the same source and weakness."""
 
     section: str
     source: str
     weakness: str
     values: tuple[tuple[str, str, str], ...]
-    """Name, value, recorded attempts behind it."""
+    """Name, value, and number of recorded attempts it was fitted to."""
 
     @property
     def has_long_value(self) -> bool:
-        """Whether a value needs a line of its own."""
+        """Whether any value is so long that each is set on its own line."""
         return any(len(value) > LONG_VALUE for _, value, _ in self.values)
 
 
 class Day(NamedTuple):
-    """How much was recovered at most so many days after failing."""
+    """How many cases were recovered within this number of days after the failure."""
 
     day: str
     counts: tuple[str, str]
@@ -109,7 +109,7 @@ STATES: Final = ("recovered", "exhausted", "blocked", "canceled")
 
 
 def build_page(result: Result) -> Page:
-    """All of it."""
+    """The whole content of a result's page."""
     before, after = both_arms(result)
     gap = result.difference
     return Page(
@@ -134,7 +134,7 @@ def build_page(result: Result) -> Page:
 
 
 def _pad_days(line: Sequence[int], length: int) -> list[int]:
-    """As long as the other one: after its last day nothing comes in."""
+    """The counts extended to `length` days by repeating the last, since nothing is recovered after it."""
     return [*line, *[line[-1] if line else 0] * (length - len(line))]
 
 
@@ -156,7 +156,7 @@ def _daily_counts(before: ArmResult, after: ArmResult) -> Iterator[Day]:
 
 
 def _pair_groups(before: Sequence[Group], after: Sequence[Group], currency: str) -> tuple[Pair, ...]:
-    """Side by side by name, the largest first."""
+    """The groups of both arms paired by name, the largest first; one that an arm lacks is empty there."""
     known = ({one.name: one for one in before}, {one.name: one for one in after})
     names = dict.fromkeys(one.name for one in (*before, *after))
     found = [tuple(groups.get(name) or _empty_group(name) for groups in known) for name in names]
@@ -228,8 +228,8 @@ def _calibration_facts(result: Result) -> dict[str, str]:
     if found is None:
         return {}
     return {
-        "What really happened": format_percent(found.real_rate),
-        "What the model tells": format_percent(found.simulated_rate),
+        "Recorded recovery rate": format_percent(found.real_rate),
+        "Simulated recovery rate": format_percent(found.simulated_rate),
         "Gap": f"{format_points(found.gap)} points "
         f"({format_interval(format_points(found.ci_low), format_points(found.ci_high))})",
         "Recoveries compared": format_count(found.recoveries),
@@ -243,7 +243,7 @@ def _calibration_gap(result: Result) -> Forest | None:
 
 
 def _group_assumptions(assumptions: Sequence[Assumption]) -> Iterator[AssumptionGroup]:
-    """Neighbours that share section, source and weakness say so once."""
+    """Consecutive assumptions grouped by section, source and weakness."""
     for (section, source, weakness), group in groupby(assumptions, key=_assumption_origin):
         values = tuple((_own_name(one.name), one.value, _attempts_text(one)) for one in group)
         yield AssumptionGroup(section, source, weakness, values)

@@ -7,7 +7,7 @@ from simulator.model.source import Assumption
 
 
 class Group(Value):
-    """Part of an arm's recoveries."""
+    """A group of an arm's recoveries; `recovery_rate` is a fraction of 1."""
 
     name: str
     recoveries: int
@@ -17,7 +17,7 @@ class Group(Value):
 
 
 class ArmResult(Value):
-    """One policy over all cases."""
+    """The result of one policy over all cases; rates are fractions of 1."""
 
     name: str
     policy_version: str
@@ -31,13 +31,13 @@ class ArmResult(Value):
     attempts_per_recovery: float
     network_fees: int = Field(description="caused, minor units of USD, in which the networks publish them")
     network_fees_avoided: int
-    blocked_by_network_rules: int = Field(description="tries that a card network's rule moved or forbade")
+    blocked_by_network_rules: int = Field(description="attempts that a card network's rule moved or forbade")
     median_hours_to_recovery: float | None
     ends: dict[str, int] = Field(description="recoveries by final state and reason, such as `exhausted: budget`")
     by_cause: tuple[Group, ...]
     by_segment: tuple[Group, ...]
-    recovered_by_day: tuple[int, ...] = Field(description="how many were recovered at most so many days after failing")
-    extrapolated_attempts: int = Field(description="charges after delays that nobody ever tried")
+    recovered_by_day: tuple[int, ...] = Field(description="number recovered within as many days as the index says")
+    extrapolated_attempts: int = Field(description="charges after delays without a recorded attempt")
     extrapolated_recoveries: int = Field(description="recoveries won by such a charge")
     event_by_event: bool = Field(description="whether each recovery was simulated by itself")
 
@@ -54,10 +54,10 @@ class Difference(Value):
 
 
 class Sensitivity(Value):
-    """The difference if so many customers paid by themselves."""
+    """The difference at other assumed shares of customers who pay without retry or message."""
 
     soft: float
-    """Share of soft declines that are paid without anybody doing anything."""
+    """Share of soft declines that are paid without any retry or message; `hard` is that of hard declines."""
     hard: float
     recoveries: int
     recovery_rate: float
@@ -74,14 +74,14 @@ class Calibration(Value):
     gap: float
     ci_low: float
     ci_high: float
-    """Of the gap, 95 percent; if nought lies outside, the model is not to be trusted here."""
+    """The gap's 95 percent interval; if zero lies outside it, the model doesn't fit this history."""
     version_share: float
-    """Share of recorded decisions that the baseline's version of the policy made."""
+    """Share of recorded decisions that were made by the baseline's version of the policy."""
     warnings: tuple[str, ...] = ()
 
 
 class Result(Value):
-    """The whole result. The same seed and inputs give the same bytes."""
+    """The whole result of a dry run. The same seed and inputs give the same bytes."""
 
     seed: int
     source: str
@@ -95,4 +95,4 @@ class Result(Value):
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     policy_diff: str = ""
-    """Unified diff of the two files."""
+    """Unified diff of the two policy files."""

@@ -11,14 +11,14 @@ from simulator.model.cases import Booleans, Cases, Integers
 from simulator.model.outcomes import CAUSES
 
 CURVE_DAYS: Final = 61
-"""Of the recovery curve: day 0 to day 60; later counts as the last."""
+"""Days of the recovery curve, day 0 to day 60; later recoveries count on the last."""
 WAIT_STEP: Final = 600
 """Resolution of the time to recovery, in seconds."""
 
 
 @dataclass
 class GroupSum:
-    """A group of recoveries."""
+    """Counts and recovered amount of a group of recoveries, in minor units."""
 
     recoveries: int = 0
     recovered: int = 0
@@ -33,7 +33,7 @@ class GroupSum:
 
 @dataclass
 class Tally:
-    """One arm's sums. Amounts in minor units."""
+    """The sums of one arm. Amounts in minor units, fees in minor units of USD."""
 
     whole: GroupSum = field(default_factory=GroupSum)
     charges: int = 0
@@ -49,7 +49,7 @@ class Tally:
     """Number of recovered cases by time since the failure, in steps of WAIT_STEP."""
 
     def add(self, other: "Tally") -> None:
-        """Take another chunk in."""
+        """Adds the sums of another chunk to these."""
         self.whole.add(other.whole)
         for name in ("charges", "fees", "fees_avoided", "blocked", "untried", "won_untried"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -71,10 +71,10 @@ class PairedSums:
     """Recovered by the baseline only."""
     amount: int = 0
     squares: int = 0
-    """Of the differences in amount."""
+    """Sum of the squares of the differences in amount."""
 
     def add(self, other: "PairedSums") -> None:
-        """Take another chunk in."""
+        """Adds the sums of another chunk to these."""
         for name in ("cases", "gained", "lost", "amount", "squares"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -113,6 +113,7 @@ def pair_results(baseline: RecoveryResults, candidate: RecoveryResults, amounts:
 
 
 def _count_ends(results: RecoveryResults) -> dict[str, int]:
+    # State and reason in one number, so that one pass over the column counts all pairs.
     counts = _count_values(results.state * len(results.reasons) + results.reason)
     names = {key: divmod(key, len(results.reasons)) for key in counts}
     return {f"{_final_state(state)}: {results.reasons[reason]}": counts[key] for key, (state, reason) in names.items()}

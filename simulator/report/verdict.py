@@ -1,4 +1,4 @@
-"""What a result says in one sentence, with its interval."""
+"""The verdict on a result: one sentence with its interval, and cautions against trusting it."""
 
 from enum import StrEnum
 from typing import Final
@@ -8,32 +8,32 @@ from simulator.report.result import Difference, Result
 from simulator.report.wording import add_sign, format_decimal, format_interval, format_money, format_percent
 
 PAID_ELSEWHERE: Final = "recovered: paid_elsewhere"
-"""In `ArmResult.ends`: the customer paid, and no charge of ours."""
+"""The key in `ArmResult.ends` of recoveries that the customer paid without a charge of ours."""
 
 
 class Conclusion(StrEnum):
-    """How the candidate compares."""
+    """How the candidate compares with the baseline."""
 
     BETTER = "better"
     WORSE = "worse"
     SAME = "same"
-    """In every single case."""
+    """Equal in every single case."""
     UNDECIDED = "undecided"
 
 
 class Verdict(Value):
-    """The answer to whether the candidate is worth it."""
+    """The conclusion in words."""
 
     conclusion: Conclusion
     sentence: str
     amount: str
-    """The same in money."""
+    """The difference in money, as a sentence."""
     cautions: tuple[str, ...] = ()
-    """What speaks against trusting it."""
+    """Reasons to trust it less, one sentence each."""
 
 
 def build_verdict(result: Result) -> Verdict:
-    """The sentence. A difference counts where its interval lies on one side of nought."""
+    """The verdict on a result. A difference counts only if its 95 percent interval excludes zero."""
     found = conclude_difference(result.difference)
     return Verdict(
         conclusion=found,
@@ -44,7 +44,7 @@ def build_verdict(result: Result) -> Verdict:
 
 
 def conclude_difference(gap: Difference) -> Conclusion:
-    """Which way it goes, as far as can be told."""
+    """BETTER or WORSE if the rate's interval excludes zero, SAME if all differences are zero, else UNDECIDED."""
     if not any(
         (gap.recovery_rate, gap.ci_low, gap.ci_high, gap.amount_recovered, gap.amount_ci_low, gap.amount_ci_high)
     ):
@@ -88,7 +88,7 @@ def _undecided_sentence(result: Result) -> str:
     gap = result.difference
     low, high = format_decimal(gap.ci_low * 100), format_decimal(gap.ci_high * 100)
     return (
-        f"Whether the candidate wins back more can't be told from {result.recoveries:,} recoveries: the difference per "
+        f"{result.recoveries:,} recoveries don't show whether the candidate wins back more: the difference per "
         f"100 failed payments lies between {low} and {high} (95 % interval), at best estimate "
         f"{format_decimal(gap.recovery_rate * 100)}."
     )
@@ -108,7 +108,7 @@ def _list_cautions(result: Result) -> tuple[str, ...]:
 
 
 def _sweep_caution(result: Result) -> tuple[str, ...]:
-    """Where another belief about customers who pay by themselves would say something else."""
+    """A caution if the verdict depends on the assumed share of customers who pay by themselves."""
     here = conclude_difference(result.difference)
     others = [
         one for one in result.sensitivity if _conclude_interval(one.ci_low, one.ci_high) not in {here, Conclusion.SAME}
@@ -117,7 +117,7 @@ def _sweep_caution(result: Result) -> tuple[str, ...]:
         return ()
     return (
         f"At {len(others)} of {len(result.sensitivity)} assumed shares of customers who pay by themselves the verdict "
-        "would be another one; see the sweep.",
+        "would be another; see the sensitivity sweep.",
     )
 
 
@@ -128,7 +128,7 @@ def _conclude_interval(low: float, high: float) -> Conclusion:
 
 
 def _self_payment_caution(result: Result) -> tuple[str, ...]:
-    """Where most of what the candidate wins more is what customers paid by themselves: a longer window does that."""
+    """A caution if most of the gain is customers who paid by themselves, which a longer window alone achieves."""
     before, after = result.arms[0], result.arms[-1]
     more = after.recovered - before.recovered
     paid = after.ends.get(PAID_ELSEWHERE, 0) - before.ends.get(PAID_ELSEWHERE, 0)
@@ -141,11 +141,12 @@ def _self_payment_caution(result: Result) -> tuple[str, ...]:
 
 
 def _extrapolation_caution(result: Result) -> tuple[str, ...]:
-    """Where much of the candidate's success comes from delays that nobody ever tried."""
+    """A caution if five percent or more of the candidate's recoveries come from delays without recorded attempts."""
     arm = result.arms[-1]
     share = arm.extrapolated_recoveries / arm.recovered if arm.recovered else 0.0
     if share < 0.05:
         return ()
     return (
-        f"{format_percent(share)} of the candidate's recoveries come from charges after delays that nobody ever tried.",
+        f"{format_percent(share)} of the candidate's recoveries come from charges after delays without a "
+        "recorded attempt.",
     )

@@ -86,7 +86,7 @@ async def test_notices_are_delivered_once_and_survive_an_outage(database: Databa
         recorder.is_away = False
         assert await hand_over_notices(delivery) == DeliverNoticesReport(webhooks=1, told=1)
         assert await hand_over_notices(delivery) == DeliverNoticesReport()
-        assert recorder.notices[-1][0] == "the set-up must be mended"
+        assert recorder.notices[-1][0] == "the configuration must be corrected"
         assert [target for _, target in recorder.workflows] == [0, 1]
         post = SendWebhookInput(notice_id=recorder.workflows[0][0], target=0)
         await ActivityEnvironment().run(delivery.post_webhook, post)
@@ -98,4 +98,4 @@ async def test_notices_are_delivered_once_and_survive_an_outage(database: Databa
             await ActivityEnvironment().run(delivery.post_webhook, post)
         await ActivityEnvironment().run(delivery.give_up_webhook, post)
         assert (await hand_over_notices(delivery)).told == 1
-        assert recorder.notices[-1][0] == "something was given up"
+        assert recorder.notices[-1][0] == "a delivery was given up"

@@ -58,7 +58,7 @@ async def assert_refused(answer: Any, by: str) -> None:
     """Asserts a 403 whose sentence names the missing second person."""
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (403, "second_approver")
-    assert f"{by} asked for it; another operator must ask for the same" in problem["detail"]
+    assert f"{by} submitted the command; another operator must submit the same" in problem["detail"]
 
 
 async def test_retry_above_the_limit_needs_two_people(answering_harness: ApiHarness) -> None:

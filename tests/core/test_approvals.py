@@ -73,6 +73,6 @@ def test_command_of_the_second_person_is_granted(
 
 def test_first_person_is_told_what_the_second_must_do_and_by_when() -> None:
     description = describe_approval_request(waiting_ask("ann"))
-    assert "ann asked for it" in description
+    assert "ann submitted the command" in description
     assert "another operator" in description
     assert "2026-11-24 08:00 UTC (24 hours)" in description

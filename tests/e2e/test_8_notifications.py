@@ -118,4 +118,4 @@ async def test_operators_get_notices_that_need_action(notifying_service: Notifyi
         lambda: any(recovery.invoice.encode() in body for _, body in notifying_service.operators.posts), "word"
     )
     (body,) = [body for _, body in notifying_service.operators.posts if recovery.invoice.encode() in body]
-    assert b"the set-up must be mended" in body
+    assert b"the configuration must be corrected" in body

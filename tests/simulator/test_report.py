@@ -200,8 +200,8 @@ def test_untrusted_text_is_escaped() -> None:
 VERDICTS = [
     (a_difference(0.01, 0.02, 0.03), Conclusion.BETTER, "wins back 2.00 more of every 100", "1.00 to 3.00"),
     (a_difference(-0.03, -0.02, -0.01), Conclusion.WORSE, "wins back 2.00 fewer of every 100", "1.00 to 3.00"),
-    (a_difference(-0.01, 0.002, 0.014), Conclusion.UNDECIDED, "can't be told", "between −1.00 and 1.40"),
-    (a_difference(0.0, 0.01, 0.02), Conclusion.UNDECIDED, "can't be told", "between 0.00 and 2.00"),
+    (a_difference(-0.01, 0.002, 0.014), Conclusion.UNDECIDED, "don't show whether", "between −1.00 and 1.40"),
+    (a_difference(0.0, 0.01, 0.02), Conclusion.UNDECIDED, "don't show whether", "between 0.00 and 2.00"),
     (a_difference(0, 0, 0), Conclusion.SAME, "exactly zero", ""),
 ]
 
@@ -234,7 +234,7 @@ def test_cautions_stand_beside_the_verdict() -> None:
     uncertain = a_result(sensitivity=(a_result().sensitivity[0].model_copy(update={"ci_low": -0.01}),))
     assert any("of customers who pay by themselves" in caution for caution in build_verdict(uncertain).cautions)
     guessed = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"extrapolated_recoveries": 100})))
-    assert any("nobody ever tried" in caution for caution in build_verdict(guessed).cautions)
+    assert any("without a recorded attempt" in caution for caution in build_verdict(guessed).cautions)
     paying = {"recovered: charged": 501, "recovered: paid_elsewhere": 60}
     waiting = a_result(arms=(an_arm("baseline"), CANDIDATE.model_copy(update={"ends": paying})))
     assert any(

@@ -82,7 +82,7 @@ async def test_timeline_shows_events_reasons_and_rejected_alternatives(console: 
 
 async def test_next_steps_come_before_the_newest_entry(console: AdminBrowser) -> None:
     text = (await console.sign_in_as().get_page(await open_recovery(console, *decision_events()))).text
-    order = ["What comes next", "The provider is asked to charge", "it is given up", "What happened",
+    order = ["What comes next", "The provider is asked to charge", "so does the recovery", "What happened",
              "Retry 1 of 4 is planned", "The payment failed"]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)

@@ -160,5 +160,5 @@ def test_many_technical_failures_of_one_provider_send_a_digest() -> None:
         *repeat_notice(NoticeTopic.TROUBLE, TROUBLE_THRESHOLD - 1, provider="adyen"),
     ]
     (digest,) = build_digests(digests, {}, THEN)
-    assert digest.title == "stripe: a provider has trouble"
+    assert digest.title == "stripe: unusually many technical failures"
     assert digest.body.startswith("500 payments failed")

@@ -28,8 +28,8 @@ def test_exhausted_budget_waits_for_the_end_of_the_window() -> None:
     ends = scenario.recovery.window_ends_at
     assert scenario.recovery.stage is State.AWAITING_CUSTOMER
     assert [(step.what, step.at, step.ends) for step in list_upcoming_steps(scenario.recovery, scenario.now)] == [
-        ("Nothing is tried by itself any more", None, False),
-        ("The window is over; it is given up", ends, True),
+        ("No further retry is scheduled", None, False),
+        ("The window for retries ends, and so does the recovery", ends, True),
     ]
 
 
@@ -37,9 +37,7 @@ def test_upcoming_steps_show_the_customers_deadline() -> None:
     scenario = RecoveryScenario()
     scenario.fail_payment(Cause.PERMANENT)
     last = list_upcoming_steps(scenario.recovery, scenario.now)[-1]
-    assert last == UpcomingStep(
-        what="The customer's time is over; it is given up", at=scenario.recovery.until, ends=True
-    )
+    assert last == UpcomingStep(what="The customer's deadline ends the recovery", at=scenario.recovery.until, ends=True)
 
 
 def test_no_end_is_promised_while_a_payment_is_pending() -> None:

@@ -37,13 +37,13 @@ EXPECTED_WORDS = [
     (
         log_record(EventType.PAYMENT_FAILED, next_provider_attempt=LATER),
         "The payment failed again at the provider",
-        "The provider will try again by itself; we stay out of its way.",
+        "The provider will retry by itself; until then nothing is charged here.",
         Mood.BAD,
     ),
     (
         log_record(EventType.FAILURE_CLASSIFIED, cause="INSUFFICIENT_FUNDS"),
         "Why it failed: not enough money in the account",
-        "There may be money later, so trying again at the right moment has a chance.",
+        "There may be money later, so a retry at the right moment has a chance.",
         Mood.PLAIN,
     ),
     (
@@ -65,7 +65,7 @@ EXPECTED_WORDS = [
         "Disputed; warned.",
         Mood.BAD,
     ),
-    (log_record(EventType.RETRY_PLANNED, why="rung 1", at=LATER), "Another try is planned", "Step 1.", Mood.BUSY),
+    (log_record(EventType.RETRY_PLANNED, why="rung 1", at=LATER), "Another attempt is planned", "Step 1.", Mood.BUSY),
     (
         log_record(
             EventType.RETRY_PLANNED, why="GENERIC in segment vip: rung 2 of 4: later", retry=2, attempts_allowed=4
@@ -76,20 +76,25 @@ EXPECTED_WORDS = [
     ),
     (
         log_record(EventType.RETRY_PLANNED, at=LATER, why="x", network={"planned_at": LATER, "planned_why": "rung 1"}),
-        "Another try is planned",
+        "Another attempt is planned",
         "Step 1. The card network's limit moved it to a later moment.",
         Mood.BUSY,
     ),
     (
         log_record(EventType.RETRY_SKIPPED, action="refuse", why="The limit is used."),
-        "The try was held back",
+        "The attempt was not allowed",
         "The limit is used.",
         Mood.WARN,
     ),
-    (log_record(EventType.RETRY_SKIPPED, action="give_up", why="all used"), "No further try", "All used.", Mood.BAD),
-    (log_record(EventType.RETRY_SKIPPED, action="dance"), "No try now: dance", "", Mood.WARN),
-    (log_record(EventType.SHADOW_PLANNED, action="retry", agrees=True), "The policy on trial agrees", "", Mood.PLAIN),
-    (log_record(EventType.SHADOW_PLANNED, action="give_up"), "The policy on trial would give up", "", Mood.PLAIN),
+    (
+        log_record(EventType.RETRY_SKIPPED, action="give_up", why="all used"),
+        "No further attempt",
+        "All used.",
+        Mood.BAD,
+    ),
+    (log_record(EventType.RETRY_SKIPPED, action="dance"), "No attempt now: dance", "", Mood.WARN),
+    (log_record(EventType.SHADOW_PLANNED, action="retry", agrees=True), "The shadow policy agrees", "", Mood.PLAIN),
+    (log_record(EventType.SHADOW_PLANNED, action="give_up"), "The shadow policy would give up", "", Mood.PLAIN),
     (
         log_record(EventType.CHARGE_REQUESTED, attempt=2, trigger="manual"),
         "Attempt 2: the provider is asked to charge",
@@ -101,12 +106,12 @@ EXPECTED_WORDS = [
     (
         log_record(EventType.CHARGE_UNKNOWN, attempt=1, reason="timeout"),
         "Attempt 1: it is not known yet whether it succeeded",
-        "The provider did not answer in time. Nothing else is tried until that is known.",
+        "The provider did not answer in time. Nothing else is charged until that is known.",
         Mood.WARN,
     ),
     (
         log_record(EventType.CHARGE_RECONCILED, attempt=1, outcome="succeeded", evidence="read"),
-        "Attempt 1: now it is known, it succeeded",
+        "Attempt 1 was reconciled: it succeeded",
         "The provider's own records say so.",
         Mood.GOOD,
     ),
@@ -118,7 +123,7 @@ EXPECTED_WORDS = [
     ),
     (
         log_record(EventType.CANCEL_REQUESTED, actor="ann", reason="enough", refused="It has ended."),
-        "ann wanted to cancel it, which was refused",
+        "ann asked to cancel it, which was rejected",
         "“enough”. It has ended.",
         Mood.WARN,
     ),
@@ -129,12 +134,12 @@ EXPECTED_WORDS = [
     (
         log_record(EventType.METHOD_UPDATED, method_id="pm_2"),
         "The customer has a new payment method",
-        "It earns one immediate try.",
+        "One attempt is made with it at once.",
         Mood.GOOD,
     ),
     (
         log_record(EventType.PAID_ELSEWHERE, source="read"),
-        "The invoice was paid, not by a try of ours",
+        "The invoice was paid, not by a charge of ours",
         "We saw it when reading the invoice.",
         Mood.GOOD,
     ),
@@ -152,31 +157,31 @@ EXPECTED_WORDS = [
     ),
     (
         log_record(EventType.NOTIFICATION_SENT, kind="last_warning"),
-        "The customer was told: last reminder",
+        "Message to the customer: last reminder",
         "",
         Mood.PLAIN,
     ),
     (
         log_record(EventType.NOTIFICATION_FAILED, kind="card_data", outcome="failed", reason="no_contact"),
-        "The customer could not be told: please check your card",
+        "Message to the customer, not sent: please check your card",
         "No address of this customer is known.",
         Mood.WARN,
     ),
     (
         log_record(EventType.NOTIFICATION_FAILED, kind="card_data", outcome="maybe_sent", reason="no_answer"),
-        "It is not known whether the customer was told: please check your card",
-        "It is not known whether it went out; it is not sent again, so that nobody gets it twice.",
+        "Message to the customer, perhaps not sent: please check your card",
+        "Whether it was sent is unknown; it is not sent again, so that the customer never gets it twice.",
         Mood.WARN,
     ),
     (
         log_record(EventType.RECOVERY_CLOSED, state="recovered", reason="charged"),
-        "Recovered: the money is there",
-        "A retry brought the money in.",
+        "Recovered: the invoice is paid",
+        "A retry succeeded.",
         Mood.GOOD,
     ),
     (
         log_record(EventType.PAYMENT_REFUNDED, kind="refund", amount=100, currency="EUR"),
-        "Money was given back to the customer",
+        "Money was refunded to the customer",
         "",
         Mood.BAD,
     ),
@@ -189,7 +194,7 @@ EXPECTED_WORDS = [
     (
         log_record(EventType.PAYMENT_LATE, amount=100, currency="EUR"),
         "Paid after the end",
-        "The recovery had ended before; the money counts apart.",
+        "The recovery had ended before; the money is counted separately.",
         Mood.GOOD,
     ),
     (
@@ -280,7 +285,7 @@ def test_decision_is_one_timeline_entry_with_its_inputs() -> None:
     ]  # fmt: skip
     first, decision, pause = build_timeline(log_record(kind, sequence=at) for at, kind in enumerate(kinds, start=1))
     assert (first.description.headline, first.basis) == ("The payment failed", ())
-    assert decision.description.headline == "Another try is planned"
+    assert decision.description.headline == "Another attempt is planned"
     assert [row.headline.partition(":")[0] for row in decision.basis] == [
         "Why it failed",
         "Customer group",
