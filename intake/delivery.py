@@ -10,7 +10,7 @@ from core.base import Value
 from core.collection_terms import CollectionTerms
 from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
-from core.payments import EventKind, MethodRole, ProviderEvent
+from core.payments import OPENING_KINDS, EventKind, MethodRole, ProviderEvent
 from core.policy.scope import (
     AttachedMethodHandling,
     ScopeRules,
@@ -18,7 +18,6 @@ from core.policy.scope import (
     describe_scope_rule,
     find_scope_rule,
 )
-from core.recovery.reactions import OPENING_KINDS, opens_recovery
 from db.session import Database
 from intake.recoveries import Recoveries
 from intake.recovery_store import OpenInvoice, RecoveryStore
@@ -97,7 +96,7 @@ def ignore_without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime
 
     None for an event that must be delivered. Decided from the event alone, without database or provider.
     """
-    if opens_recovery(event) and (rule := find_scope_rule(event.terms, scope, now)):
+    if event.opens_recovery and (rule := find_scope_rule(event.terms, scope, now)):
         return _ignored_delivery(describe_scope_rule(rule))
     if _is_for_other_purchase(event, scope):
         return _ignored_delivery(
@@ -176,7 +175,7 @@ class _EventDelivery:
         return bool(event.invoice_id or (event.customer_id and _concerns_customer(event)))
 
     async def _deliver_by_kind(self, event: ProviderEvent) -> Delivery:
-        if opens_recovery(event):
+        if event.opens_recovery:
             return await self._start_recovery(event, event.invoice_id or "")
         answers = [await self._send_event(event, event.invoice_id)] if event.invoice_id else []
         if _concerns_customer(event):
