@@ -76,14 +76,13 @@ def compare_experiments(settings: Settings, days: int) -> dict[str, tuple[ArmRep
 
 def experiments_table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
     """For people."""
-    made = Table("experiment", "arm", "currency", "recovered", "lost", "amount", "rate", "difference")
+    made = Table("experiment", "arm", "recovered", "lost", "amount", "rate", "difference")
     for currency, reports in found.items():
         for one in reports:
             counts = (str(one.recovered), str(one.lost), format_amount(one.recovered_amount, currency))
             made.add_row(
                 one.experiment,
                 one.arm,
-                currency,
                 *counts,
                 _format_interval(one.recovery_rate),
                 _format_interval(one.difference),

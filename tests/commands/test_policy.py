@@ -129,4 +129,7 @@ def test_experiments_side_by_side(pri: Pri, addresses: Addresses) -> None:
     asyncio.run(write_recoveries())
     document = json.loads(pri("experiments", "--days", "3650", "--json", **settings).out)
     assert [row["arm"] for row in document["EUR"]] == ["holdout", "patient"]
-    assert "patient" in pri("experiments", "--days", "3650", **settings).out
+    output = pri("experiments", "--days", "3650", **settings).out
+    (patient,) = [line for line in output.splitlines() if "patient" in line]
+    assert "5.00 EUR" in patient
+    assert "100.0%" in patient
