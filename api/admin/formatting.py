@@ -88,10 +88,11 @@ def render_moment(at: datetime | None, now: datetime | None = None) -> Markup:
 
 
 def render_list_moment(at: datetime | None, now: datetime) -> Markup:
-    """A moment in a list: how far away it is, then the moment itself."""
+    """A moment in a list: how far away it is, then the moment, whose zone only the title names: columns are narrow."""
     if at is None:
         return render_moment(None)
-    return _time_element(at, format_distance(at, now)) + Markup("<small>{}</small>").format(format_moment(at))
+    moment = Markup("<small>{}</small>").format(format_moment(at).removesuffix(" UTC"))
+    return _time_element(at, format_distance(at, now)) + moment
 
 
 def _time_element(at: datetime, text: str) -> Markup:
