@@ -1,8 +1,8 @@
 """Amounts of money: the decimals of each currency, by ISO 4217 and at each provider.
 
 Our minor units are those of ISO 4217, in the log, in messages, in tables and in the API. Amounts of a provider with
-other decimals are converted where they are read and sent, so that amounts of several providers can be added. `core/formatting.py`
-writes them.
+other decimals are converted where they are read and sent, so that amounts of several providers can be added. How they
+are written stands in `core/formatting.py`.
 
 Sources: ISO 4217 list one, as published by SIX (amendment 177). Stripe: docs.stripe.com/currencies, "Zero-decimal
 currencies", "Three-decimal currencies" and "Special cases" (read in November 2026). Adyen:
