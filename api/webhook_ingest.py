@@ -18,7 +18,6 @@ from core.messages.recipients import ContactUpdate
 from core.notices import Notice, dead_letter_notice
 from core.payments import EventKind, ProviderEvent
 from core.policy.scope import ScopeRules
-from core.recovery.reactions import opens_recovery
 from db.repositories import contacts, inbox, notices
 from db.repositories.inbox import StoredWebhook
 from db.session import Session
@@ -214,7 +213,7 @@ async def _load_stored(parts: Parts, event: ProviderEvent) -> StoredWebhook | No
 
 def _expected_recovery_id(event: ProviderEvent) -> str | None:
     """The id of the recovery that a failed payment will start or reach; None for other events."""
-    opens = opens_recovery(event) and event.invoice_id
+    opens = event.opens_recovery and event.invoice_id
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 

@@ -10,6 +10,7 @@ from api.auth import Scope
 from commands.database import COMMAND_LINE_ACTOR, open_database
 from core.durations import parse_duration
 from core.errors import InvalidInput, InvalidPolicy, NotFound
+from core.formatting import format_day
 from db.repositories import api_keys, operator_actions
 from db.repositories.api_keys import ApiKey
 from db.repositories.operator_actions import AuditAction, AuditEntry
@@ -91,4 +92,4 @@ def _key_state(key: ApiKey, now: datetime) -> str:
 
 
 def _format_day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else "-"
+    return format_day(moment) if moment else "-"

@@ -15,6 +15,7 @@ from catalog.calendars import is_country, is_time_zone
 from commands import console
 from core.base import Value
 from core.errors import InvalidInput
+from core.formatting import format_day
 from core.payment_history import PastInvoice
 from providers.base import load_providers
 from providers.stripe.config import StripeConfig
@@ -140,7 +141,9 @@ async def _read_pages(reader: StripeHistory, unfinished: UnfinishedImport, now: 
                     }
                 )
                 unfinished.save_progress(now)
-                shown = f"invoices back to {now.back_to:%Y-%m-%d}, {now.failed} failed" if now.back_to else "invoices"
+                shown = (
+                    f"invoices back to {format_day(now.back_to)}, {now.failed} failed" if now.back_to else "invoices"
+                )
                 bar.update(task, completed=_read_amount(now), total=_total_seconds(now), description=shown)
     finally:
         await reader.close()

@@ -14,6 +14,7 @@ from commands.database import open_database
 from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.experiment_report import ArmReport
+from core.formatting import format_amount, format_duration, format_percent
 from core.policy.policy import Policy, parse_policy
 from core.rates import Interval
 from db.queries.shadow import Comparison, ShadowReport, compare_shadow
@@ -75,14 +76,13 @@ def compare_experiments(settings: Settings, days: int) -> dict[str, tuple[ArmRep
 
 def experiments_table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
     """For people."""
-    made = Table("experiment", "arm", "currency", "recovered", "lost", "amount", "rate", "difference")
+    made = Table("experiment", "arm", "recovered", "lost", "amount", "rate", "difference")
     for currency, reports in found.items():
         for one in reports:
-            counts = (str(one.recovered), str(one.lost), str(one.recovered_amount))
+            counts = (str(one.recovered), str(one.lost), format_amount(one.recovered_amount, currency))
             made.add_row(
                 one.experiment,
                 one.arm,
-                currency,
                 *counts,
                 _format_interval(one.recovery_rate),
                 _format_interval(one.difference),
@@ -93,8 +93,7 @@ def experiments_table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
 def _format_interval(interval: Interval | None) -> str:
     if interval is None:
         return "-"
-    estimate, low, high = (f"{100 * value:.1f}" for value in (interval.estimate, interval.low, interval.high))
-    return f"{estimate} % ({low} to {high})"
+    return f"{format_percent(interval.estimate)} ({format_percent(interval.low)} to {format_percent(interval.high)})"
 
 
 def read_shadow_report(settings: Settings, days: int) -> ShadowReport:
@@ -135,7 +134,7 @@ def shadow_sentences(found: ShadowReport) -> Iterator[str]:
 
 
 def _format_share(some: int, of: int) -> str:
-    return f"{100 * some / of:.1f} %" if of else "-"
+    return format_percent(some / of) if of else "-"
 
 
 def _format_shift(one: Comparison) -> str:
@@ -143,4 +142,4 @@ def _format_shift(one: Comparison) -> str:
         return "-"
     word = "earlier" if one.median_seconds < 0 else "later"
     moved = f"{one.earlier} earlier, {one.later} later"
-    return f"{moved}; median {timedelta(seconds=abs(one.median_seconds))} {word}"
+    return f"{moved}; median {format_duration(abs(one.median_seconds))} {word}"

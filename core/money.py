@@ -1,7 +1,8 @@
-"""Amounts of money: the decimals of each currency, by ISO 4217 and at each provider, and formatting.
+"""Amounts of money: the decimals of each currency, by ISO 4217 and at each provider.
 
 Our minor units are those of ISO 4217, in the log, in messages, in tables and in the API. Amounts of a provider with
-other decimals are converted where they are read and sent, so that amounts of several providers can be added.
+other decimals are converted where they are read and sent, so that amounts of several providers can be added. How they
+are written stands in `core/formatting.py`.
 
 Sources: ISO 4217 list one, as published by SIX (amendment 177). Stripe: docs.stripe.com/currencies, "Zero-decimal
 currencies", "Three-decimal currencies" and "Special cases" (read in November 2026). Adyen:
@@ -48,9 +49,9 @@ def to_major_units(amount: int, currency: str) -> Decimal:
     return Decimal(amount).scaleb(-currency_decimals(currency))
 
 
-def format_amount(amount: int, currency: str) -> str:
-    """An amount in minor units as text: 1,234.00 EUR, 5,000 UGX; the minor units alone if no currency is known."""
-    return f"{to_major_units(amount, currency):,} {currency.upper()}" if currency else f"{amount:,}"
+def to_minor_units(amount: Decimal, currency: str) -> Decimal:
+    """An amount as people count, in minor units: 49.00 EUR is 4900, 49.005 EUR stays a fraction, 4900.5."""
+    return amount.scaleb(currency_decimals(currency))
 
 
 def rescale_amount(amount: int, given: int, wanted: int) -> int:

@@ -12,7 +12,7 @@ from core.classification.taxonomy import Cause
 from core.events import EventType, Record, SkipAction, State, format_timestamp
 from core.events.data import MessageFailed, RecoveryClosed
 from core.events.decision_data import FailureClassified, RetrySkipped
-from core.money import format_amount
+from core.formatting import format_amount, spell_duration
 from core.recovery.machine import apply
 from core.recovery.state import Recovery
 
@@ -250,8 +250,8 @@ def _trouble_digests(found: Sequence[Notice], now: datetime, paused: bool) -> It
     for provider in sorted({str(one.data.get("provider")) for one in found if one not in stale}):
         fresh = [one for one in found if one not in stale and one.data.get("provider") == provider]
         if len(fresh) >= TROUBLE_THRESHOLD and not paused:
-            minutes = TROUBLE_WINDOW // timedelta(minutes=1)
-            body = f"{len(fresh)} payments failed for technical reasons within {minutes} minutes, which is unusual."
+            within = spell_duration(TROUBLE_WINDOW)
+            body = f"{len(fresh)} payments failed for technical reasons within {within}, which is unusual."
             yield Digest(f"{provider}: {TOPIC_TITLES[NoticeTopic.TROUBLE]}", body, tuple(fresh))
     if stale:
         yield Digest("", "", stale)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from core.base import Value
 from core.errors import CommandRefused
 from core.events.types import ReviewDecision
+from core.formatting import format_moment, spell_duration
 
 
 class Action(StrEnum):
@@ -109,7 +110,7 @@ def describe_approval_request(ask: ApprovalRequest) -> str:
     """The answer to the first person, with until when the second one may submit the same."""
     return (
         f"This amount takes two people: {ask.asked_by} submitted the command; another operator must submit the same "
-        f"until {ask.expires_at:%Y-%m-%d %H:%M} UTC (24 hours)."
+        f"until {format_moment(ask.expires_at)} ({spell_duration(APPROVAL_LIFETIME)})."
     )
 
 

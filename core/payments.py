@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     OTHER = "other"
 
 
+OPENING_KINDS: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
+"""Kinds that report a failed payment, with or without its details; see `ProviderEvent.opens_recovery`."""
 INVOICE_AND_CUSTOMER_KINDS: Final = frozenset({EventKind.DISPUTE_OPENED, EventKind.FRAUD_WARNING})
 """Kinds about one invoice that speak against charging its customer at all."""
 
@@ -153,6 +155,14 @@ class ProviderEvent(Value):
     method_role: MethodRole | None = None
     simulated: bool = False
     """Whether the event comes from a test clock, whose times are not real."""
+
+    @property
+    def opens_recovery(self) -> bool:
+        """Whether this event opens a recovery of an invoice that has none; a debit that the bank returned with a reason
+        is a failed payment too.
+        """
+        returned = self.kind is EventKind.PAYMENT_REVERSED and self.failure is not None
+        return self.kind in OPENING_KINDS or returned
 
 
 class PaymentMethod(Value):

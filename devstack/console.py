@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.formatting import format_duration
 from devstack.errors import DevstackError
 
 QUIET_SECONDS = 10.0
@@ -42,7 +43,7 @@ class Progress:
         now = time.monotonic()
         if now - self.drawn >= (1.0 if self.terminal else QUIET_SECONDS):
             self.drawn = now
-            self._draw_line(f"pri: {self.text} ({now - self.began:.0f} s) {detail}".rstrip())
+            self._draw_line(f"pri: {self.text} ({format_duration(now - self.began)}) {detail}".rstrip())
 
     def _draw_line(self, line: str) -> None:
         sys.stderr.write(f"\r\033[K{line[:120]}" if self.terminal else f"{line}\n")

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from core.formatting import format_duration
 from devstack import ports, postgres, programs, temporal
 from devstack.console import print_status
 from devstack.errors import DevstackError
@@ -190,7 +191,9 @@ class DevStack:
         seconds = self.options.ready_seconds
         if not wait_until(self.is_ready, seconds, self._should_give_up, every=0.1):
             log = self.data_dir / "logs" / "api.log"
-            raise DevstackError(f"the API was not ready after {seconds:.0f} s: {last_log_line(log)} (log: {log})")
+            raise DevstackError(
+                f"the API was not ready after {format_duration(seconds)}: {last_log_line(log)} (log: {log})"
+            )
         began = self.supervisor.child("worker").started_at
         self._run_probe("pollers-probe", ("pollers", str(began), *self._polled_queues()), seconds)
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core.formatting import format_duration
 from devstack.errors import DevstackError
 from devstack.processes import Child, Identity, Program, end_process, last_log_line, spawn, wait_until
 
@@ -80,7 +81,7 @@ class Supervisor:
         finally:
             self.stop(program.name)
         if not finished or child.exit_code() != 0:
-            why = describe_exit(child.exit_code()) if finished else f"took more than {seconds:.0f} s"
+            why = describe_exit(child.exit_code()) if finished else f"took more than {format_duration(seconds)}"
             raise DevstackError(f"{program.name} {why}: {last_log_line(program.log)} (log: {program.log})")
 
     def watch(self) -> None:

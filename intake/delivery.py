@@ -18,7 +18,6 @@ from core.policy.scope import (
     describe_scope_rule,
     find_scope_rule,
 )
-from core.recovery.reactions import opens_recovery
 from db.session import Database
 from intake.recoveries import Recoveries
 from intake.recovery_store import RecoveryStore
@@ -80,7 +79,7 @@ def ignore_without_effect(event: ProviderEvent, scope: ScopeRules, now: datetime
 
     None for an event that must be delivered. Decided from the event alone, without database or provider.
     """
-    if opens_recovery(event) and (rule := find_scope_rule(event.terms, scope, now)):
+    if event.opens_recovery and (rule := find_scope_rule(event.terms, scope, now)):
         return _ignored_delivery(describe_scope_rule(rule))
     if _is_for_other_purchase(event, scope):
         return _ignored_delivery(
@@ -155,7 +154,7 @@ class EventDelivery:
 
     async def deliver(self, event: ProviderEvent) -> Delivery:
         """Starts or signals each recovery that the event concerns. Raises EngineUnavailable, StoreUnavailable."""
-        if opens_recovery(event):
+        if event.opens_recovery:
             return await self._start_recovery(event, event.invoice_id or "")
         targets = await list_targets(event, self.store, self.now)
         return _most_urgent([await self._send_event(event, invoice_id) for invoice_id in targets]) or _ignored_delivery(

@@ -9,7 +9,7 @@ from core.notices import Audience
 from core.notices import build_notices as notices_of
 from core.payments import ProviderEvent
 from core.recovery.provider_events import late_event
-from core.recovery.reactions import opens_recovery, react_to_event
+from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
 from db.repositories import event_log, inbox, notices, recoveries
 from db.repositories import inbox as arrivals
@@ -46,7 +46,7 @@ class RecoveryStore:
         async with self._database.begin() as session:
             stored = await inbox.webhooks_of_invoice(session, provider, invoice_id)
         taken = (row.event for row in stored if row.event and row.outcome is not inbox.WebhookOutcome.IGNORED)
-        return next((event for event in taken if opens_recovery(event)), None)
+        return next((event for event in taken if event.opens_recovery), None)
 
     async def open_invoices(self, event: ProviderEvent, now: datetime) -> list[OpenInvoice]:
         """Every recovery of the event's customer that is open or about to start, each once; none without a customer."""
@@ -58,7 +58,7 @@ class RecoveryStore:
                 session, event.provider, event.customer_id, now - STARTING_PERIOD
             )
         aims = [OpenInvoice(row["invoice_id"], row["subscription_id"]) for row in rows]
-        aims += [OpenInvoice(e.invoice_id, e.subscription_id) for e in coming if opens_recovery(e) and e.invoice_id]
+        aims += [OpenInvoice(e.invoice_id, e.subscription_id) for e in coming if e.opens_recovery and e.invoice_id]
         return list({aim.invoice_id: aim for aim in reversed(aims)}.values())[::-1]
 
     async def resolve_owner(self, event: ProviderEvent) -> ProviderEvent | None:

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from core.payments import INVOICE_AND_CUSTOMER_KINDS, EventKind, ProviderEvent
-from core.recovery.reactions import OPENING_KINDS
+from core.payments import INVOICE_AND_CUSTOMER_KINDS, OPENING_KINDS, EventKind, ProviderEvent
 from intake.recovery_store import OpenInvoice, RecoveryStore
 
 INVOICE_KINDS: Final = OPENING_KINDS | {

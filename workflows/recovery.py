@@ -39,7 +39,7 @@ from core.recovery import machine
 from core.recovery.commands import check_command, find_refusal
 from core.recovery.invoice_check import announced_facts, check_invoice, final_check_events, provider_refusal_event
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait  # fmt: skip
-from core.recovery.reactions import opens_recovery, react_to_event
+from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
 from workflows.activity_calls import NoAnswer, Order, call_provider, requested_wait, run_local_first
 from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
@@ -391,4 +391,4 @@ class PaymentRecovery:
 
 
 def _is_opening(word: object) -> bool:
-    return isinstance(word, ProviderEvent) and opens_recovery(word)
+    return isinstance(word, ProviderEvent) and word.opens_recovery

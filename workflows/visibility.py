@@ -7,7 +7,8 @@ from typing import Any
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
 
 from core.contracts import RecoveryStatus
-from core.events import State, format_timestamp
+from core.events import State
+from core.formatting import format_moment
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait
 from core.recovery.state import Recovery
 from workflows import options
@@ -23,10 +24,8 @@ def recovery_status(recovery: Recovery, doing: str, charging: bool) -> RecoveryS
 def describe_step(recovery: Recovery, step: Step) -> str:
     """The step in words."""
     match step:
-        case Wait(until=None):
-            return step.why
         case Wait():
-            return f"{step.why}, until {step.until:%Y-%m-%d %H:%M:%S} UTC"
+            return f"{step.why}, until {format_moment(step.until, seconds=True)}" if step.until else step.why
         case Notify():
             return f"telling the customer ({step.message.kind.value}); {step.why}"
         case Charge():
@@ -43,12 +42,13 @@ def render_details(recovery: Recovery, doing: str) -> str:
     """What an operator reads on the workflow's page, in Markdown."""
     cause = f"{recovery.category} / {recovery.cause}" if recovery.cause else "not classified yet"
     used = f"{recovery.attempts_used} of {recovery.attempts_allowed}" if recovery.attempts_allowed else "none yet"
+    next_attempt = format_moment(recovery.next_attempt_at, seconds=True) if recovery.next_attempt_at else "none planned"
     rows = (
         f"**{recovery.state}**: {doing}",
         f"- failure: {cause}",
         f"- segment: {recovery.segment or 'not known yet'}",
         f"- scheduled attempts used: {used}",
-        f"- next attempt: {format_timestamp(recovery.next_attempt_at) if recovery.next_attempt_at else 'none planned'}",
+        f"- next attempt: {next_attempt}",
     )
     return "\n\n".join(rows)
 

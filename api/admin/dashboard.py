@@ -14,6 +14,7 @@ from api.deps import PartsDep
 from api.summary import Figures, compare_arm_groups, to_figures
 from core.base import Value
 from core.errors import InvalidInput
+from core.formatting import format_short_amount
 from db.queries.charge_outcomes import load_provider_health
 from db.queries.dashboard import Dashboard, NamedSums, load_overview
 from db.queries.summary import Group
@@ -168,7 +169,7 @@ def _daily_chart(span: Span, shown: Dashboard) -> Markup | None:
 
 
 def _short_amount_formatter(currency: str) -> Callable[[float], str]:
-    return lambda value: formatting.format_short_amount(round(value), currency)
+    return lambda value: format_short_amount(round(value), currency)
 
 
 def _recovery_time_chart(shown: Dashboard) -> Markup | None:

@@ -1,21 +1,28 @@
-"""How values are written on pages: money, moments, spans, and the names that people use for states and causes."""
+"""How values stand on pages: as `core/formatting.py` writes them, with a dash for what is missing; and the names that
+people use for states and causes.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from babel.core import UnknownLocaleError
-from babel.dates import format_datetime, format_timedelta
-from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
 from markupsafe import Markup, escape
 
 from api.admin.sessions import ROOT
 from core.events import State
-from core.money import to_major_units
+from core.formatting import (
+    format_amount,
+    format_duration,
+    format_moment,
+    format_percent,
+    format_points,
+    format_short_amount,
+    spell_duration,
+)
 from core.timeline.entries import Amount, Code, Duration, FactValue, Label, Moment
 
-LOCALE: Final = "en"
+MISSING: Final = "—"
 STATE_LABELS: Final[Mapping[str, str]] = {
     State.RECEIVED: "Received",
     State.CLASSIFIED: "Classified",
@@ -43,83 +50,62 @@ _ACRONYMS: Final = {"api": "API", "id": "ID", "sms": "SMS"}
 
 
 def format_display_amount(amount: int | None, currency: str) -> str:
-    """An amount in minor units as people write it; an amount without a known currency stays a bare number."""
+    """An amount in minor units; a dash for none."""
     if amount is None:
-        return "—"
-    if not currency:
-        return f"{amount:,} (currency not known yet)"
-    value = to_major_units(amount, currency)
-    digits = -int(value.as_tuple().exponent)
-    pattern = "¤#,##0" + ("." + "0" * digits if digits > 0 else "")
-    try:
-        return format_currency(value, currency.upper(), pattern, locale=LOCALE, currency_digits=False)
-    except (UnknownLocaleError, ValueError):
-        return f"{value:,} {currency}"
+        return MISSING
+    return format_amount(amount, currency) if currency else f"{amount:,} (currency not known yet)"
 
 
-def format_short_amount(amount: int, currency: str) -> str:
-    """An amount in minor units, rounded to what fits a tile: €1.2M."""
-    value = to_major_units(amount, currency)
-    return (
-        format_display_amount(amount, currency)
-        if abs(value) < 100_000
-        else format_compact_currency(value, currency.upper(), locale=LOCALE, fraction_digits=2)
-    )
-
-
-def format_number(value: float | None) -> str:
-    """With separators for thousands; a dash for nothing."""
-    return "—" if value is None else format_decimal(value, locale=LOCALE)
+def format_number(value: int | None) -> str:
+    """With separators for thousands; a dash for none."""
+    return MISSING if value is None else f"{value:,}"
 
 
 def format_share(share: float | None, digits: int = 1) -> str:
-    """0.431 as 43.1%; a dash where there is nothing to divide by."""
-    return (
-        "—" if share is None else format_percent(share, f"#,##0.{'0' * digits}%" if digits else "#,##0%", locale=LOCALE)
-    )
+    """A share of 1 as percent; a dash where there is nothing to divide by."""
+    return MISSING if share is None else format_percent(share, digits)
 
 
-def format_percentage_points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign: 0.0014 as +0.14."""
-    return f"{round(100 * share, 2) + 0.0:+.2f}"
-
-
-def format_moment(at: datetime | None, now: datetime | None = None) -> Markup:
-    """A moment for people and programs: UTC on the page, how far away it is where `now` is given."""
-    if at is None:
-        return Markup('<span class="none">—</span>')
-    utc = at.astimezone(UTC)
-    text = format_datetime(utc, "d MMM y, HH:mm:ss", locale=LOCALE)
-    near = f' <span class="away">{escape(format_distance(utc, now))}</span>' if now else ""
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>{}').format(
-        utc.isoformat(), text, text.rpartition(":")[0] + " UTC", Markup(near)
-    )
+def format_span(length: float | timedelta | None) -> str:
+    """A length of time in its two largest units; a dash for none."""
+    return MISSING if length is None else format_duration(length)
 
 
 def format_distance(at: datetime, now: datetime) -> str:
-    """In 3 hours, 2 days ago."""
-    return format_timedelta(at - now, add_direction=True, threshold=1.2, locale=LOCALE)
+    """How far away a moment is: in 3 h, 2 d 4 h ago, now. `admin.js` counts it down in the same words."""
+    seconds = round((at - now).total_seconds())
+    if seconds == 0:
+        return "now"
+    return f"in {format_duration(seconds)}" if seconds > 0 else f"{format_duration(-seconds)} ago"
 
 
-def format_span(seconds: float | timedelta | None) -> str:
-    """A length of time in its two largest units: 3 h, 1 d 4 h."""
-    if seconds is None:
-        return "—"
-    left = round(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
-    if left < 1:
-        return "no time"
-    parts = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])
+def render_moment(at: datetime | None, now: datetime | None = None) -> Markup:
+    """A moment for people and programs: UTC on the page, how far away it is where `now` is given."""
+    if at is None:
+        return Markup('<span class="none">{}</span>').format(MISSING)
+    near = Markup(' <span class="away">{}</span>').format(format_distance(at, now)) if now else ""
+    return _time_element(at, format_moment(at)) + near
+
+
+def render_list_moment(at: datetime | None, now: datetime) -> Markup:
+    """A moment in a list: how far away it is, then the moment, whose zone only the title names: columns are narrow."""
+    if at is None:
+        return render_moment(None)
+    moment = Markup("<small>{}</small>").format(format_moment(at).removesuffix(" UTC"))
+    return _time_element(at, format_distance(at, now)) + moment
+
+
+def _time_element(at: datetime, text: str) -> Markup:
+    """To the second for programs, and for whoever hovers over it."""
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.astimezone(UTC).isoformat(), format_moment(at, seconds=True), text
+    )
 
 
 def to_label(name: Any) -> str:
     """A name of a program as people write it: INSUFFICIENT_FUNDS, payment_method_change."""
     if name in (None, ""):
-        return "—"
+        return MISSING
     first, *rest = str(name).replace("_", " ").replace(".", " ").lower().split() or [""]
     return " ".join([_ACRONYMS.get(first, first.capitalize()), *(_ACRONYMS.get(word, word) for word in rest)])
 
@@ -171,10 +157,11 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "short_money": format_short_amount,
     "number": format_number,
     "percent": format_share,
-    "points": format_percentage_points,
-    "moment": format_moment,
+    "points": format_points,
+    "moment": render_moment,
     "away": format_distance,
     "span": format_span,
+    "spelled": spell_duration,
     "label": to_label,
     "state": state_label,
     "tone": state_tone,
@@ -188,17 +175,6 @@ GLOBALS: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
-def format_list_moment(at: datetime | None, now: datetime) -> Markup:
-    """A moment in a list: how far away it is, then the day and the minute; all of it on hover."""
-    if at is None:
-        return Markup('<span class="none">—</span>')
-    utc = at.astimezone(UTC)
-    year = "" if utc.year == now.year else f" {utc.year}"
-    return Markup('<time datetime="{}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time><small>{}</small>').format(
-        utc.isoformat(), utc, format_distance(at, now), f"{utc:%-d %b}{year}, {utc:%H:%M}"
-    )
-
-
 def render_fact_value(value: FactValue, now: datetime) -> Markup:
     """One fact's value, escaped."""
     match value:
@@ -209,7 +185,7 @@ def render_fact_value(value: FactValue, now: datetime) -> Markup:
         case Amount(minor=minor, currency=currency):
             return escape(format_display_amount(minor, currency))
         case Moment(at=at):
-            return format_moment(at, now)
+            return render_moment(at, now)
         case Duration(seconds=seconds):
             return escape(format_span(seconds))
         case str(text):

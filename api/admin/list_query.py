@@ -12,7 +12,7 @@ from api.admin.formatting import to_label
 from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
 from core.events import State
-from core.money import currency_decimals
+from core.money import to_minor_units
 from core.policy.policy import Policy
 from db.queries.recovery_search import Order, RecoveryFilters, Sort
 
@@ -100,7 +100,7 @@ def _parse_minor_units(chosen: Mapping[str, str], name: str, problems: list[str]
     if not typed:
         return None
     try:
-        minor = Decimal(_normalise_decimal(typed)).scaleb(currency_decimals(chosen["currency"] or "EUR"))
+        minor = to_minor_units(Decimal(_normalise_decimal(typed)), chosen["currency"] or "EUR")
         if 0 <= minor <= LARGEST_AMOUNT:
             return int(minor)
     except (InvalidOperation, ValueError, OverflowError):

@@ -10,6 +10,7 @@ from api.admin.sessions import Role
 from api.deps import Parts
 from core import operators
 from core.errors import TooManyRequests
+from core.formatting import spell_duration
 from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Session
@@ -86,5 +87,5 @@ async def _refuse_if_throttled(session: Session, now: datetime, of_name: bytes, 
 
 def _too_many_logins(wait: timedelta) -> TooManyRequests:
     minutes = -(-int(wait.total_seconds()) // 60)
-    away = "in a moment" if wait <= SHORT_WAIT else f"in {minutes} minute{'s' if minutes != 1 else ''}"
+    away = "in a moment" if wait <= SHORT_WAIT else f"in {spell_duration(minutes * 60)}"
     return TooManyRequests(f"Too many sign-ins have failed. Please try again {away}.", wait)

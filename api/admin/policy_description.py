@@ -1,13 +1,15 @@
 """A policy as people read it: segments, ladders, messages, limits and rules instead of keys."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
-from api.admin.formatting import format_span, to_label
+from api.admin.formatting import to_label
 from core.base import Value
 from core.classification.taxonomy import Cause
 from core.durations import parse_duration
 from core.errors import InvalidPolicy
+from core.formatting import format_percent, spell_duration
 from core.fraud.rules import FraudRules
 from core.messages.campaigns import Campaign, CampaignStep, QuietHours
 from core.policy.experiments import Arm, Experiment
@@ -76,7 +78,7 @@ def describe_policy(policy: Policy) -> PolicyDescription:
         segments=tuple(_describe_segment(one) for one in policy.segments),
         strategies=tuple(_describe_strategy(one) for one in (*policy.strategies.values(), policy.fallback)),
         campaigns=tuple(_describe_campaign(one) for one in policy.campaigns.values()),
-        cool_downs=tuple((to_label(cause), format_span(wait)) for cause, wait in policy.cool_down_seconds.items()),
+        cool_downs=tuple((to_label(cause), spell_duration(wait)) for cause, wait in policy.cool_down_seconds.items()),
         fraud=tuple(_fraud_rows(policy.fraud)),
         overrides=tuple((code, to_label(cause)) for code, cause in policy.overrides.items()),
         network_limits=tuple((to_label(name), f"{count} tries") for name, count in policy.network_limits.items()),
@@ -89,9 +91,9 @@ def _describe_segment(one: SegmentPolicy) -> SegmentDescription:
         name=to_label(one.name),
         who=", and ".join(_describe_condition(each) for each in one.when) or "everybody else",
         attempts=one.attempts_allowed,
-        window=_format_days(one.window_days),
-        customer=_format_days(one.customer_deadline_days),
-        review=_format_days(one.review_deadline_days),
+        window=_spell_days(one.window_days),
+        customer=_spell_days(one.customer_deadline_days),
+        review=_spell_days(one.review_deadline_days),
         campaign=to_label(one.campaign),
         important=one.important,
         ladders=tuple(_group_by_strategy(one.strategies)),
@@ -125,14 +127,18 @@ _FIELD_LABELS: Final[Mapping[str, str]] = {
 
 def _format_quantity(field: str, bound: Any) -> str:
     if field.endswith("_percent"):
-        return f"{bound}%"
+        return _format_whole_percent(bound)
     if field.endswith("_days"):
-        return _format_days(bound)
+        return _spell_days(bound)
     return f"{bound:,} (minor units)" if field in {"lifetime_value", "invoice_amount"} else f"{bound:,}"
 
 
-def _format_days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
+def _spell_days(count: int) -> str:
+    return spell_duration(timedelta(days=count))
+
+
+def _format_whole_percent(count: int) -> str:
+    return format_percent(count / 100, 0)
 
 
 def _describe_strategy(one: StrategySpec) -> StrategyDescription:
@@ -144,13 +150,13 @@ def _describe_option(name: str, value: Any) -> str:
     if name == "delays" and isinstance(value, list | tuple):
         return "waits " + ", then ".join(_format_length(one) for one in value)
     if name == "jitter_percent":
-        return f"each up to {value}% longer" if value else "exactly"
+        return f"each up to {_format_whole_percent(value)} longer" if value else "exactly"
     return f"{to_label(name).lower()} {_format_length(value)}"
 
 
 def _format_length(value: Any) -> str:
     try:
-        return format_span(parse_duration(value)) if isinstance(value, str) else str(value)
+        return spell_duration(parse_duration(value)) if isinstance(value, str) else str(value)
     except InvalidPolicy:
         return str(value)
 
@@ -170,9 +176,9 @@ def _describe_campaign(one: Campaign) -> CampaignDescription:
 
 def _describe_step(step: CampaignStep) -> str:
     if step.before_end_seconds is not None:
-        when = f"{format_span(step.before_end_seconds)} before the end"
+        when = f"{spell_duration(step.before_end_seconds)} before the end"
     else:
-        when = f"after {format_span(step.after_seconds)}" if step.after_seconds else "at once"
+        when = f"after {spell_duration(step.after_seconds)}" if step.after_seconds else "at once"
     return f"{to_label(step.kind)} {when}, by {_join_names(step.channels)}"
 
 
@@ -188,9 +194,10 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def _fraud_rows(rules: FraudRules) -> Iterator[tuple[str, str]]:
+    looks_back = spell_duration(rules.window_seconds)
     yield "A person reviews from", f"{rules.review_at} points"
     yield "Blocked from", f"{rules.block_at} points"
-    yield "Looks back", f"{format_span(rules.window_seconds)}, for bursts {format_span(rules.burst_window_seconds)}"
+    yield "Looks back", f"{looks_back}, for bursts {spell_duration(rules.burst_window_seconds)}"
     yield "Many cards of a customer from", str(rules.cards_of_customer)
     yield "Many customers on a card from", str(rules.customers_on_card)
     yield "A burst from", f"{rules.failures_in_burst} failures"
@@ -204,14 +211,12 @@ def _fraud_rows(rules: FraudRules) -> Iterator[tuple[str, str]]:
 
 def _describe_experiment(one: Experiment) -> ExperimentDescription:
     rest = 100 - one.holdout - sum(arm.share for arm in one.arms)
-    arms = [(to_label(arm.name), f"{arm.share}%", _describe_changes(arm)) for arm in one.arms]
+    untouched = [("Holdout", one.holdout, "as the policy says, counted for comparison")] if one.holdout else []
+    arms = [(to_label(arm.name), arm.share, _describe_changes(arm)) for arm in one.arms]
+    others = [("Not part of it", rest, "as the policy says")] if rest else []
     return ExperimentDescription(
         name=to_label(one.name),
-        arms=(
-            *([("Holdout", f"{one.holdout}%", "as the policy says, counted for comparison")] if one.holdout else []),
-            *arms,
-            *([("Not part of it", f"{rest}%", "as the policy says")] if rest else []),
-        ),
+        arms=tuple((name, _format_whole_percent(share), does) for name, share, does in (*untouched, *arms, *others)),
     )
 
 

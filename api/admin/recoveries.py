@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from api.admin import list_query
-from api.admin.formatting import STATE_LABELS, build_query, format_list_moment, to_label
+from api.admin.formatting import STATE_LABELS, build_query, render_list_moment, to_label
 from api.admin.list_query import SORT_ORDERS, ListQuery
 from api.admin.pages import show_page
 from api.admin.sessions import ROOT, Role, Viewer
@@ -51,7 +51,7 @@ async def show_recoveries_page(
         count=count,
         heads=[_sortable_column(wanted, name, by) for name, by in SORTABLE_COLUMNS],
         places=_page_links(wanted, page, cursor),
-        when=format_list_moment,
+        when=render_list_moment,
         may_act=person.has_role(Role.OPERATOR),
         **_filter_choices(parts, wanted.chosen),
     )

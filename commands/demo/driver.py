@@ -10,6 +10,7 @@ import httpx
 
 from core.errors import RecoveryError
 from core.events import EventType, State
+from core.formatting import format_duration
 from sandbox.client import SandboxClient
 from sandbox.models import ActionResult, Delivery, DeliveryResult, FailedInvoiceIds
 
@@ -136,7 +137,7 @@ class ScenarioDriver:
                 return
             if time.monotonic() > deadline:
                 state = rows[-1]["to_state"] if rows else "not begun"
-                raise UnexpectedOutcome(f"{complaint} within {patience:.0f} s; it is {state}")
+                raise UnexpectedOutcome(f"{complaint} within {format_duration(patience)}; it is {state}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _rows_if_any(self, invoice: str) -> list[Row]:

@@ -17,7 +17,8 @@ from commands.demo.driver import Row
 from commands.demo.mail_server import is_about_invoice
 from commands.demo.results import ScenarioResult
 from commands.demo.row_text import describe_row
-from commands.demo.scenario_clock import ScenarioClock, format_duration
+from commands.demo.scenario_clock import ScenarioClock
+from core.formatting import format_duration
 
 PIPE_WIDTH: Final = 160
 NARROW_WIDTH: Final = 120

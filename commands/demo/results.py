@@ -10,6 +10,7 @@ import httpx
 from commands.demo.driver import Row, ScenarioDriver, UnexpectedOutcome
 from commands.demo.scenarios import Scenario
 from core.events import EventType
+from core.formatting import spell_duration
 from sandbox.client import SandboxError
 from sandbox.models import FailedInvoiceIds
 
@@ -77,7 +78,7 @@ def _plan_complaints(played: ScenarioResult) -> Iterator[str]:
     plans = _rows_of_type(played.rows, EventType.RETRY_PLANNED)
     seconds = plans[0]["data"]["delay_seconds"] if plans else 0
     if hours and not hours * 3600 <= seconds <= hours * 3600 * MAX_JITTER:
-        yield f"its first retry was planned after {seconds} s instead of {hours} h"
+        yield f"its first retry was planned after {spell_duration(seconds)} instead of {spell_duration(hours * 3600)}"
 
 
 def _charge_complaints(played: ScenarioResult) -> Iterator[str]:

@@ -1,13 +1,11 @@
 """A row of the log in words: what of its data a reader wants to see."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, Final
 
 from commands.demo.driver import Row
-from commands.demo.scenario_clock import format_duration
 from core.events import EventType
-from core.money import format_amount
+from core.formatting import format_amount, format_duration
 
 RowData = Mapping[str, Any]
 
@@ -32,7 +30,7 @@ def _describe_assessment(data: RowData) -> str:
 
 
 def _describe_plan(data: RowData) -> str:
-    return f"in {format_duration(timedelta(seconds=data['delay_seconds']))}: {data['why']}"
+    return f"in {format_duration(data['delay_seconds'])}: {data['why']}"
 
 
 def _describe_skip(data: RowData) -> str:

@@ -10,11 +10,11 @@ from typing import Final
 
 from commands.demo.driver import Row
 from core.events import EventType, State, Trigger, parse_timestamp
+from core.recovery.machine import FAILURE_EVENT_TYPES
 
 WAITING_STATES: Final = {State.WAITING, State.AWAITING_CUSTOMER, State.IN_REVIEW, State.PAUSED}
 OUTSIDE_EVENT_PREFIXES: Final = ("operator.", "payment_method.", "invoice.", "dispute.", "payment.")
 """Types of rows that come from outside and end a wait."""
-FAILURE_TYPES: Final = {EventType.PAYMENT_FAILED, EventType.CHARGE_DECLINED, EventType.CHARGE_RECONCILED}
 
 
 class ScenarioClock:
@@ -44,18 +44,8 @@ class ScenarioClock:
         self._note_plan(row)
 
     def _note_plan(self, row: Row) -> None:
-        if row["type"] in FAILURE_TYPES:
+        if row["type"] in FAILURE_EVENT_TYPES:
             self._failed = self._now
         due = parse_timestamp(row["data"].get("at"))
         if row["type"] == EventType.RETRY_PLANNED and due:
             self._due = due, self._failed + timedelta(seconds=row["data"]["delay_seconds"])
-
-
-def format_duration(length: timedelta) -> str:
-    """A length of time in its two largest units."""
-    seconds = round(length.total_seconds())
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    counts = [(seconds // size % limit, unit) for (unit, size), limit in zip(units, (10**9, 24, 60, 60), strict=True)]
-    first = next((index for index, (count, _) in enumerate(counts) if count), len(counts) - 1)
-    shown = [f"{count} {unit}" for count, unit in counts[first : first + 2] if count]
-    return " ".join(shown) or "0 s"

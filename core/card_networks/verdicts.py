@@ -1,10 +1,11 @@
 """A network verdict as a sentence for people and as `data` of an event."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.card_networks.rules import Credential, LimitUsage, NetworkRules, Verdict, fee_of
 from core.events import format_timestamp
+from core.formatting import spell_duration
 
 
 def blocked_attempt_data(rules: NetworkRules, card: Credential, verdict: Verdict, at: datetime) -> dict[str, Any]:
@@ -39,6 +40,5 @@ def explain_verdict(verdict: Verdict, free_at: datetime | None) -> str:
 
 def _describe_usage(window: LimitUsage) -> str:
     of = "one card and amount" if window.per_amount else "one card"
-    days = timedelta(seconds=window.seconds)
-    length = f"{days.days} days" if days.days > 1 else "24 hours"
+    length = spell_duration(window.seconds)
     return f"The card network allows {window.allowed} tries of {of} in {length}, and {window.used} are used"

@@ -51,16 +51,6 @@ def opening_event(event: ProviderEvent) -> Event:
     )
 
 
-OPENING_KINDS: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED})
-"""Kinds of provider events that report a failed payment."""
-
-
-def opens_recovery(event: ProviderEvent) -> bool:
-    """Whether this event opens a recovery; a returned debit is a failed payment too."""
-    returned = event.kind is EventKind.PAYMENT_REVERSED and event.failure is not None
-    return event.kind in OPENING_KINDS or returned
-
-
 def react_to_event(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """The events to write for a provider's event; empty for one that repeats known facts."""
     if event.event_id in recovery.event_ids:
@@ -199,7 +189,7 @@ def _react_to_refund(_: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
 def _react_to_reversal(recovery: Recovery, event: ProviderEvent) -> tuple[Event, ...]:
     """`payment.reversed`; as a recovery's first event, `payment.failed` if it has the bank's reason, else empty."""
     if recovery.sequence == 0:
-        return (opening_event(event),) if event.failure else ()
+        return (opening_event(event),) if event.opens_recovery else ()
     return (money_event(EventType.PAYMENT_REVERSED, event),)
 
 

@@ -77,6 +77,7 @@ class Adaptive:
         # Of equal draws the sooner option wins.
         scored = [(_draw_success(draws, option, known), -option.delay_seconds, option) for option in options]
         best, _, option = max(scored)
+        # Recorded, and compared word for word when the decision is derived again: it stays as it is.
         return _to_proposal(option, known, f"drawn {best * 100 // MILLION} % from what {tried} such retries came to")
 
     def _ladder_proposal(self, situation: Situation, why: str) -> Proposal | None:

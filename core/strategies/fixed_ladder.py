@@ -118,6 +118,7 @@ class FixedLadder:
 
 
 def _duration_words(length: int) -> str:
+    # Not by core.formatting: this is recorded, and a decision that is derived again must come out word for word.
     return f"{length // 3_600} h" if length % 3_600 == 0 else f"{length // 60} min" if length >= 60 else f"{length} s"
 
 

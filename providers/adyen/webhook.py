@@ -23,7 +23,6 @@ from providers.adyen.notification import (
 from providers.fields import Fields, InvalidField
 
 NAME: Final = "adyen"
-_FAILURES: Final = frozenset({EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED, EventKind.PAYMENT_REVERSED})
 _UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)
 """The time of an ignored event without a readable one; such an event has the kind OTHER and no effect."""
 
@@ -60,7 +59,7 @@ class AdyenWebhooks:
             return ()
         live = str(found.get("live")).lower() == "true"
         items = [NotificationItem(item) for item in notification_items(found)]
-        told = (contact_of_item(one) for one in items if self._parse_item(one, live).kind in _FAILURES)
+        told = (contact_of_item(one) for one in items if self._parse_item(one, live).opens_recovery)
         return tuple(one for one in told if one)
 
     def _parse_item(self, item: NotificationItem, live: bool) -> ProviderEvent:

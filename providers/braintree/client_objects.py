@@ -10,20 +10,20 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from core.ids import find_id_problem
-from core.money import currency_decimals
+from core.money import to_major_units, to_minor_units
 
 
 def to_minor(amount: Decimal, currency: str) -> int | None:
     """The amount in minor units; None if it is negative, has more decimals than the currency, or 16 digits or more."""
     if not amount.is_finite() or not 0 <= amount < Decimal(10) ** 15:
         return None
-    scaled = amount.scaleb(currency_decimals(currency))
+    scaled = to_minor_units(amount, currency)
     return int(scaled) if scaled == int(scaled) else None
 
 
 def to_amount_text(minor: int, currency: str) -> str:
     """Minor units as the decimal text that Braintree's API expects, e.g. `20.00`."""
-    return f"{Decimal(minor).scaleb(-currency_decimals(currency)):.{currency_decimals(currency)}f}"
+    return f"{to_major_units(minor, currency):f}"
 
 
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")

@@ -12,7 +12,6 @@ from core.payments import (
     ChargeOrder,
     ChargeResult,
     CustomerView,
-    EventKind,
     FailureFacts,
     InvoiceStatus,
     InvoiceView,
@@ -157,18 +156,13 @@ def _customer_view(failed: TransactionView) -> CustomerView | None:
 
 def _apply_reported_failure(found: Invoice, event: ProviderEvent | None) -> Invoice:
     """The invoice with the event's transaction failed, even if it still reads as paid (a returned debit)."""
-    failed = event.failure if event and _money_failed(event) else None
+    failed = event.failure if event and event.opens_recovery else None
     if failed is None or failed.charge_id is None:
         return found
     tries = (
         one.as_failed(DECLINED_STATUS, failed.code) if one.id == failed.charge_id else one for one in found.transactions
     )
     return replace(found, transactions=tuple(tries))
-
-
-def _money_failed(event: ProviderEvent) -> bool:
-    """Whether the event reports that its transaction's money didn't come, or went back."""
-    return event.kind in {EventKind.PAYMENT_FAILED, EventKind.PAYMENT_REVERSED}
 
 
 def _failed_transaction(found: Invoice, event: ProviderEvent | None) -> TransactionView | None:

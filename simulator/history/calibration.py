@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from core.errors import InvalidInput
+from core.formatting import format_percent, format_points
 from core.rates import Z_95
 from simulator.history.columns import OPEN, STOPPED, History
 from simulator.history.recorded_source import HistorySource
@@ -75,10 +76,11 @@ def recorded_version_share(history: History, policy_version: str) -> float:
 
 def _list_warnings(found: Calibration, history: History) -> Iterator[str]:
     if found.ci_low > 0 or found.ci_high < 0:
-        way = "more" if found.gap > 0 else "less"
+        gap = f"{format_percent(abs(found.gap))} {'more' if found.gap > 0 else 'less'}"
+        interval = f"{format_points(found.ci_low)} to {format_points(found.ci_high)} percentage points"
         yield (
-            f"The model does not tell again what happened: it wins back {abs(found.gap):.1%} {way} of the recoveries "
-            f"than the policy really did (95 percent interval {found.ci_low:+.1%} to {found.ci_high:+.1%}). Don't "
+            f"The model does not tell again what happened: it wins back {gap} of the recoveries "
+            f"than the policy really did (95% interval: {interval}). Don't "
             "trust a comparison that is smaller than this gap."
         )
     tried = int(history.charges.scheduled.sum())
@@ -96,6 +98,6 @@ def _list_warnings(found: Calibration, history: History) -> Iterator[str]:
         yield "The history doesn't say which policy ran, so the baseline may be another one than did."
     elif found.version_share < SAME_VERSION_SHARE:
         yield (
-            f"The baseline's version made only {found.version_share:.0%} of the recorded decisions, so the gap is also "
-            "that between it and the policies that really ran."
+            f"The baseline's version made only {format_percent(found.version_share, 0)} of the recorded decisions, so "
+            "the gap is also that between it and the policies that really ran."
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from core.classification.taxonomy import Category
+from core.formatting import format_percent
 from core.payments import Card, Failure, Risk
 from core.segmentation.rules import CustomerProfile
 from simulator.model.assumption_schema import DeclinePattern, Steps
@@ -196,8 +197,8 @@ def _list_notes(assumptions: Assumptions) -> tuple[str, ...]:
     return (
         "No case of this run ever happened: customers, failures and chances are drawn from published numbers and "
         "assumptions, which are listed with their weaknesses.",
-        f"Nobody has published how many customers pay by themselves; {own.soft:.0%} after soft and {own.hard:.0%} "
-        "after hard declines is assumed, and the sweep shows what other values do.",
+        f"Nobody has published how many customers pay by themselves; {format_percent(own.soft, 0)} after soft and "
+        f"{format_percent(own.hard, 0)} after hard declines is assumed, and the sweep shows what other values do.",
         "Messages are the same for every policy; a campaign's effect can't be compared here.",
         *((f"Replaced by you: {', '.join(assumptions.replaced)}.",) if assumptions.replaced else ()),
     )

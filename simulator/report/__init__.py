@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from simulator.report.page import build_page
 from simulator.report.result import Result
+from simulator.report.wording import format_percent
 
 HERE: Final = Path(__file__).parent
 
@@ -16,4 +17,5 @@ def render_report(result: Result) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["percent"] = format_percent
     return environment.get_template("page.html").render(page=build_page(result), result=result)

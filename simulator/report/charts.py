@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
+from core.formatting import format_percent
 from simulator.report.wording import format_points
 
 TINY: Final = 1e-9
@@ -105,8 +106,10 @@ def _day_ticks(last: int) -> tuple[Tick, ...]:
 
 
 def _share_ticks(top: float) -> tuple[Tick, ...]:
-    step = nice_step(top * 100, 5) / 100
+    percent = nice_step(top * 100, 5)
+    # A step is 1, 2 or 5 times a power of ten: with as many digits as it needs, no two ticks read the same.
+    step, digits = percent / 100, max(0, -floor(log10(percent) + TINY))
     return tuple(
-        Tick(round(number * step / top * 100, 3), f"{number * step * 100:.4g} %")
+        Tick(round(number * step / top * 100, 3), format_percent(number * step, digits))
         for number in range(round(top / step) + 1)
     )

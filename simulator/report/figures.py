@@ -76,7 +76,7 @@ def _heading_lines(result: Result) -> tuple[ComparisonLine, ...]:
     one, other = (Cell(format_money(arm.amount_recovered, unit)) for arm in (before, after))
     return (
         ComparisonLine(
-            "Recovery rate", _rate_cell(before), _rate_cell(after), rate, "recovered, of all; 95 % intervals", True
+            "Recovery rate", _rate_cell(before), _rate_cell(after), rate, "recovered, of all; 95% intervals", True
         ),
         ComparisonLine(
             "Amount recovered",

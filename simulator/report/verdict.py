@@ -69,7 +69,7 @@ def _decided_sentence(result: Result, word: str) -> str:
     return (
         f"The candidate wins back {format_decimal(abs(gap.recovery_rate) * 100)} {word} "
         f"of every 100 failed payments than the "
-        f"baseline (95 % interval: {interval})."
+        f"baseline (95% interval: {interval})."
     )
 
 
@@ -77,7 +77,7 @@ def _amount_sentence(result: Result) -> str:
     gap, unit = result.difference, result.currency
     more = add_sign(format_money(gap.amount_recovered, unit))
     interval = format_interval(format_money(gap.amount_ci_low, unit), format_money(gap.amount_ci_high, unit))
-    return f"In money: {more} (95 % interval: {interval})."
+    return f"In money: {more} (95% interval: {interval})."
 
 
 def _same_sentence(_: Result) -> str:
@@ -89,7 +89,7 @@ def _undecided_sentence(result: Result) -> str:
     low, high = format_decimal(gap.ci_low * 100), format_decimal(gap.ci_high * 100)
     return (
         f"{result.recoveries:,} recoveries don't show whether the candidate wins back more: the difference per "
-        f"100 failed payments lies between {low} and {high} (95 % interval), at best estimate "
+        f"100 failed payments lies between {low} and {high} (95% interval), at best estimate "
         f"{format_decimal(gap.recovery_rate * 100)}."
     )
 

@@ -1,40 +1,38 @@
-"""Formats the numbers of a result, the same in the report and on the terminal."""
+"""Numbers of a result for people, the same in the report and on the terminal: as `core/formatting.py` writes them, with
+a minus as wide as a plus.
+"""
 
 from typing import Final
 
-from core.money import format_amount
+from core import formatting
 
 NO_FIGURE: Final = "–"
 MINUS: Final = "−"
-"""A minus sign as wide as a plus."""
 
 
 def format_percent(share: float) -> str:
-    """A fraction of 1 in percent, two decimals: 0.25 is `25.00 %`."""
-    return f"{_format_number(share * 100, 2)} %"
+    """A share of 1 as percent, with two digits: policies often differ by less than a tenth."""
+    return _widen_minus(formatting.format_percent(share, 2))
 
 
 def format_count(number: int) -> str:
-    """A whole number with thousands separators."""
-    return f"{number:,}".replace("-", MINUS)
+    """A whole number with its thousands apart."""
+    return _widen_minus(f"{number:,}")
 
 
 def format_decimal(number: float) -> str:
-    """A number with two decimals."""
-    return _format_number(number, 2)
+    """With two digits behind the point, and no minus before zero."""
+    return _widen_minus(f"{round(number, 2) + 0.0:,.2f}")
 
 
 def format_money(amount: int, currency: str) -> str:
-    """An amount in minor units, as text with its currency."""
-    return f"{MINUS if amount < 0 else ''}{format_amount(abs(amount), currency)}"
+    """An amount in minor units."""
+    return _widen_minus(formatting.format_amount(amount, currency))
 
 
 def format_hours(hours: float | None) -> str:
-    """Hours with one decimal, from two days on also in days; NO_FIGURE for None."""
-    if hours is None:
-        return NO_FIGURE
-    days = f" ({hours / 24:.1f} days)" if hours >= 48 else ""
-    return f"{_format_number(hours, 1)} h{days}"
+    """A length of time in its two largest units; a dash for none."""
+    return NO_FIGURE if hours is None else _widen_minus(formatting.format_duration(hours * 3_600))
 
 
 def add_sign(text: str) -> str:
@@ -43,8 +41,8 @@ def add_sign(text: str) -> str:
 
 
 def format_points(difference: float) -> str:
-    """A difference of fractions of 1 in percentage points, with its sign."""
-    return add_sign(_format_number(difference * 100, 2))
+    """A difference of shares of 1 in percentage points, with its sign."""
+    return _widen_minus(formatting.format_points(difference))
 
 
 def format_interval(low: str, high: str) -> str:
@@ -52,7 +50,5 @@ def format_interval(low: str, high: str) -> str:
     return f"{low} to {high}"
 
 
-def _format_number(number: float, digits: int) -> str:
-    """A number with so many decimals, without a minus before zero."""
-    text = f"{number:,.{digits}f}"
-    return text.lstrip("-") if not any(one in text for one in "123456789") else text.replace("-", MINUS)
+def _widen_minus(text: str) -> str:
+    return text.replace("-", MINUS)

@@ -101,7 +101,7 @@ async def test_the_dashboard_agrees_with_the_summary(viewer: Window, service: Ru
     summary = (await service.api.get("/v1/summary", params={"currency": "NOK"})).json()["currencies"][0]
     assert summary["recovered"] % 100 == 67
     rows = await viewer.page.locator("section", has_text="By cause").locator("tbody").inner_text()
-    assert f"NOK{summary['recovered'] / 100:,.2f}" in rows.replace("\xa0", "")
+    assert f"{summary['recovered'] / 100:,.2f} NOK" in rows
     tile = viewer.page.locator(".tile").first
     await tile.get_by_role("button").hover()
     assert "may still come in" in await tile.inner_text()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.money import currency_decimals, format_amount, rescale_amount, to_major_units
+from core.money import currency_decimals, rescale_amount, to_major_units
 from core.payments import ChargeOrder, Outcome
 from providers.adyen import notification as adyen
 from providers.braintree import client_objects as braintree
@@ -71,17 +71,6 @@ def test_adyens_minor_units(currency: str, count: int) -> None:
 def test_braintrees_decimals(currency: str, count: int) -> None:
     assert braintree.to_amount_text(20000, currency) == f"{Decimal(20000).scaleb(-count):.{count}f}"
     assert braintree.to_minor(Decimal(braintree.to_amount_text(20000, currency)), currency) == 20000
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "expected"),
-    [
-        (5000, "ugx", "5,000 UGX"), (123456, "EUR", "1,234.56 EUR"), (4900, "KWD", "4.900 KWD"),
-        (-5, "USD", "-0.05 USD"), (0, "JPY", "0 JPY"), (4900, "", "4,900"), (10**9, "JPY", "1,000,000,000 JPY"),
-    ],
-)  # fmt: skip
-def test_amounts_as_plain_text(amount: int, currency: str, expected: str) -> None:
-    assert format_amount(amount, currency) == expected
 
 
 def test_open_amount_never_rounds_to_zero() -> None:

@@ -18,7 +18,7 @@ from simulator.report.charts import build_curve, build_forest
 from simulator.report.figures import render_comparison
 from simulator.report.result import ArmResult, Result
 from simulator.report.verdict import Conclusion, build_verdict
-from simulator.report.wording import format_money, format_percent, format_points
+from simulator.report.wording import format_decimal, format_hours, format_money, format_percent, format_points
 from tests.simulator.results import CANDIDATE, a_difference, a_result, an_arm
 
 VOID_TAGS = {"meta", "br", "hr", "img", "input", "link", "line", "path"}
@@ -123,7 +123,7 @@ def expected_arm_figures(arm: ArmResult, currency: str) -> list[str]:
         format_money(arm.network_fees, "USD"),
         format_money(arm.network_fees_avoided, "USD"),
         f"{arm.attempts_per_recovery:.2f}",
-        f"{arm.median_hours_to_recovery:.1f} h",
+        format_hours(arm.median_hours_to_recovery),
         *(f"{number:,}" for number in numbers),
         *arm.ends,
         *(group.name for group in groups),
@@ -263,6 +263,19 @@ MONEY = [(0, "EUR", "0.00 EUR"), (-5, "usd", "−0.05 USD"), (123_456, "JPY", "1
 @pytest.mark.parametrize(("amount", "currency", "text"), MONEY)
 def test_money_is_written_as_its_currency_is(amount: int, currency: str, text: str) -> None:
     assert format_money(amount, currency) == text
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"), [(None, "–"), (0, "0 s"), (61.5, "2 d 13 h"), (47.9, "1 d 23 h"), (-0.4, "−24 min")]
+)
+def test_lengths_of_time_have_two_units(hours: float | None, text: str) -> None:
+    assert format_hours(hours) == text
+
+
+def test_shares_and_differences_have_two_digits_and_a_wide_minus() -> None:
+    assert (format_percent(0.0004), format_percent(0.9996)) == ("0.04%", "99.96%")
+    assert [format_points(one) for one in (0.0014, -0.0014, 0)] == ["+0.14", "−0.14", "0.00"]
+    assert [format_decimal(one) for one in (1.239, -1.239, -0.001)] == ["1.24", "−1.24", "0.00"]
 
 
 shares = st.floats(-1, 1, allow_nan=False)

@@ -59,15 +59,16 @@ for (const live of document.querySelectorAll("[data-live]")) {
   addEventListener("pagehide", () => stream.close());
 }
 
-/** Recovery: how long until something happens, counted down. */
+/** Recovery: how long until something happens, counted down, in the words of core/formatting.py (format_duration). */
 const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 const until = (seconds) => {
+  const first = units.findIndex(([size]) => seconds >= size);
   const said = [];
-  for (const [size, unit] of units) {
-    if (seconds >= size || (said.length && unit !== "d")) said.push(`${Math.floor(seconds / size)} ${unit}`);
+  for (const [size, unit] of units.slice(first, first + 2)) {
+    if (seconds >= size) said.push(`${Math.floor(seconds / size)} ${unit}`);
     seconds %= size;
   }
-  return `in ${said.slice(0, 2).join(" ")}`;
+  return `in ${said.join(" ")}`;
 };
 const tick = () => {
   for (const place of document.querySelectorAll("[data-until]")) {

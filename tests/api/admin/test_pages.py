@@ -57,7 +57,7 @@ async def test_review_queue_shows_reasons_and_takes_a_decision(console: AdminBro
     invoice = await open_recovery(console, *fraud_events(), amount=99_900)
     browser = console.sign_in_as(Role.OPERATOR, "olga")
     page = await browser.get_page("/reviews")
-    for words in (invoice, "€999.00", "Suspicion of fraud", "Risk score 55 of 100"):
+    for words in (invoice, "999.00 EUR", "Suspicion of fraud", "Risk score 55 of 100"):
         assert words in page.text
     console.recoveries.answer = ACCEPTED_STATUS
     after = await browser.submit_and_follow(f"/reviews/stripe/{invoice}/reject", reason="not them")

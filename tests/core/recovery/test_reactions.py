@@ -15,6 +15,7 @@ from core.recovery.commands import accept_command, check_command
 from core.recovery.invoice_check import check_invoice
 from core.recovery.machine import append_events
 from core.recovery.reactions import ECHO_TOLERANCE, opening_event, react_to_event
+from core.recovery.state import Recovery
 from tests.support.builders import DAY, HOUR, THEN, a_failure_event, an_event
 from tests.support.gateway import SUCCEED, UNKNOWN
 from tests.support.recovery_scenario import (
@@ -63,6 +64,21 @@ def test_a_newer_attempt_is_a_new_failure() -> None:
     scenario = RecoveryScenario().fail_payment().advance_clock(DAY)
     assert scenario.receive_event(repeated_failure(provider_attempt=2, occurred_at=scenario.now)) == ["payment.failed"]
     assert scenario.recovery.failed_at == scenario.now
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.parametrize("failure", [None, Failure(code="insufficient_funds")], ids=["bare", "with a failure"])
+def test_events_that_open_a_recovery_write_its_first_row(kind: EventKind, failure: Failure | None) -> None:
+    event = a_failure_event(kind=kind, failure=failure)
+    first = react_to_event(Recovery(provider="stripe", invoice_id="in_1"), event)
+    assert event.opens_recovery is ([row.type for row in first] == [EventType.PAYMENT_FAILED])
+
+
+def test_failed_payments_and_returned_debits_open_a_recovery() -> None:
+    bare = {kind for kind in EventKind if a_failure_event(kind=kind, failure=None).opens_recovery}
+    assert bare == {EventKind.PAYMENT_FAILED, EventKind.ACTION_REQUIRED, EventKind.PROVIDER_STOPPED}
+    with_failure = {kind for kind in EventKind if a_failure_event(kind=kind).opens_recovery}
+    assert with_failure == bare | {EventKind.PAYMENT_REVERSED}
 
 
 def test_late_event_of_an_older_attempt_changes_nothing() -> None:

@@ -68,13 +68,14 @@ def test_shopper_name_in_every_notation(fields: dict[str, Any], name: str | None
         an_item("AUTHORISATION", True, additional=JENNY),
         an_item("CAPTURE", True, additional=JENNY),
         an_item("NOTIFICATION_OF_FRAUD", True, additional=JENNY),
+        an_item("CAPTURE_FAILED", True, additional=JENNY),
         an_item(account="SomebodyElses", additional=JENNY) | {"merchantAccountCode": "SomebodyElses"},
         an_item(amount=0, additional=JENNY),
         an_item(),
         an_item() | {"additionalData": None},
         an_item() | {"additionalData": JENNY},
     ],
-    ids=["paid", "captured", "warned", "foreign", "a check", "nothing said", "no data", "no shopper"],
+    ids=["paid", "captured", "warned", "not captured", "foreign", "a check", "nothing said", "no data", "no shopper"],
 )
 def test_contacts_are_taken_only_from_refused_payments(item: dict[str, Any]) -> None:
     assert contacts_in(item) == ()
