@@ -205,12 +205,8 @@ class MoneyMachine(Driver):
         key, answer = list(self.provider.results_by_key.items())[index % len(self.provider.results_by_key)]
         paid = answer.outcome is Outcome.SUCCEEDED
         kind = EventKind.INVOICE_PAID if paid else EventKind.PAYMENT_FAILED
-        defaults: dict[str, Any] = {
-            "occurred_at": self.time,
-            "provider_attempt": self.events,
-            "failure": answer.failure,
-        }
-        event = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **defaults)
+        fields: dict[str, Any] = {"occurred_at": self.time, "provider_attempt": self.events, "failure": answer.failure}
+        event = an_event(kind, event_id=f"evt_{key}_{self.events}", idempotency_key=key, **fields)
         failures = [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED]
         self.receive_event(event)
         assert [row for row in self.all_records if row.type is EventType.PAYMENT_FAILED] == failures, (
@@ -307,9 +303,7 @@ class MoneyMachine(Driver):
         for row in requests:
             same_card = [record for record in counted if record.data["fingerprint"] == row.data["fingerprint"]]
             for allowed, window in zip(self.allowed, (DAY, 30 * DAY), strict=True):
-                before = [
-                    record for record in same_card if timedelta(0) < row.occurred_at - record.occurred_at < window
-                ]
+                before = [other for other in same_card if timedelta(0) < row.occurred_at - other.occurred_at < window]
                 assert len(before) < allowed
 
     @invariant()
