@@ -22,7 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers our markers."""
-    config.addinivalue_line("markers", "quiet: measures time; no other process runs a test meanwhile, but for stories")
+    config.addinivalue_line(
+        "markers", "quiet: measures time; no other process runs a test meanwhile, except those of the shared stack"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

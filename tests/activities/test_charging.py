@@ -213,7 +213,7 @@ async def test_no_repeat_after_a_fresh_read_that_forbids_the_charge(
     harness.gateway.invoice = harness.gateway.invoice.model_copy(update=view_changes)
     await harness.run_reconcile()
     assert len(harness.gateway.orders) == 1
-    assert harness.recovery.in_flight, "reading goes on until it is settled"
+    assert harness.recovery.in_flight, "reading goes on until it is resolved"
 
 
 async def test_full_charge_is_not_repeated_after_a_partial_payment(harness: ChargeHarness) -> None:

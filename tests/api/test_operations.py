@@ -44,12 +44,16 @@ async def submit_command(harness: ApiHarness, invoice: str, action: str, body: A
 async def test_a_command_reaches_its_recovery_with_actor_and_reason(action: str, harness: ApiHarness) -> None:
     harness.recoveries.answer = ACCEPTED_STATUS
     invoice = await start_recovery(harness)
-    key = await harness.create_key("recoveries:read", "recoveries:write", name="ann@desk")
+    key = await harness.create_key("recoveries:read", "recoveries:write", name="ann@example.com")
     answer = await submit_command(harness, invoice, action, headers=key)
     assert (answer.status_code, answer.json()["invoice_id"]) == (200, invoice)
     ((name, command),) = harness.recoveries.submitted_commands
     assert name == recovery_id("stripe", invoice)
-    assert (command.action, command.actor, command.reason) == (Action(action), "ann@desk", "asked by the customer")
+    assert (command.action, command.actor, command.reason) == (
+        Action(action),
+        "ann@example.com",
+        "asked by the customer",
+    )
     assert command.decision == ("approve" if action == "review" else None)
     assert command.request_id
     assert harness.recoveries.patience == timedelta(seconds=5)

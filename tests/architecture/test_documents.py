@@ -117,7 +117,7 @@ def test_every_type_of_event_is_explained() -> None:
 
 
 def test_the_fields_of_events_are_written_somewhere() -> None:
-    """Each name stands as a text in the rooms that make events."""
+    """Each name is a string literal in the packages that make events."""
     rows = re.findall(r"^\| `.+ \| .+ \| (.+) \|$", TEXTS["docs/events.md"].partition("## Types")[2], re.MULTILINE)
     documented_fields = {field for cells in rows for field in re.findall(r"`(\w+)`", cells)}
     paths = [path for path in source.source_files() if source.package_of(path) in {"core", "activities", "intake"}]

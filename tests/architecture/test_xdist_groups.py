@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("nodeid", "lane"),
+    ("nodeid", "group"),
     [
         ("tests/e2e/test_1_reference.py::test_x", STACK),
         ("tests/e2e/test_8_notifications.py::test_x", "tests/e2e/test_8_notifications.py"),
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
         ("tests/core/test_money.py::test_x[a::b/c]", "tests/core/test_money.py"),
     ],
 )
-def test_group_of_a_test(nodeid: str, lane: str) -> None:
-    assert group_of(nodeid) == lane
+def test_group_of_a_test(nodeid: str, group: str) -> None:
+    assert group_of(nodeid) == group
 
 
 def test_every_path_with_a_group_exists() -> None:
@@ -48,16 +48,16 @@ class LockRecorder:
     """Records which thread held the lock when."""
 
     def __init__(self, folder: Path) -> None:
-        self.gate, self.room = folder / "gate", folder / "room"
-        self.gate.touch()
-        self.room.touch()
+        self.queue_lock, self.test_lock = folder / "queue", folder / "test"
+        self.queue_lock.touch()
+        self.test_lock.touch()
         self.inside: list[str] = []
 
     def start_holder(self, name: str, leaves: threading.Event, *, quiet: bool = False) -> threading.Thread:
         """A thread that holds the lock until it is released."""
 
         def hold_lock() -> None:
-            with hold_turn(self.gate, self.room, quiet=quiet):
+            with hold_turn(self.queue_lock, self.test_lock, quiet=quiet):
                 self.inside.append(name)
                 leaves.wait(10)
                 self.inside.remove(name)

@@ -29,7 +29,7 @@ async def test_retries_are_counted_by_cause_number_hour_and_delay(database: Data
     histories = {
         "won": (charge_event(), ending_event(EventType.CHARGE_SUCCEEDED)),
         "lost": (charge_event(), ending_event(EventType.CHARGE_DECLINED)),
-        "settled": (
+        "reconciled": (
             charge_event(),
             ending_event(EventType.CHARGE_UNKNOWN),
             ending_event(EventType.CHARGE_RECONCILED, outcome="succeeded"),

@@ -146,7 +146,7 @@ async def test_fifty_operators_at_once_are_one_charge(service: RunningService) -
 @together
 async def test_the_same_command_sent_twice_acts_once(service: RunningService) -> None:
     recovery = await create_waiting_recovery(service, script=("decline:card_velocity_exceeded",))
-    keyed = {"Idempotency-Key": f"wish-{recovery.invoice}"}
+    keyed = {"Idempotency-Key": f"command-{recovery.invoice}"}
     for _ in range(2):
         answer = await service.api.post(f"{recovery.path}/retry", json={"reason": "once"}, headers=keyed)
         assert answer.status_code == 200, answer.text

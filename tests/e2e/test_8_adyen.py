@@ -5,7 +5,7 @@ from tests.support.concurrent_tests import ConcurrentTests
 from tests.support.service import OPENING_EVENTS, Recovery, RunningService
 
 together, a_day = ConcurrentTests(), ConcurrentTests(early=True)
-"""A (compressed) day is long: those stories begin with the first one of all."""
+"""A (compressed) day is long: these tests start with the first test of all."""
 WAIT_FOR_DELIVERY = Delivery(wait=True)
 SLOW_CODE = "Withdrawal count exceeded"
 

@@ -75,12 +75,12 @@ def test_day_and_attempt_factors_do_not_count_a_decay_twice() -> None:
 
 
 def test_assumed_baseline_is_declared_and_swept() -> None:
-    believed, points = SHIPPED_ASSUMPTIONS.self_recovery, SHIPPED_ASSUMPTIONS.sweep.points
-    assert believed.source.startswith("assumption")
-    assert "not published" in believed.weakness
+    baseline, points = SHIPPED_ASSUMPTIONS.self_recovery, SHIPPED_ASSUMPTIONS.sweep.points
+    assert baseline.source.startswith("assumption")
+    assert "not published" in baseline.weakness
     assert (points[0].soft, points[0].hard) == (0.05, 0.0)
     assert (points[-1].soft, points[-1].hard) == (0.35, 0.10)
-    assert (believed.soft, believed.hard) in {(point.soft, point.hard) for point in points[1:-1]}
+    assert (baseline.soft, baseline.hard) in {(point.soft, point.hard) for point in points[1:-1]}
 
 
 def test_curves_are_kept_as_they_were_published() -> None:

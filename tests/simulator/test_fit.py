@@ -169,7 +169,7 @@ def test_fit_recovers_known_factors(fitted_model: tuple[OutcomeChances, FittedMo
         outcomes.hours[:12].mean() / outcomes.hours[12:].mean() for outcomes in (true_outcomes, fitted_outcomes, before)
     ]
     assert night_to_day[1] == pytest.approx(night_to_day[0], rel=0.1)
-    assert abs(night_to_day[2] - night_to_day[0]) > 0.3, "the belief is not what is found"
+    assert abs(night_to_day[2] - night_to_day[0]) > 0.3, "the prior differs from the fit"
     assert fitted_outcomes.payday == pytest.approx(2.0, rel=0.12)
 
 

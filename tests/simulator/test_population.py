@@ -67,7 +67,7 @@ NO_SELF_RECOVERY = "[self_recovery]\nsoft = 0.0\nhard = 0.0\n"
 NO_MESSAGES = "[messages]\nadded = []\n"
 
 
-# One case has one fate
+# One case has one outcome
 
 
 @settings(max_examples=60, deadline=None)

@@ -19,7 +19,7 @@ EARLY_GROUPS: list["ConcurrentTests"] = []
 class ConcurrentTests:
     """A decorator for the independent scenarios of a module; it starts only those that were selected.
 
-    `early` ones begin with the first story of any module, because they take long.
+    `early` ones start with the first test of any module, because they take long.
     """
 
     def __init__(self, *, early: bool = False) -> None:

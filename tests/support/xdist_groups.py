@@ -37,7 +37,7 @@ LONGEST_GROUPS: Final = (
     "tests/workflows/test_recoveries.py",
     "tests/workflows/test_simulation.py",
 )
-"""Lanes of half a minute and more begin first, so that none of them is left over in the end."""
+"""Groups of half a minute and more start first, so that none of them is left over at the end."""
 
 QUEUE_LOCK, TEST_LOCK = Path(__file__), Path(__file__).with_name("__init__.py")
 """Two files of ours to lock: what is in them doesn't matter."""
@@ -73,7 +73,7 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
 def quiet_turn(item: pytest.Item) -> Iterator[None]:
     """Around one test: marked `quiet` it begins when the others have ended theirs, and they wait for it.
 
-    Stories and faults wait for nobody, and nobody for them: they go on by the clock between their tests, too.
+    Tests of the shared stack neither wait nor are waited for: their recoveries go on between the tests.
     """
     quiet = item.get_closest_marker("quiet") is not None
     alone = not hasattr(item.config, "workerinput")

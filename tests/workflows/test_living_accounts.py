@@ -159,7 +159,7 @@ async def test_provider_event_triggers_an_immediate_look(recovery_runs: Recovery
 
 
 async def test_no_messages_while_a_payment_is_pending(recovery_runs: RecoveryRuns) -> None:
-    """The first letter is out when the customer's payment begins: no second one, however long it takes."""
+    """The first message is sent when the customer's payment begins: no second one, however long it takes."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)

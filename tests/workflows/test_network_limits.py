@@ -50,7 +50,7 @@ async def test_plan_is_moved_to_the_time_the_network_window_frees_up(recovery_ru
 
 
 async def test_charge_at_the_network_limit_is_skipped_and_made_later(recovery_runs: RecoveryRuns) -> None:
-    """When it was planned there was room; other invoices of the card took it."""
+    """When it was planned, tries were left; other invoices of the card used them."""
     recovery_run = await recovery_runs("generic_decline")
     start = await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)

@@ -1,7 +1,7 @@
 """The simulator's engines give the same result for a case as the real workflow.
 
 Every case is lived twice: by both engines of the simulator, and by the real workflow on the time-skipping server, whose
-provider answers each charge as the simulator's luck had it.
+provider answers each charge as the simulator drew it.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -158,10 +158,10 @@ async def test_workflow_and_engines_agree_on_every_recovery(
     workflow_runner: WorkflowRunner, pytestconfig: pytest.Config
 ) -> None:
     recoveries: int = pytestconfig.getoption("--recoveries")
-    believed, decision_world = assumptions.load_shipped_assumptions(), a_world(POLICY)
+    shipped, decision_world = assumptions.load_shipped_assumptions(), a_world(POLICY)
     source, outcome_models = (
-        SyntheticSource(believed, recoveries, SEED),
-        OutcomeModels(believed.to_outcome_chances(), SEED),
+        SyntheticSource(shipped, recoveries, SEED),
+        OutcomeModels(shipped.to_outcome_chances(), SEED),
     )
     every, ends, wait_lengths = source.cases(0, recoveries), set(), set()
     for row in range(recoveries):
@@ -170,7 +170,7 @@ async def test_workflow_and_engines_agree_on_every_recovery(
         result, fast = run.run_to_end(), ArrayEngine(decision_world, outcome_models).run(case).summary_at(0)
         assert fast == (result.state, result.reason, result.closed_at, tuple(charge.at for charge in result.charges))
         scenario = InvoiceScenario(
-            case.case_at(0), believed.to_outcome_chances(), [charge.won for charge in result.charges]
+            case.case_at(0), shipped.to_outcome_chances(), [charge.won for charge in result.charges]
         )
         real, array_result = (
             case_result(await workflow_runner.run_scenario(scenario, result.closed_at)),

@@ -19,7 +19,7 @@ from joserfc.jwk import KeySet, OctKey, RSAKey
 
 from tests.api.harness import run_server
 
-CLIENT, SECRET = "desk", "the-desk's-secret"
+CLIENT, SECRET = "console", "the-console's-secret"
 
 
 @cache

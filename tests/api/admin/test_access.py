@@ -106,8 +106,8 @@ def test_sessions_end_with_the_process_without_a_signing_key() -> None:
 
 @pytest.mark.parametrize(
     ("name", "address"),
-    [("public_url", "desk.example.com"), ("public_url", "ftp://desk.example.com"), ("oidc_issuer", "id"),
-     ("public_url", "https://desk.example.com?x=1"), ("public_url", "https://")],
+    [("public_url", "console.example.com"), ("public_url", "ftp://console.example.com"), ("oidc_issuer", "id"),
+     ("public_url", "https://console.example.com?x=1"), ("public_url", "https://")],
 )  # fmt: skip
 def test_invalid_address_is_refused_at_start(name: str, address: str) -> None:
     with pytest.raises(InvalidInput, match=name.upper()):

@@ -46,7 +46,7 @@ async def test_a_command_reaches_the_recovery_with_reason_and_name(kind: Command
         kind.value, []
     )
     path = await start_recovery(console, *more)
-    browser = console.sign_in_as(Role.OPERATOR, name="olga@desk")
+    browser = console.sign_in_as(Role.OPERATOR, name="olga@example.com")
     page = await browser.get_page(path)
     form = page.form_to(f"/{kind.value}")
     assert {"reason", "token", "once"} <= form.names
@@ -55,7 +55,7 @@ async def test_a_command_reaches_the_recovery_with_reason_and_name(kind: Command
     ((name, command),) = console.recoveries.submitted_commands
     assert name == recovery_id("stripe", path.rpartition("/")[2])
     assert (command.action, command.decision) == (kind.action, kind.decision)
-    assert (command.actor, command.reason) == ("olga@desk", "the bank called")
+    assert (command.actor, command.reason) == ("olga@example.com", "the bank called")
     assert (await browser.get_page(path)).flash_messages == []
 
 

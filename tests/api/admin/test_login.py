@@ -160,8 +160,8 @@ async def test_session_cookie_is_limited_to_the_console_and_http_only(visitor: V
 
 
 async def test_session_cookie_is_secure_behind_https(database: Database, recoveries: FakeRecoveries) -> None:
-    app = app_with_users(database, recoveries, public_url="https://desk.example.com")
-    async with open_visitor(app, "https://desk.example.com", new_address()) as visitor:
+    app = app_with_users(database, recoveries, public_url="https://console.example.com")
+    async with open_visitor(app, "https://console.example.com", new_address()) as visitor:
         assert "secure" in (await visitor.sign_in()).headers["set-cookie"].lower()
         assert await visitor.is_signed_in()
 

@@ -24,8 +24,8 @@ from tests.api.admin.visitor import Visitor, open_visitor
 from tests.api.harness import build_app, keyless_settings
 from tests.intake.fakes import FakeRecoveries, unique_id
 
-PUBLIC = "https://desk.example.com"
-ROLES = "admin=desk-admins,operator=payments,viewer=Customer care, Berlin,viewer=support"
+PUBLIC = "https://console.example.com"
+ROLES = "admin=console-admins,operator=payments,viewer=Customer care, Berlin,viewer=support"
 ACCESS: dict[str, Any] = {
     "oidc_client_id": CLIENT,
     "oidc_client_secret": SecretStr(SECRET),
@@ -115,7 +115,7 @@ async def test_sign_out_ends_the_console_session(visitor: Visitor) -> None:
 CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"roles": ["support"]}, "viewer"),
     ({"roles": "payments"}, "operator"),
-    ({"roles": ["support", "else", "desk-admins", "payments"]}, "admin"),
+    ({"roles": ["support", "else", "console-admins", "payments"]}, "admin"),
     ({"roles": ["Customer care, Berlin"]}, "viewer"),
 ]
 
@@ -129,14 +129,14 @@ async def test_the_highest_role_of_the_groups_counts(
     assert f'<span class="role">{role}</span>' in (await visitor.get_page("/admin/recoveries")).text
 
 
-@pytest.mark.parametrize("claim", ["realm_access.roles", "https://desk.example.com/roles"])
+@pytest.mark.parametrize("claim", ["realm_access.roles", "https://console.example.com/roles"])
 async def test_the_roles_claim_may_lie_deeper_or_have_dots_itself(
     claim: str, database: Database, recoveries: FakeRecoveries, issuer: Issuer
 ) -> None:
     issuer.claims = {
         "roles": None,
         "realm_access": {"roles": ["support"]},
-        "https://desk.example.com/roles": ["support"],
+        "https://console.example.com/roles": ["support"],
     }
     async with open_visitor(
         app_with_openid(database, recoveries, issuer, oidc_roles_claim=claim), PUBLIC, new_address()
@@ -315,7 +315,7 @@ def test_a_short_session_secret_is_refused() -> None:
 
 def test_groups_may_hold_commas() -> None:
     admin, operator, care, support = parse_role_groups(ROLES)
-    assert (admin, operator) == (("desk-admins", Role.ADMIN), ("payments", Role.OPERATOR))
+    assert (admin, operator) == (("console-admins", Role.ADMIN), ("payments", Role.OPERATOR))
     assert (care, support) == (("Customer care, Berlin", Role.VIEWER), ("support", Role.VIEWER))
 
 

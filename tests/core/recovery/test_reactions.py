@@ -250,7 +250,7 @@ def _ended_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
 
 
 @pytest.mark.parametrize(
-    ("story", "code"),
+    ("build_scenario", "code"),
     [
         (recovered_scenario, "closed"),
         (lambda: _ended_scenario(scenario_in_flight()), "closed"),
@@ -262,9 +262,9 @@ def _ended_scenario(scenario: RecoveryScenario) -> RecoveryScenario:
         (lambda: RecoveryScenario().fail_payment(Cause.CARD_DATA), "hard_decline"),
     ],
 )
-def test_a_retry_is_refused_with_its_code(story: Any, code: str) -> None:
+def test_a_retry_is_refused_with_its_code(build_scenario: Any, code: str) -> None:
     with pytest.raises(CommandRefused) as excinfo:
-        story().submit_command(Action.RETRY)
+        build_scenario().submit_command(Action.RETRY)
     assert excinfo.value.code == code
     assert str(excinfo.value).endswith(".")
 

@@ -39,7 +39,7 @@ async def _reconcile_until_known(gateway: StripeGateway, order: ChargeOrder) -> 
         if result.outcome is not Outcome.UNKNOWN:
             return result
         await asyncio.sleep(0.05)
-    raise AssertionError("the order was never settled")
+    raise AssertionError("the charge was never resolved")
 
 
 async def test_the_charge_from_before_the_order_decides_nothing(box: SandboxClient, gateway: StripeGateway) -> None:
