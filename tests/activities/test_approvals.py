@@ -53,7 +53,7 @@ async def test_update_of_one_person_is_refused_with_the_reason_and_writes_nothin
 
 
 async def test_written_rows_stay_when_the_grant_has_expired(harness: ChargeHarness) -> None:
-    """The worker died behind the commit."""
+    """The worker dies after the commit, and the activity is repeated."""
     order = record_input(harness, request_id="r")
     first = await harness.run_activity(recording_with_grants(harness, "r").record_events, order)
     assert "refused" not in first.records[0].data

@@ -207,7 +207,7 @@ BLOCKING_CHANGES = [
 async def test_no_repeat_after_a_fresh_read_that_forbids_the_charge(
     harness: ChargeHarness, view_changes: dict[str, Any]
 ) -> None:
-    """Nobody told of it; the first sending may never have arrived, so that the repeat is a charge like any other."""
+    """No event reported it. The first call may never have arrived, so that the repeat would be a new charge."""
     harness.gateway.script = [UNKNOWN]
     await harness.run_charge()
     harness.gateway.invoice = harness.gateway.invoice.model_copy(update=view_changes)
@@ -312,7 +312,7 @@ async def test_failed_read_before_the_charge_costs_no_attempt(harness: ChargeHar
 
 
 async def test_without_idempotency_keys_a_call_that_was_not_executed_is_closed(harness: ChargeHarness) -> None:
-    """It is never sent again, and nobody would ever find it: it must not stay in flight."""
+    """It is never sent again and could never be found: it must not stay in flight."""
     harness.gateway.idempotency = None
     rate_limit_next_call(harness)
     await harness.run_charge()
@@ -345,7 +345,7 @@ async def test_closed_invoice_is_not_charged(harness: ChargeHarness, status: Inv
 async def test_payment_under_way_also_delays_an_unscheduled_charge(
     harness: ChargeHarness, trigger: Trigger, action: str
 ) -> None:
-    """Who asked for a charge is told so; a new method has its turn when that payment is over."""
+    """An operator is told so; a new method is charged when that payment is over."""
     harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"processing": True})
     charged = await harness.run_charge(trigger)
     assert (harness.written_types, harness.gateway.orders) == (["retry.skipped"], [])

@@ -84,7 +84,7 @@ EARLIER_EVENTS = [
 async def test_earlier_inbox_events_count_when_a_recovery_opens(
     harness: ChargeHarness, earlier: ProviderEvent, rows: list[str]
 ) -> None:
-    """A success before its older refusal, a part, a dispute: told when there was no recovery to tell."""
+    """A success before an older refusal, a partial payment, a dispute: received before the recovery opened."""
 
     async def remembered_events(_: ProviderEvent) -> list[ProviderEvent]:
         return [earlier]

@@ -71,7 +71,7 @@ async def test_webhooks_are_posted_as_before(harness: ApiHarness) -> None:
 
 
 async def test_a_signed_challenge_is_no_webhook(harness: ApiHarness) -> None:
-    """The two are signed with one key: whoever learns a signature from a GET must not be able to post anything."""
+    """Both are signed with one key: a signature obtained by GET must not allow a POST."""
     signed_challenge = (await harness.client.get("/webhooks/braintree", params={"bt_challenge": CHALLENGE})).text
     form = {"bt_signature": signed_challenge, "bt_payload": CHALLENGE}
     answer = await harness.client.post("/webhooks/braintree", data=form)

@@ -77,7 +77,7 @@ async def test_unusable_reference_is_ignored_with_a_reason(reference: Any, reaso
 
 
 async def test_recovery_url_accepts_any_reference(harness: ApiHarness) -> None:
-    """Stored, and about to begin: never 404, however the name is written."""
+    """A stored recovery that has not started yet: never 404, however the reference is written."""
     reference = f"Bestellung Müller/{unique_id('r')} "
     await send_refusal(harness, reference)
     path = f"/v1/recoveries/adyen/{quote(reference, safe='')}"

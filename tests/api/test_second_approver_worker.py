@@ -97,7 +97,7 @@ async def test_the_same_request_sent_again_stays_as_it_was(harness: ApiHarness, 
 
 
 async def test_client_cannot_claim_an_approval(harness: ApiHarness, worker: ApprovalWorker) -> None:
-    """As an update by Temporal's own command line, with names that anybody can type."""
+    """An update by Temporal's own command line may carry any name."""
     invoice = await start_recovery(harness)
     forged = Command(action="retry", actor="bob", asked_by="ann", asked_reason="both of us", request_id="made-up")
     with pytest.raises(CommandRefused) as excinfo:

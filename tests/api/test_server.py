@@ -48,7 +48,7 @@ async def test_the_limit_is_one_mebibyte_as_announced(size: int, status: int, ad
 
 
 async def test_the_limit_holds_while_a_body_streams(address: str) -> None:
-    """Nothing is announced; the answer comes before the sender is through."""
+    """Without a content length the answer comes before the body is complete."""
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     answer = await send_raw(address, ["Transfer-Encoding: chunked"], [chunk] * 400)
     assert answer.startswith("HTTP/1.1 413 ")

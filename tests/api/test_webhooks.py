@@ -196,7 +196,7 @@ async def test_unconfigured_provider_is_404(path: str, harness: ApiHarness) -> N
 
 
 async def test_a_batch_has_an_item_for_each_event(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No provider of today sends one; Adyen's do."""
+    """Only Adyen sends batches."""
     old = failure_event(unique_id("in"))
     news = (
         old,

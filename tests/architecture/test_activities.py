@@ -14,13 +14,13 @@ NOT_ACTIVITIES: Final = {"activities.heartbeat"}
 def activity_classes(module: ast.Module) -> set[str]:
     """The classes with a method that is defined as an activity."""
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
-    return {one.name for one in classes if any(is_activity(method) for method in one.body)}
+    return {node.name for node in classes if any(is_activity(method) for method in node.body)}
 
 
 def is_activity(node: ast.stmt) -> bool:
     """Whether it is a method under `@activity.defn`."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else []
-    return any("activity.defn" in source.iter_names_used(one) for one in decorators)
+    return any("activity.defn" in source.iter_names_used(decorator) for decorator in decorators)
 
 
 def test_each_file_of_activities_holds_one_class_of_them() -> None:
@@ -30,6 +30,6 @@ def test_each_file_of_activities_holds_one_class_of_them() -> None:
 
 
 @pytest.mark.parametrize("decorator", ["@activity.defn", '@activity.defn(name="charge")'])
-def test_an_activity_is_seen_with_and_without_a_name(decorator: str) -> None:
+def test_activity_is_detected_with_and_without_a_name(decorator: str) -> None:
     planted = f"class Charging:\n    {decorator}\n    async def charge(self): ...\nclass Clock: ...\n"
     assert activity_classes(ast.parse(planted)) == {"Charging"}

@@ -16,20 +16,20 @@ def test_holidays_of_the_window_only() -> None:
     assert (calendar.country, calendar.zone) == ("DE", "Europe/Berlin")
 
 
-def test_a_customer_s_own_zone_counts_before_the_country_s() -> None:
+def test_customers_own_zone_takes_precedence_over_the_countrys() -> None:
     assert calendar_for("US", "America/Los_Angeles", NOW, LATER).zone == "America/Los_Angeles"
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Atall", "../../etc/passwd", "", "a\0b", None])
-def test_what_nobody_knows_is_utc_without_holidays(zone: str | None) -> None:
+def test_unknown_country_and_zone_mean_utc_without_holidays(zone: str | None) -> None:
     calendar = calendar_for("XX", zone, NOW, LATER)
     assert (calendar.zone, calendar.holidays, len(calendar.offsets)) == ("UTC", (), 1)
 
 
 def test_a_clock_change_is_found_at_its_moment() -> None:
-    found = calendar_for("GB", None, datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)).offsets
-    assert [one.seconds for one in found] == [3_600, 0]
-    assert found[1].since == datetime(2026, 10, 25, 1, tzinfo=UTC)
+    offsets = calendar_for("GB", None, datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)).offsets
+    assert [offset.seconds for offset in offsets] == [3_600, 0]
+    assert offsets[1].since == datetime(2026, 10, 25, 1, tzinfo=UTC)
 
 
 def test_a_long_window_is_cut() -> None:

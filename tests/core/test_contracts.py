@@ -94,7 +94,7 @@ def test_a_fold_goes_on_from_json_as_if_nothing_had_happened() -> None:
 
 
 def test_new_fields_have_defaults_so_that_deploys_may_overlap() -> None:
-    """These are required since the first release; whatever comes later must not be."""
+    """These fields are required since the first release; later ones must have defaults."""
     shapes = {name: shape for name, shape in vars(contracts).items() if _is_contract_message(shape)}
     required = {
         name: {f for f, info in shape.model_fields.items() if info.is_required()} for name, shape in shapes.items()

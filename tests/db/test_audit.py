@@ -79,7 +79,7 @@ async def test_lost_read_model_is_rebuilt_from_the_log(own_database: tuple[Datab
 
 
 async def test_lost_ledger_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
-    """Also for recoveries that are older than the ledger."""
+    """Also for recoveries older than the ledger."""
     database, _ = own_database
     card = {"fingerprint": "fp_1", "network": "visa"}
     requested = event_of(EventType.CHARGE_REQUESTED, trigger="scheduled", **card)

@@ -54,7 +54,7 @@ OLD_AMOUNTS = {"UGX": (500_000, 5_000), "ISK": (27_950, 280), "MGA": (500, 50_00
 
 
 def test_migration_converts_amounts_in_stripes_own_units(fresh_database: Fresh) -> None:
-    """What is made of the log says the same as the log, which is read as what it meant."""
+    """Tables built from the log hold the same converted amounts as the log does when read."""
     database_addresses = fresh_database()
     schema.upgrade_schema(database_addresses.owner, WRITER)
     schema.downgrade_schema(database_addresses.owner, "0011")

@@ -278,7 +278,7 @@ async def test_a_customers_history_knows_net_money_and_no_failure_out_of_scope(d
 
 
 async def test_refund_between_payment_and_end_counts_as_returned(database: Database) -> None:
-    """The end waits while a charge is in flight; what was paid meanwhile and goes back must not get lost."""
+    """The end waits for a charge in flight; money paid and returned meanwhile must not get lost."""
     rows = [
         event_of(EventType.CHARGE_REQUESTED),
         PAID,

@@ -168,7 +168,7 @@ async def test_a_thousand_recoveries_of_one_card_never_exceed_what_its_network_a
 
 
 async def test_a_repeat_of_a_request_takes_no_second_try(database: Database) -> None:
-    """Of two executions of one charge, the second finds the row of the first and no try less."""
+    """The second execution of one charge finds the row of the first."""
     recovery = await declined_recovery(database, "in_twice", "fp_twice", NOW - HOUR)
     first, again = await asyncio.gather(*(request_charge(database, recovery, NOW) for _ in range(2)))
     assert first == again
@@ -245,7 +245,7 @@ async def test_approval_resets_visas_count(database: Database) -> None:
 async def test_an_answer_that_forbids_every_further_try_is_never_forgotten(
     database: Database, codes: dict[str, str]
 ) -> None:
-    """Years later, when no window looks back so far, and from a recovery of another invoice."""
+    """Years later, beyond every window, and from a recovery of another invoice."""
     card = f"fp_stop_{'_'.join(codes.values())}"
     await declined_recovery(database, f"in_old_{card}", card, NOW - 900 * DAY, **codes)
     row = await request_charge(database, await declined_recovery(database, f"in_new_{card}", card, NOW - HOUR), NOW)

@@ -87,7 +87,7 @@ def test_a_live_key_is_never_given_to_the_sandbox(folder: Path, settings: Settin
 
 
 def test_no_key_of_adyen_but_our_own_is_given_to_the_sandbox(folder: Path, settings: Settings) -> None:
-    """It doesn't say whether it is live."""
+    """An Adyen key doesn't show whether it is live."""
     secret = type(settings.adyen_api_key)
     settings_given = {
         "adyen_api_key": secret("AQE_real"),

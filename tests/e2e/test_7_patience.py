@@ -24,7 +24,7 @@ async def test_decline_leads_to_the_next_retry_of_the_ladder(service: RunningSer
 
 @together
 async def test_provider_answer_after_our_timeout(service: RunningService) -> None:
-    """Nothing is known while the call still runs there; the repeat carries the same key, and the money moves once."""
+    """The charge is unknown while the call still runs; the repeat has the same key, and the money moves once."""
     recovery = await service.create_failure("card_velocity_exceeded", script=("hang:24",), echo=False)
     await recovery.wait_for_event("retry.planned")
     assert (await recovery.submit_command("retry")).status_code == 200

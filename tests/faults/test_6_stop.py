@@ -16,7 +16,7 @@ async def start_charge(recovery: Recovery) -> None:
 
 @pytest.mark.quiet
 async def test_slow_calls_on_three_queues_are_all_recorded(service: RunningService) -> None:
-    """Longer together than a worker used to wait: a read of 15 seconds and a charge of 18."""
+    """A read of 15 seconds and a charge of 18: longer together than one worker's grace."""
     stripe = await service.create_failure("card_velocity_exceeded", script=("hang:18",))
     adyen = await service.create_adyen_failure("Not enough balance", script=("hang:18",))
     braintree = await service.create_braintree_failure("2001", script=("hang:18",))

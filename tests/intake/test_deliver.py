@@ -122,7 +122,7 @@ def _assert_reason_given(delivery: Delivery) -> None:
 
 
 def test_every_event_kind_has_an_expected_status() -> None:
-    """A new kind must not be ignored because nobody thought of it."""
+    """A new kind must be added to one of the tables."""
     idle = {EventKind.RETRY_SCHEDULED, EventKind.OTHER}
     assert KINDS_WITH_EFFECT | idle == set(EventKind)
     assert set(EXPECTED_STATUS) | set(BY_CUSTOMER) | idle == set(EventKind)
@@ -157,7 +157,7 @@ async def test_lost_run_is_restarted_before_it_is_signalled(database: Database, 
 
 
 async def test_waiting_failure_event_is_delivered_first(database: Database, recoveries: FakeRecoveries) -> None:
-    """The order of two events that were kept while Temporal was away is the order in which they came."""
+    """Two events stored while Temporal was unreachable are delivered in the order in which they arrived."""
     about = await build_situation("arrived", database, recoveries)
     await deliver_event(provider_event(EventKind.INVOICE_PAID, invoice_id=about.invoice_id), database, recoveries, NOW)
     assert [event.event_id for event in recoveries.started_events] == [about.event_id]
@@ -192,7 +192,7 @@ async def test_late_confirmation_is_not_recorded(database: Database, recoveries:
 async def test_run_that_completes_during_its_start_gets_a_late_event(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    """Between our look at the log and Temporal's answer the recovery may end."""
+    """The recovery may end between reading the log and Temporal's answer."""
     about = await build_situation("open", database, recoveries)
     rid = recovery_id("stripe", about.invoice_id or "")
 
@@ -235,7 +235,7 @@ async def test_end_of_another_subscription_is_ignored(database: Database, recove
 async def test_resumed_collection_wakes_recoveries_of_its_subscription(
     database: Database, recoveries: FakeRecoveries, subscription: str, event_count: int
 ) -> None:
-    """It names no invoice; without it a recovery that waits for that would look hours later."""
+    """The event names no invoice; without it the waiting recovery would look only hours later."""
     about = failure_event(unique_id("in"), customer_id=unique_id("cus"), subscription_id="sub_mine")
     recoveries.running.add((await store_recovery(database, about)).recovery_id)
     event = provider_event(EventKind.WAKE, customer_id=about.customer_id, subscription_id=subscription)
@@ -244,7 +244,7 @@ async def test_resumed_collection_wakes_recoveries_of_its_subscription(
 
 
 async def test_a_dispute_halts_everything_of_the_customer(database: Database, recoveries: FakeRecoveries) -> None:
-    """Also what is about other invoices, and once each."""
+    """Also recoveries of other invoices, once each."""
     customer = unique_id("cus")
     invoices = [unique_id("in") for _ in range(3)]
     for invoice in invoices:
@@ -286,7 +286,7 @@ class TestPaymentsOnly:
     async def test_charge_id_identifies_the_invoice_where_the_intent_does_not(
         self, database: Database, recoveries: FakeRecoveries
     ) -> None:
-        """An event names both, and our log has what the invoice showed when it was charged."""
+        """The event names both; our log has only the id that the invoice showed at the charge."""
         charge, invoice = unique_id("ch"), unique_id("in")
         about = failure_event(invoice, failure={"charge_id": charge}, customer_id=unique_id("cus"))
         recoveries.running.add((await store_recovery(database, about)).recovery_id)
@@ -326,7 +326,7 @@ class TestPaymentsOnly:
     async def test_subscription_end_without_a_customer_is_resolved_by_the_provider(
         self, database: Database, recoveries: FakeRecoveries
     ) -> None:
-        """As in the official sample of Braintree's client: its id, and nothing else."""
+        """As in the official sample of Braintree's client, which has only the subscription's id."""
         about = await build_situation("open", database, recoveries)
         event = provider_event(EventKind.SUBSCRIPTION_ENDED, subscription_id="sub_1")
         assert (await deliver_event(event, database, recoveries, NOW)).status is DeliveryStatus.DEFERRED

@@ -104,7 +104,7 @@ async def test_each_notice_holds_the_sums_of_its_own_row(database: Database, rec
 async def test_late_payment_counts_once_however_often_it_is_reported(
     database: Database, recoveries: FakeRecoveries
 ) -> None:
-    """Stripe sends invoice.paid and invoice.payment_succeeded for the same money; the invoice's amount is no sum."""
+    """Stripe sends invoice.paid and invoice.payment_succeeded for one payment; the invoice's amount is not its sum."""
     invoice = await ended_invoice(database, canceled_event())
     twice = [provider_event(EventKind.INVOICE_PAID, amount=900, currency="EUR") for _ in range(2)]
     recovery = await receive_events(database, recoveries, invoice, *twice)
@@ -116,7 +116,7 @@ async def test_late_payment_counts_once_however_often_it_is_reported(
 
 
 async def test_late_payment_reported_concurrently_counts_once(database: Database, recoveries: FakeRecoveries) -> None:
-    """Stripe sends both in the same second, and each is delivered by itself."""
+    """Stripe sends both in the same second, and they are delivered independently."""
     for _ in range(5):
         invoice = await ended_invoice(database, canceled_event())
         twice = [provider_event(EventKind.INVOICE_PAID, invoice_id=invoice, currency="EUR") for _ in range(4)]

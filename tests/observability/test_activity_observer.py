@@ -92,7 +92,7 @@ def count_executions(registry: CollectorRegistry, outcome: str) -> float | None:
     return registry.get_sample_value("pri_activity_seconds_count", labels)
 
 
-async def test_an_execution_leaves_its_result_a_line_and_a_duration(
+async def test_execution_is_logged_and_measured_with_its_result(
     registry: CollectorRegistry, lines: list[Any], reported: list[Exception]
 ) -> None:
     assert await execute_observed(registry, charge, SimpleNamespace(recovery=RECOVERY)) == "charged"
@@ -107,7 +107,7 @@ async def test_an_execution_leaves_its_result_a_line_and_a_duration(
     ("error", "is_reported"),
     [(StoreUnavailable("away"), False), (ApplicationError("refused"), False), (RuntimeError("boom"), True)],
 )
-async def test_a_failure_goes_on_and_is_reported_only_if_nobody_expected_it(
+async def test_failure_is_raised_and_reported_only_if_unexpected(
     error: Exception, is_reported: bool, registry: CollectorRegistry, lines: list[Any], reported: list[Exception]
 ) -> None:
     async def fail() -> None:

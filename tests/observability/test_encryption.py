@@ -43,7 +43,7 @@ async def test_equal_values_encrypt_differently() -> None:
 
 
 async def test_keys_rotate() -> None:
-    """First everybody gets the new key behind the old one, then before it, then the old one goes."""
+    """The new key is added behind the old one everywhere, then before it, then the old one is removed."""
     written_before = await converter_of(OLD).encode(["before"])
     assert await converter_of(OLD, NEW).decode(written_before) == ["before"]
     assert await converter_of(NEW, OLD).decode(written_before) == ["before"]

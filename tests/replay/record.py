@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from settings import Settings
 from tests.replay.paths import PATHS
 from tests.tools import time_skipping_server
-from tests.workflows.conftest import RecoveryRuns, shipped_knowledge
+from tests.workflows.conftest import RecoveryRuns, shipped_sources
 from workflows.client import temporal_plugin
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -33,7 +33,7 @@ async def record(release: str) -> None:
             target = HISTORIES / f"{name}.{release}.json"
             if not target.exists():
                 async with AsyncExitStack() as stack:
-                    recovery_run = await path(RecoveryRuns(environment, shipped_knowledge(), stack))
+                    recovery_run = await path(RecoveryRuns(environment, shipped_sources(), stack))
                     await recovery_run.wait_for_end()
                     history = await recovery_run.running_handle.fetch_history()
                 target.write_text(history.to_json() + "\n")

@@ -54,7 +54,7 @@ def test_fitted_model_reproduces_the_history(history: History) -> None:
 
 
 def test_wrong_model_is_reported(history: History) -> None:
-    """The same cases with chances that nobody fitted."""
+    """The same cases with unfitted chances."""
     source = history_source(history)
     wrong_source = replace(
         source, fitted=replace(source.fitted, outcomes=replace(source.outcomes, base=np.full(13, 0.9)))
@@ -96,7 +96,7 @@ def test_only_ended_recoveries_are_compared(history: History) -> None:
 
 
 def test_open_windows_do_not_count_against_the_model() -> None:
-    """Of these the won have ended and the lost still wait: together they would look as if all were won."""
+    """The recovered ones have ended and the lost ones still wait: together they would look all recovered."""
     open_recoveries = [
         recovery_with_window(recovery, ends=NOON + 60 * DAY)
         for recovery in recoveries_with_tries(50, 100)

@@ -98,7 +98,7 @@ def test_chances_are_pooled_with_prior_attempts(won_count: int, of: int) -> None
 
 
 def test_what_all_attempts_have_in_common_moves_no_factor() -> None:
-    """They were all first retries on a Monday noon: nothing is learnt of how hours, days and attempts differ."""
+    """All are first retries on a Monday noon, which says nothing about hours, days or attempt numbers."""
     outcomes = fit_history(a_history(recoveries_with_tries(6_000, 10_000)), PRIOR).outcomes
     for name in ("attempts", "delays", "hours", "weekdays"):
         assert getattr(outcomes, name) == pytest.approx(getattr(PRIOR.outcomes, name), rel=1e-3)
@@ -148,7 +148,7 @@ def fitted_model() -> tuple[OutcomeChances, FittedModel]:
 
 
 def test_fit_recovers_known_chances(fitted_model: tuple[OutcomeChances, FittedModel]) -> None:
-    """Of whole charges: how a chance is split into factors is a matter of scale."""
+    """Compares whole chances: how they are split into factors is a matter of scale."""
     true_outcomes, fitted = fitted_model
     counts = fitted.outcomes.recorded_attempts
     assert counts is not None
@@ -174,7 +174,7 @@ def test_fit_recovers_known_factors(fitted_model: tuple[OutcomeChances, FittedMo
 
 
 def test_fit_recovers_payment_shares_despite_censoring() -> None:
-    """A charge wins first in many cases: counting only who was seen to pay would find far too few."""
+    """A charge often succeeds first: counting only observed payments would find far too few."""
     assumptions = load_shipped_assumptions().with_baseline(0.35, 0.02)
     cases = SyntheticSource(assumptions, 60_000, 4).cases(0, 60_000)
     history = simulated_history(cases, assumptions.to_outcome_chances(), a_world())

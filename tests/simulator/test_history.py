@@ -261,7 +261,7 @@ async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it
 
 
 async def test_what_comes_while_the_window_runs_out_is_read_like_everything(database: Database) -> None:
-    """As the log is written today: the recovery waits, is paid or given a card, and ends."""
+    """As today's release writes it: the recovery waits, is paid or gets a card, and ends."""
     give_up = event_at(
         EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget", until=format_timestamp(THEN + 100 * HOUR)
     )

@@ -112,7 +112,7 @@ def test_card_after_the_window_does_not_count() -> None:
 
 
 def test_a_window_that_is_over_when_the_last_try_fails_ends_it_there() -> None:
-    """An expired card waits for another one for 60 days; that one fails on day 40, behind the window of 21."""
+    """An expired card waits 60 days for another; that one fails on day 40, after the window of 21 days."""
     end = end_of_case(a_case("expired_card", method_at=40 * DAY), a_world(LONG_DEADLINE_POLICY))
     assert end == (State.EXHAUSTED, "window", 40 * DAY, 1)
 
@@ -147,7 +147,7 @@ def _without_strategies(segment: SegmentPolicy) -> SegmentPolicy:
 
 
 def test_the_end_is_written_after_the_last_look_alone() -> None:
-    """The rows: the give-up says until when, and the closing stands there, with nothing between."""
+    """The give-up row names the end of the window, and the closing row follows it directly."""
     run = RecoverySimulation(a_world(), OutcomeModels(NO_CHANCES, 7).for_cases(a_case()), a_case(), 0)
     run.run_to_end()
     given_up, closed = run.records[-2:]
@@ -178,7 +178,7 @@ def test_exhausted_cases_end_with_their_window() -> None:
 
 
 def test_longer_window_wins_by_waiting_and_the_verdict_warns_of_it() -> None:
-    """Hardly a retry is added: what is won is what customers do by themselves."""
+    """Few retries are added: the gain is what customers pay by themselves."""
     source, baseline = SyntheticSource(assumptions.load_shipped_assumptions(), 20_000, 5), a_world(None, "baseline")
     text = (
         shipped_policy_text()

@@ -66,12 +66,12 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture(scope="session")
-def knowledge() -> DecisionSources:
+def decision_sources() -> DecisionSources:
     """The sources that decisions are made from."""
-    return shipped_knowledge()
+    return shipped_sources()
 
 
-def shipped_knowledge() -> DecisionSources:
+def shipped_sources() -> DecisionSources:
     """The shipped tables, policy and strategies at real speed."""
     strategies = catalog.installed_strategies()
     codes = {name: provider.decline_codes for name, provider in load_providers({}).items()}
@@ -162,7 +162,7 @@ class RecoveryRuns:
     """Starts recoveries; workers run while one is open."""
 
     def __init__(self, environment: WorkflowEnvironment, sources: DecisionSources, stack: AsyncExitStack) -> None:
-        self._environment, self._knowledge, self._stack = environment, sources, stack
+        self._environment, self._sources, self._stack = environment, sources, stack
 
     async def __call__(self, code: str = "insufficient_funds", **gateway: Any) -> RecoveryRun:
         """A recovery at a provider whose invoice failed with this code."""
@@ -183,9 +183,9 @@ class RecoveryRuns:
     ) -> None:
         """Starts the workers of a recovery."""
         channels = recovery_run.message_channel.channels if recovery_run.message_channel else {}
-        self._knowledge.channels = frozenset(channels)
+        self._sources.channels = frozenset(channels)
         decisions = Decisions(
-            self._knowledge,
+            self._sources,
             unknown_history,
             recovery_run.log,
             fraud_signals=fraud_signals,
@@ -224,7 +224,9 @@ async def _no_search_attributes() -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def recovery_runs(time_server: WorkflowEnvironment, knowledge: DecisionSources) -> AsyncIterator[RecoveryRuns]:
+async def recovery_runs(
+    time_server: WorkflowEnvironment, decision_sources: DecisionSources
+) -> AsyncIterator[RecoveryRuns]:
     """Starts recoveries one after another on the session's server."""
     async with AsyncExitStack() as stack:
-        yield RecoveryRuns(time_server, knowledge, stack)
+        yield RecoveryRuns(time_server, decision_sources, stack)

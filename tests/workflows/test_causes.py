@@ -13,7 +13,7 @@ from core.payments import EventKind, InvoiceStatus
 from core.policy.policy import Policy
 from tests.support.builders import DAY, HOUR, an_event
 from tests.support.gateway import decline_result
-from tests.workflows.conftest import RecoveryRuns, shipped_knowledge
+from tests.workflows.conftest import RecoveryRuns, shipped_sources
 from tests.workflows.test_recoveries import assert_ended, charge_times
 
 
@@ -70,8 +70,8 @@ async def test_a_retry_that_meets_a_worse_refusal_ends_the_retries(recovery_runs
 async def test_what_is_decided_stays_decided_when_tables_and_policy_are_emptied(
     time_server: WorkflowEnvironment,
 ) -> None:
-    """No run stays in memory in these tests: every step replays all that came before, under other rules."""
-    sources = shipped_knowledge()
+    """No run stays cached in these tests: every step replays all earlier ones, under other rules."""
+    sources = shipped_sources()
     async with AsyncExitStack() as stack:
         recovery_run = await RecoveryRuns(time_server, sources, stack)("generic_decline")
         await recovery_run.begin_with_failure()

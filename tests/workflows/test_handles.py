@@ -27,7 +27,7 @@ async def canceled_run(recovery_runs: RecoveryRuns, command: Command) -> Recover
 
 
 async def test_command_that_ended_the_recovery_returns_its_effect(recovery_runs: RecoveryRuns) -> None:
-    """The caller's patience ended a moment too early: the signal left behind finds nobody any more."""
+    """The caller's timeout ended too early: the signal that is sent instead finds no run."""
     command = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
     recovery_run = await canceled_run(recovery_runs, command)
     recoveries = TemporalRecoveries(recovery_run.environment.client)

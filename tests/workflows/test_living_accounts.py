@@ -89,7 +89,7 @@ async def test_wake_event_changes_nothing_while_the_provider_refuses_reads(
 
 
 async def test_event_about_a_pending_payment_is_checked_at_once(recovery_runs: RecoveryRuns) -> None:
-    """A debit that failed is told of as a reason to look; by then looks come only twice a day."""
+    """A failed debit is only a wake event; by then the regular looks come twice a day."""
     recovery_run = await recovery_runs()
     recovery_run.gateway.invoice = recovery_run.gateway.invoice.model_copy(update={"processing": True})
     await recovery_run.begin_with_failure()
@@ -140,7 +140,7 @@ async def _wait_for_record(recovery_run: RecoveryRun, kind: EventType) -> Record
 
 
 async def test_provider_event_triggers_an_immediate_look(recovery_runs: RecoveryRuns) -> None:
-    """A payment that was on its way failed: it is decided on now, and not when the next look was due."""
+    """A pending payment failed: the recovery decides now, not at the next regular look."""
     recovery_run = await recovery_runs()
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
@@ -159,7 +159,7 @@ async def test_provider_event_triggers_an_immediate_look(recovery_runs: Recovery
 
 
 async def test_no_messages_while_a_payment_is_pending(recovery_runs: RecoveryRuns) -> None:
-    """The first message is sent when the customer's payment begins: no second one, however long it takes."""
+    """The first message was sent before the customer's payment: no second one, however long it takes."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)
     await begin_at_ten(recovery_run)

@@ -63,7 +63,7 @@ def operator_reasons(recovery_run: RecoveryRun) -> list[str]:
 
 
 async def test_each_signal_has_one_row(recovery_runs: RecoveryRuns, time_server: WorkflowEnvironment) -> None:
-    """All of them wait in the history before anybody works, as in a burst."""
+    """All signals are in the history before the worker starts, as in a burst."""
     losses = TaskLosses(3, 25)
     recovery_run = RecoveryRun(time_server, ScriptedGateway(failure=Failure(code="insufficient_funds")))
     await recovery_run.begin_with_failure()

@@ -158,7 +158,7 @@ async def test_deleted_customer_gets_no_recovery_message(recovery_runs: Recovery
 
 
 async def test_quiet_hours_follow_the_customers_time_zone(recovery_runs: RecoveryRuns) -> None:
-    """By the clocks in Auckland, whatever time the tests' server has, nothing comes between 21 and 8."""
+    """Nothing is sent between 21 and 8 in Auckland, whatever zone the test server has."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post, time_zone="Pacific/Auckland")
     await begin_at_ten(recovery_run)
@@ -197,7 +197,7 @@ async def test_no_messages_during_a_review(recovery_runs: RecoveryRuns) -> None:
 
 
 async def test_broken_channel_does_not_delay_a_charge(recovery_runs: RecoveryRuns) -> None:
-    """The first message can't be handed in, for minutes; the charge comes when it was planned to come."""
+    """The first message can't be sent for minutes; the charge comes at its planned time."""
     post = MemoryChannel(errors=[NotDelivered("smtp_421")] * 99)
     recovery_run = await recovery_runs("insufficient_funds", post=post)
     await begin_at_ten(recovery_run)

@@ -107,7 +107,7 @@ async def test_stop_instruction_on_another_invoice_ends_the_recovery_for_this_ca
 
 
 async def test_own_retries_count_towards_the_network_limit(recovery_runs: RecoveryRuns) -> None:
-    """Eighteen used: the opening failure and one retry fill the window, the next plan moves."""
+    """Eighteen tries are used: the opening failure and one retry fill the window, and the next plan moves."""
     recovery_run = await recovery_runs("generic_decline", script=[decline_result("generic_decline")])
     now = await recovery_run.environment.get_current_time()
     freed = now + 6 * DAY
@@ -155,7 +155,7 @@ async def test_another_card_has_tries_of_its_own(recovery_runs: RecoveryRuns) ->
 
 
 async def test_same_card_with_another_id_shares_its_tries(recovery_runs: RecoveryRuns) -> None:
-    """A method that turns out to be the card that is used up is refused, and the customer is waited for."""
+    """A new method that is the same used-up card is refused, and the customer is waited for."""
     recovery_run = await recovery_runs("lost_card", failure=Failure(code="lost_card"))
     recovery_run.gateway.cards["pm_same"] = Card(fingerprint="fp_1", network="visa")
     start = await recovery_run.begin_with_failure()

@@ -300,7 +300,7 @@ async def test_unavailable_provider_delays_and_costs_no_attempt(recovery_runs: R
 
 @pytest.mark.parametrize("wait", [timedelta(minutes=2), timedelta(minutes=40)])
 async def test_the_wait_that_a_busy_provider_asks_for_is_honoured(recovery_runs: RecoveryRuns, wait: timedelta) -> None:
-    """Shorter than the activity's patience or longer: never sooner, with the same key, and no attempt is lost."""
+    """Shorter or longer than the activity's timeout: never sooner, with the same key, without losing an attempt."""
     recovery_run = await recovery_runs()
     recovery_run.gateway.busy = [wait] * 3
     await recovery_run.begin_with_failure()

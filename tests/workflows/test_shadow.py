@@ -14,7 +14,7 @@ from core.strategies.base import Proposal, Situation
 from lookups.shadow_plan import ShadowPlanner
 from settings import SHIPPED_POLICY
 from tests.support.gateway import SUCCEED, decline_result
-from tests.workflows.conftest import RecoveryRun, RecoveryRuns, shipped_knowledge
+from tests.workflows.conftest import RecoveryRun, RecoveryRuns, shipped_sources
 
 SHIPPED = Path(SHIPPED_POLICY).read_text()
 QUICKER_POLICY = SHIPPED.replace('["3h", "24h", "72h", "168h"]', '["1h", "24h", "72h", "168h"]')
@@ -58,7 +58,7 @@ def released() -> Iterator[None]:
 def shadow_of(file: Path, **more: Any) -> ShadowPlanner:
     """A shadow planner for this file, with a hanging strategy installed."""
     strategies = {**catalog.installed_strategies(), "hangs": lambda **_: HangingStrategy()}
-    shipped = shipped_knowledge()
+    shipped = shipped_sources()
     policy = catalog.PolicyFile(file)
     return ShadowPlanner(catalog.DecisionSources(shipped.tables, policy, strategies, TimeScale()), **more)
 

@@ -33,7 +33,7 @@ class SlowWorker:
 
 @pytest.mark.parametrize("failure", [None, RuntimeError("what ran beside them failed")])
 async def test_all_queues_stop_at_the_same_moment(failure: RuntimeError | None) -> None:
-    """One after the other, the first would wait for ever for the second to begin."""
+    """One after the other, the first would wait for ever for the second to stop."""
     barrier, began = asyncio.Barrier(3), list[str]()
     workers = [cast("Worker", SlowWorker(barrier, began)) for _ in range(3)]
     stopped = None

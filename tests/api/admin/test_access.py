@@ -83,7 +83,7 @@ def test_another_issuer_invalidates_sessions() -> None:
 
 
 def test_disabled_bootstrap_key_signs_no_sessions() -> None:
-    """It may be short: whoever sees what it signs could find it by trying."""
+    """It may be short: whoever sees a signed cookie could find it by brute force."""
     live = keyless_settings(**LIVE["Stripe"])
     assert build_login_config(live).secret != build_login_config(live).secret
 

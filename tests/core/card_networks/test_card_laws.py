@@ -47,7 +47,7 @@ def test_no_network_window_is_overfilled(allowed: tuple[int, int], changes: list
 
 
 def test_full_network_windows_refuse_the_next_try() -> None:
-    """So that the law above is about something."""
+    """Shows that the law above is not vacuous."""
     money = MoneyMachine()
     money.start_recovery(True, True, 1, "cus_1", (2, 3))
     for change in ("insisted", "insisted", "insisted", "a day", "insisted"):

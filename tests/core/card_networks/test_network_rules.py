@@ -84,7 +84,7 @@ def test_try_above_the_limit_waits_until_the_window_frees_up(
 
 @pytest.mark.parametrize(("network", "allowed"), [("mastercard", 35), ("jcb", 15), (None, 15)])
 def test_monthly_limit_binds_where_no_day_is_full(network: str | None, allowed: int) -> None:
-    """Three hours apart no day is ever full."""
+    """With three hours between tries no day is ever full."""
     assert check_attempt(RULES, credential_of(network), series_of_tries(allowed - 1, NOW, 3 * HOUR), NOW).is_allowed
     decision = check_attempt(RULES, credential_of(network), series_of_tries(allowed, NOW, 3 * HOUR), NOW)
     assert decision.rule == f"{network if network == 'mastercard' else 'any'}_30d"
@@ -93,7 +93,7 @@ def test_monthly_limit_binds_where_no_day_is_full(network: str | None, allowed: 
 
 
 def test_try_leaves_the_window_exactly_at_its_end() -> None:
-    """Exactly thirty days later the try is a new window's; a microsecond earlier it is not."""
+    """Thirty days later to the microsecond the window is free; a microsecond earlier it is not."""
     full = series_of_tries(20, NOW, timedelta(0))
     assert check_attempt(RULES, credential_of(), full, NOW + 30 * DAY).is_allowed
     assert not check_attempt(RULES, credential_of(), full, NOW + 30 * DAY - timedelta(microseconds=1)).is_allowed

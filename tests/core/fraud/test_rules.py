@@ -38,7 +38,7 @@ STRICT = FraudRules(scores=dict.fromkeys((SignalKind.MANY_CARDS, SignalKind.MANY
     ],
 )
 def test_velocity_signals(velocity: Velocity, shipped: int, strict: str) -> None:
-    """As shipped it is noted and holds nobody by itself: a customer may have many small invoices."""
+    """The shipped policy only notes velocity: a customer may have many small invoices."""
     assessment = assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity))
     assert (assessment.level, assessment.score) == ("clear", shipped)
     assert assess_fraud(Risk(), SOFT, FraudSignals(velocity=velocity), STRICT).level == strict

@@ -54,7 +54,7 @@ def test_any_other_text_is_no_token(text: str) -> None:
 
 
 def test_token_verifies_as_documented() -> None:
-    """By the very lines of docs/notifications.md."""
+    """Runs the example of docs/notifications.md."""
     document = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text(encoding="utf-8")
     lines = re.search(r"```py\n(payload, signature.*?)```", document, re.DOTALL)
     assert lines

@@ -71,7 +71,7 @@ def log_without_losses(commands: list[Command]) -> FakeLog:
 
 @given(SIGNALS, st.data())
 def test_lost_workflow_tasks_do_not_change_the_rows(actions: list[Action], data: st.DataObject) -> None:
-    """A lost task begins again where the last one that counted ended: with its state, and with its signals."""
+    """A lost task starts again from the last completed one, with its state and its signals."""
     commands, log = signal_commands(actions), FakeLog()
     accepted, recovery = 0, opened_recovery()
     for losses in count():
@@ -92,7 +92,7 @@ def test_lost_workflow_tasks_do_not_change_the_rows(actions: list[Action], data:
 
 @given(SIGNALS, st.sampled_from([Action.PAUSE, Action.RESUME, Action.CANCEL]), st.data())
 def test_repeated_update_has_one_row(actions: list[Action], action: Action, data: st.DataObject) -> None:
-    """It may come at another place among the signals: their order is in the history, its own is not."""
+    """It may be repeated between other signals: only their order is in the history."""
     log, update = FakeLog(), Command(action=action, request_id="req_1")
     for _ in range(3):
         state, commands = opened_recovery(), signal_commands(actions)
@@ -106,7 +106,7 @@ def test_repeated_update_has_one_row(actions: list[Action], action: Action, data
 
 @pytest.mark.parametrize(("rules", "rows"), [(1, ["paused", "resumed"]), (2, ["paused", "paused", "resumed"])])
 def test_a_signal_without_effect_stays_without_effect(rules: int, rows: list[str]) -> None:
-    """The second pause changes nothing; done again behind the resume it must not pause anew."""
+    """The second pause changes nothing; repeated after the resume it must not pause again."""
     commands, log = signal_commands([Action.PAUSE, Action.PAUSE, Action.RESUME]), FakeLog()
     for _ in range(3):
         state = opened_recovery().with_changes(rules=rules)
@@ -143,7 +143,7 @@ def test_refused_request_may_be_repeated_and_recent_ids_are_remembered() -> None
 
 
 def test_rows_without_names_count_by_their_type() -> None:
-    """Those of an older release, which stored histories hold."""
+    """Rows of an older release, as stored histories have them."""
     event = handle_command(opened_recovery(), signal_commands([Action.PAUSE])[0], THEN, awaited=False).events[0]
     old = append_events(opened_recovery(), (event.holding(event.type, {"actor": "ann"}),), THEN)[1]
     assert is_row_of(event, old[0])

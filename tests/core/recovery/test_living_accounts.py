@@ -174,7 +174,7 @@ def test_partial_payment_leaves_the_rest_open() -> None:
 
 @pytest.mark.parametrize("kind", [EventKind.PAYMENT_FAILED, EventKind.PROVIDER_STOPPED])
 def test_later_failure_of_the_full_amount_keeps_the_part_paid(kind: EventKind) -> None:
-    """Adyen's own rescue goes on with the sum of the first try; who can't be read is charged by what we know."""
+    """Adyen's rescue retries the original amount; an unreadable provider is charged by what we know."""
     scenario = RecoveryScenario().fail_payment()
     scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1900, currency="EUR")
     scenario.advance_clock(HOUR).receive_event(kind, event_id="evt_2", provider_attempt=2, amount=4900, currency="EUR")
@@ -317,7 +317,7 @@ REST_CASES = [{"terms": CollectionTerms(collection_paused=True)}, {"written_off"
 
 @pytest.mark.parametrize("rests", REST_CASES)
 def test_operator_retry_is_refused_while_collection_is_paused(rests: dict[str, Any]) -> None:
-    """Whether it is known before or found right at the charge: the command isn't kept for some later day."""
+    """Known before or read right at the charge: the command is not kept for later."""
     scenario = RecoveryScenario().fail_payment()
     scenario.submit_command(Action.RETRY)
     scenario.request_charge(invoice_with(**rests))
@@ -345,7 +345,7 @@ def test_returned_payment_does_not_count_as_paid() -> None:
     ("charge", "status"), [("t2", "succeeded"), ("t1", "failed"), (None, "succeeded"), (None, None)]
 )
 def test_any_other_payment_still_counts(charge: str | None, status: str | None) -> None:
-    """Also one outside of the provider: there the newest charge is the failed one, and reads so."""
+    """Also a payment outside of the provider, where the newest charge is the failed one."""
     recovery = RecoveryScenario().fail_payment().recovery.with_changes(failure=Failure(charge_id="t1"))
     paid = PAID_INVOICE.model_copy(update={"latest_charge_id": charge, "latest_charge_status": status})
     assert reopen_returned_payment(recovery, paid) == paid

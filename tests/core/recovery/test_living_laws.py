@@ -359,7 +359,7 @@ def test_no_event_order_leads_to_a_forbidden_charge() -> None:
 
 
 def test_the_laws_are_checked_at_every_charge() -> None:
-    """The account itself refuses to take money that may not be taken, so that a breach can't go unseen."""
+    """The account refuses forbidden money itself, so that a breach can't go unnoticed."""
     order = ChargeOrder(
         provider="stripe", invoice_id="in_1", attempt=1, idempotency_key="k", amount=TOTAL + 1, currency="EUR",
         requested_at=a_failure_event().occurred_at,

@@ -190,7 +190,7 @@ def test_overdue_review_ends_the_recovery(cause: Cause, state: State) -> None:
 
 
 def test_customer_deadline_starts_after_the_review() -> None:
-    """A review may take longer than the customer has: an approval must not end the recovery by being late."""
+    """A review may take longer than the customer's deadline: a late approval must not end the recovery."""
     text = "customer_deadline_days = 1\nreview_deadline_days = 9\n"
     shipped = POLICY_FILE.read_text()
     policy = shipped.replace("customer_deadline_days = 21\nreview_deadline_days = 5\n", text)

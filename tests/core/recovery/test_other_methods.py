@@ -141,7 +141,7 @@ def test_without_a_schedule_the_hard_decline_of_a_new_card_decides() -> None:
 
 
 def test_hard_declined_card_is_not_named_after_the_provider_tries_another() -> None:
-    """pm_2 is lost; then the provider's own try of the default fails softly: that one is retried, not the lost one."""
+    """pm_2 is hard-declined; then the provider's own attempt of the default fails softly and is the one retried."""
     scenario = charge_another_card(RecoveryScenario().fail_payment(Cause.CARD_DATA), HARD_DECLINE, Cause.PERMANENT)
     soft = Failure(code="insufficient_funds", method_id="pm_default")
     scenario.advance_clock(DAY).receive_event(
@@ -165,7 +165,7 @@ ROLES = [
 
 @pytest.mark.parametrize(("role", "method", "rows"), ROLES)
 def test_which_method_events_trigger_a_charge(role: MethodRole, method: str, rows: list[str]) -> None:
-    """The card pm_1 was refused for good: new data of it helps, choosing it once more doesn't."""
+    """After a hard decline of pm_1, new data of it triggers a charge; choosing it again doesn't."""
     scenario = RecoveryScenario()
     scenario.append_events(opening_event(a_failure_event(failure=Failure(code="expired_card", method_id="pm_1"))))
     scenario.decide_failure(Cause.CARD_DATA)
@@ -201,7 +201,7 @@ def test_chargeability_at_an_unreadable_provider_needs_a_named_method() -> None:
 
 @pytest.mark.parametrize(("method", "reason"), [(None, "no_method"), (DEBIT, "not_a_card")])
 def test_non_card_methods_are_never_charged(method: PaymentMethod | None, reason: str) -> None:
-    """A fresh read finds it right before the charge, whatever was known when it was planned."""
+    """A fresh read right before the charge finds it, whatever was planned."""
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(invoice_with(methods_known=True, method=method)) == ["retry.skipped"]
     assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == reason
@@ -235,7 +235,7 @@ def test_no_method_at_the_charge_costs_no_retry() -> None:
 
 
 def test_unchargeable_default_is_not_tried_repeatedly() -> None:
-    """A detached default still reads as one, and a nameless charge of it is refused before any bank hears of it."""
+    """A detached default is still listed, and a charge without a named method is refused by the provider itself."""
     scenario = RecoveryScenario().fail_payment()
     scenario.recovery = scenario.recovery.with_changes(default_methods=("pm_card", "pm_other"))
     scenario_in_flight(scenario).record_answer(NO_METHOD_RESULT)

@@ -291,13 +291,13 @@ def test_review_decisions_are_parsed_leniently(typed: str) -> None:
 
 
 def test_redundant_request_writes_nothing() -> None:
-    """Whoever asked has the answer."""
+    """The caller gets the answer at once."""
     assert RecoveryScenario().fail_payment().submit_command(Action.RESUME) == []
     assert _paused_scenario(RecoveryScenario().fail_payment()).submit_command(Action.PAUSE) == []
 
 
 def test_redundant_signal_is_recorded_without_effect() -> None:
-    """Under older rules it wasn't, and what has run must replay."""
+    """Under older rules it was not recorded, and those histories must replay."""
     paused, signal = (
         _paused_scenario(RecoveryScenario().fail_payment()).recovery,
         Command(action=Action.PAUSE, signal="run:1"),

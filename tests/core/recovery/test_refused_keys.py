@@ -64,7 +64,7 @@ def test_an_approval_asks_the_provider_again_at_once() -> None:
 
 
 def test_approval_counts_while_a_payment_is_pending() -> None:
-    """The hold is lifted, and what is on its way is waited for all the same."""
+    """The hold is lifted, and the pending payment is still waited for."""
     scenario = scenario_in_review()
     scenario.read_invoice(PROCESSING)
     scenario.submit_command(Action.REVIEW, decision="approve")

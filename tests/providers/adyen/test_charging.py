@@ -278,7 +278,7 @@ async def test_concurrent_charges_do_not_block_each_other(sandbox_address: str) 
 
 
 async def test_refused_repeat_says_nothing_about_the_first_charge(sandbox_address: str) -> None:
-    """The API key was taken back after a payment whose answer was lost: a new attempt might charge twice."""
+    """The API key was revoked after a payment whose answer was lost: a new attempt might charge twice."""
     gateway = gateway_at(f"{sandbox_address}/adyen")
     async with AdyenSandboxClient(sandbox_address) as box:
         bench = await due_charge(ADYEN, AdyenControl(box), gateway, "succeed_then_drop")
@@ -309,7 +309,7 @@ def sandbox_address() -> Iterator[str]:
 
 
 async def test_slowly_dripping_answer_times_out() -> None:
-    """Each byte comes in time, the whole never does; and no thread is left behind."""
+    """Each byte comes in time and the whole never does; no thread is left behind."""
     with dripping_server() as address:
         hasty = gateway_at(address, seconds=1)
         result = await hasty.charge(order_with())

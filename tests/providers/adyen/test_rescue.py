@@ -40,7 +40,7 @@ def test_the_end_of_a_rescue_keeps_what_the_bank_said(reason: str) -> None:
 
 
 def test_the_end_of_a_rescue_names_the_stored_method_all_the_same() -> None:
-    """It may be the first that is heard of this payment."""
+    """It may be the first event about this payment."""
     stored = {"recurring.recurringDetailReference": "TOKEN", "recurring.shopperReference": "shopper 1"}
     event = read_one(webhook_item("AUTORESCUE", False, reason="maxRetryAttemptsReached", additional=stored))
     assert event.failure

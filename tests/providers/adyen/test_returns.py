@@ -80,7 +80,7 @@ def test_event_without_money_movement_is_ignored_with_a_reason(code: str, succes
 
 
 def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> None:
-    """Adyen says REFUND, success, before the scheme has answered: what counted as returned is back."""
+    """Adyen sends REFUND with success before the scheme has answered: the returned money is restored."""
     event = event_after_payment("REFUND_FAILED", payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_kind) == (EventKind.PAYMENT_RESTORED, "restored")
     assert (event.returned_amount, event.payment_id) == (1500, ORIGINAL)
@@ -88,7 +88,7 @@ def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> Non
 
 @pytest.mark.parametrize("reason", ["Transaction Recaptured", "Transaction Auto-recaptured"])
 def test_a_capture_that_adyen_mended_is_the_merchants_money_again(reason: str) -> None:
-    """Its payment has counted before, and CAPTURE_FAILED has taken it back: counted once, it would stay lost."""
+    """The payment was counted, and CAPTURE_FAILED took it back: it must be counted again."""
     event = event_after_payment("CAPTURE", reason=reason, payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_amount, event.payment_id) == (EventKind.PAYMENT_RESTORED, 1500, ORIGINAL)
     assert event_after_payment("CAPTURE").kind is EventKind.INVOICE_PAID

@@ -254,7 +254,7 @@ async def test_closing_ends_its_threads(address: str) -> None:
 async def test_transaction_reported_as_failed_is_no_payment_although_it_reads_settled(
     box: Sandbox, gateway: Gateway
 ) -> None:
-    """It was there when the charge was decided on: paying again is right, and `invoice_paid` would be wrong."""
+    """It existed when the charge was decided on: charging again is right, `invoice_paid` would be wrong."""
     failed_payment = await box.create_failed_payment(subscription=False)
     await box.report_event(failed_payment.invoice, "transaction_settled")
     view = await gateway.read_invoice(failed_payment.invoice)

@@ -112,7 +112,7 @@ async def test_an_amount_of_the_sandbox_is_answered_with_its_code(
 
 
 def test_each_amount_of_the_sandbox_asks_for_a_code_that_the_table_knows() -> None:
-    """All of them, without the way over HTTP: 2000.00 to 3000.99."""
+    """All amounts from 2000.00 to 3000.99, without HTTP."""
     codes = {
         f"{code}.{cents}": code_for_amount(f"{code}.{cents}") for code in range(2000, 3001) for cents in ("00", "99")
     }

@@ -142,7 +142,7 @@ async def test_dispute_is_resolved_by_its_transaction(box: Sandbox, gateway: Gat
 
 
 async def test_a_subscription_names_what_its_own_notification_did_not(box: Sandbox, gateway: Gateway) -> None:
-    """As in the official client's samples: no period, no status, and a transaction that nobody knows."""
+    """As in the official client's samples: no period, no status, and an unknown transaction."""
     failed_payment = await box.create_failed_payment()
     at = datetime.combine(date.fromisoformat(failed_payment.invoice[-10:]), time(), UTC)
     failed = an_event(payment_id="nowhere").model_copy(

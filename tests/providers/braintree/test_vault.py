@@ -77,7 +77,7 @@ async def test_deleted_customer_is_reported(box: Sandbox, gateway: Gateway, subs
 
 
 async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(box: Sandbox, gateway: Gateway) -> None:
-    """Deleting a method or a customer ends their subscriptions: both missing beside one that lives is no answer."""
+    """Deleting a method or customer ends their subscriptions: both missing beside an active one decides nothing."""
     failed_payment = await box.create_failed_payment()
     for path in (f"customers/{failed_payment.customer}", f"payment_methods/any/{failed_payment.payment_method}"):
         await box.add_fault(f"/braintree/merchants/*/{path}", "error:404")

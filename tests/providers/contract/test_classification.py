@@ -56,7 +56,7 @@ async def test_the_answer_to_a_charge_is_classified_alike(
 
 @pytest.mark.parametrize(("subject", "cause"), CODES, ids=[f"{subject.name}-{cause}" for subject, cause in CODES])
 def test_failure_in_a_webhook_is_classified_alike(subject: Subject, cause: Cause) -> None:
-    """Where its webhooks say it at all; else the payment is read."""
+    """For providers whose webhooks carry the failure; for others the payment is read."""
     webhooks = subject.provider().create_webhooks()
     assert webhooks
     (event,) = webhooks.normalise(subject.signed_webhook(WebhookKind.FAILED, "inv_1", cause=cause).body)

@@ -258,7 +258,7 @@ async def test_next_action_of_a_refused_payment(
 
 
 async def test_partial_charge_reports_its_amount(canned: CannedServer, foreign: StripeGateway) -> None:
-    """The default payment asks for less than the invoice owes: a part comes, and the rest stays open."""
+    """The default payment asks for less than the invoice owes: a part is paid, and the rest stays open."""
     order = order_for("in_1")
     when = {"paid_at": int(order.requested_at.timestamp()) + 1}
     made_with = {"type": "payment_intent", "payment_intent": "pi_1"}

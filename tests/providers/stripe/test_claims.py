@@ -59,7 +59,7 @@ async def attach_method(box: SandboxClient, customer: str) -> str:
 
 @pytest.mark.parametrize("owner", METHOD_PLACES)
 async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGateway, owner: str) -> None:
-    """What we take for the default is what the provider charges when nothing is named."""
+    """Our default method is the one that the provider charges when none is named."""
     failed_invoice = await box.create_failed_invoice()
     methods = {
         method_place: await attach_method(box, failed_invoice.customer)
@@ -163,7 +163,7 @@ async def test_a_payment_on_a_further_page_is_seen(canned: CannedServer, foreign
 
 
 async def test_charge_announced_by_the_bank_is_pending(canned: CannedServer, foreign: StripeGateway) -> None:
-    """India's e-mandates: nobody has to act, and Stripe charges by itself."""
+    """India's e-mandates: no action is needed, and Stripe charges by itself."""
     action = {"type": "card_await_notification", "card_await_notification": {"customer_approval_required": False}}
     canned.set_answer("GET /v1/invoices/in_1", open_invoice(payments={"data": [payment_numbered(0)]}))
     canned.set_answer(
@@ -250,7 +250,7 @@ async def test_revoked_key_is_not_allowed(box: SandboxClient, sandbox_address: s
 async def test_missing_permission_that_a_charge_does_not_need(
     box: SandboxClient, sandbox_address: str, permission: str
 ) -> None:
-    """What stays unknown is said to be unknown, and nothing is guessed in its place."""
+    """Unreadable facts are reported as unknown and not guessed."""
     failed_invoice, key = await box.create_failed_invoice(), f"rk_test_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
@@ -294,7 +294,7 @@ async def test_a_server_that_cannot_expand_is_asked_plainly(canned: CannedServer
 async def test_unreadable_owner_is_an_error_and_not_unknown(
     box: SandboxClient, sandbox_address: str, permission: str
 ) -> None:
-    """A refund or a dispute would be lost for good if it were taken for somebody else's."""
+    """Otherwise a refund or dispute would be lost as one of another merchant."""
     failed_invoice, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)

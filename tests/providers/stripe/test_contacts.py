@@ -33,7 +33,7 @@ async def test_missing_invoice_has_no_contact(gateway: StripeGateway) -> None:
 
 
 async def test_deleted_customer_is_reported() -> None:
-    """Not even at the address that the invoice still has."""
+    """Nothing is sent, not even to the address that the invoice still has."""
     with canned_server() as server:
         gateway = StripeGateway(StripeConfig(api_key="sk_test_x", api_base=server.address))
         server.set_answer("GET /v1/invoices/in_1", open_invoice(customer_email="jenny@example.com"))

@@ -214,7 +214,7 @@ async def test_result_of_an_accepted_call_without_payment(
 
 
 async def test_a_refused_repeat_of_a_charge_that_went_through(canned: CannedServer, foreign: StripeGateway) -> None:
-    """A server that forgets keys says that the invoice is paid; it is, by us."""
+    """A server that forgets keys reports the invoice as paid: it was paid by our first charge."""
     canned.set_answer(PAY_REQUEST, {"error": {"message": "Invoice is already paid"}}, 400)
     serve_documents(
         canned, invoice=legacy_invoice(status="paid"), intent=INTENT, charge=CHARGE | {"status": "succeeded"}

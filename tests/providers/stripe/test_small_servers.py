@@ -41,7 +41,7 @@ def serve_small_account(canned: CannedServer, missing: str, customer: dict[str, 
 async def test_a_default_that_was_not_delivered_is_not_none(
     canned: CannedServer, foreign: StripeGateway, missing: str, customer: dict[str, Any] | None, is_known: bool
 ) -> None:
-    """Nothing would ever be charged at a server that leaves these fields out."""
+    """Otherwise nothing would be charged at a server that leaves these fields out."""
     serve_small_account(canned, missing, customer)
     view = await foreign.read_invoice("in_1")
     assert (view.methods_known, view.method) == (is_known, None)
@@ -104,7 +104,7 @@ TRACES = {"last_payment_error": None, "latest_charge": None}
 async def test_a_payment_that_was_never_tried_had_no_method(
     canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any], customer: dict[str, Any], is_known: bool
 ) -> None:
-    """Neither charge nor error: waiting for a day, only to be refused, would be for nothing."""
+    """There is neither charge nor error: waiting a day for a refused charge would be useless."""
     serve_small_account(canned, "default_payment_method", customer)
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | intent)
     invoice = (await foreign.read_failure("in_1", None)).invoice
@@ -172,7 +172,7 @@ async def test_customer_with_transfer_instructions_is_not_charged_by_card(
 async def test_a_second_payment_is_seen_beside_the_older_shape(
     canned: CannedServer, foreign: StripeGateway, owner: str
 ) -> None:
-    """Also where the list tells no status; not where the server lists somebody else's."""
+    """Also where the list has no status; not where it lists payments of other invoices."""
     serve_documents(canned, invoice=legacy_invoice(), intent=INTENT, charge=CHARGE)
     second = {"invoice": owner, "payment": {"type": "payment_intent", "payment_intent": "pi_2"}}
     canned.set_answer("GET /v1/invoice_payments", {"data": [second]})
@@ -194,7 +194,7 @@ async def test_the_older_shape_needs_no_list_of_payments(
 async def test_an_invoice_that_is_never_shown_is_a_matter_for_operators(
     canned: CannedServer, foreign: StripeGateway, status: int, lasts: bool
 ) -> None:
-    """Asked again it would say the same, so that waiting in silence is of no use."""
+    """Another read would give the same answer, so operators are told."""
     canned.set_answer("GET /v1/invoices/in_1", {"error": {"type": "invalid_request_error"}}, status)
     with pytest.raises(ProviderUnavailable, match=f"HTTP {status}") as refused:
         await foreign.read_invoice("in_1")
