@@ -106,9 +106,7 @@ def test_policy_sets_every_scope_rule() -> None:
         ({}, {}, False),
     ],
 )
-def test_where_merchants_differ_the_policy_says_whether_to_go_on(
-    terms: dict[str, Any], rules: dict[str, Any], holds: bool
-) -> None:
+def test_policy_decides_about_optional_scope_rules(terms: dict[str, Any], rules: dict[str, Any], holds: bool) -> None:
     invoice = OPEN_INVOICE.model_copy(update={"terms": CollectionTerms(**terms)})
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     rows = scenario.request_charge(

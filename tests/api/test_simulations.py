@@ -99,7 +99,7 @@ async def test_invalid_simulation_request_is_422(harness: ApiHarness, body: dict
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_without_temporal_nothing_is_left_behind(harness: ApiHarness) -> None:
+async def test_simulation_is_not_stored_without_temporal(harness: ApiHarness) -> None:
     fake_simulations(harness).failing = EngineUnavailable("away")
     before = (await harness.client.get("/v1/simulations", headers=ALL_SCOPES)).json()
     answer = await post_simulation(harness)

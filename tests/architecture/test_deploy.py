@@ -183,7 +183,7 @@ def test_image_runs_unprivileged_with_locked_dependencies() -> None:
     assert not re.findall(r"^ADD |https?://(?!127)", text, re.MULTILINE)
 
 
-def test_the_build_tool_is_in_the_lock_that_the_image_takes_it_from() -> None:
+def test_build_tool_is_in_the_lock_file_of_the_image() -> None:
     assert re.search(r"^setuptools==\S+ \\\n    --hash=", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
 
 

@@ -53,6 +53,6 @@ def test_no_heading_uses_a_replaced_word(page: Path) -> None:
     assert [line for line in headings if words_of(line) & REPLACED.keys()] == []
 
 
-def test_a_word_is_found_in_either_case_and_number() -> None:
+def test_words_are_split_in_either_case_and_number() -> None:
     assert {"wish", "deed"} <= words_of("PendingWishes") | words_of("list_deeds")
     assert not words_of("allotment_pacemaker") & REPLACED.keys()

@@ -55,7 +55,7 @@ async def test_cancel(operator: Window, service: RunningService) -> None:
     await recovery.wait_for_unpaid_end("canceled")
 
 
-async def test_a_refusal_says_what_the_workflow_says(operator: Window, service: RunningService) -> None:
+async def test_refusal_shows_the_workflows_reason(operator: Window, service: RunningService) -> None:
     recovery = await create_waiting_recovery(service)
     await operator.open_page(f"/recoveries/stripe/{recovery.invoice}")
     panel = operator.page.locator("details.act", has_text="Retry now")

@@ -36,7 +36,7 @@ async def write_shadow_plan(addresses: Addresses) -> None:
     await database.close()
 
 
-def test_the_shadow_is_compared_with_what_was_decided(pri: Pri, addresses: Addresses) -> None:
+def test_shadow_plans_are_compared_with_decisions(pri: Pri, addresses: Addresses) -> None:
     settings = {"DATABASE_URL": addresses.writer}
     assert "SHADOW_POLICY_FILE" in pri("policy", "shadow", **settings).out
     asyncio.run(write_shadow_plan(addresses))

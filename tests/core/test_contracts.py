@@ -81,12 +81,12 @@ async def test_a_message_survives_temporals_converter(message: Value) -> None:
 
 
 @pytest.mark.parametrize("message", contract_messages(), ids=lambda message: type(message).__name__)
-def test_what_a_newer_release_adds_is_ignored(message: Value) -> None:
+def test_fields_of_a_newer_release_are_ignored(message: Value) -> None:
     document = json.loads(message.model_dump_json()) | {"added_later": {"x": 1}}
     assert type(message).model_validate(document).model_dump_json() == message.model_dump_json()
 
 
-def test_a_fold_goes_on_from_json_as_if_nothing_had_happened() -> None:
+def test_fold_continues_from_json_without_a_difference() -> None:
     for scenario in recovery_scenarios():
         assert Recovery.model_validate_json(scenario.recovery.model_dump_json()) == scenario.recovery
         rows = TypeAdapter(tuple[Record, ...])

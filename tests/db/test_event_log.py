@@ -29,7 +29,7 @@ async def read_whole_log(database: Database, recovery_id: str) -> list[event_log
         return [row async for history in event_log.stream_histories(session, recovery_id) for row in history]
 
 
-async def test_what_is_appended_comes_back_as_it_was_returned(database: Database) -> None:
+async def test_appended_rows_are_read_back_as_returned(database: Database) -> None:
     opened = blank_recovery("in_back")
     first = await append_events(database, opened, failed_event(note="a\x00b", nested={"list": (1, None, True, 2**70)}))
     second = await append_events(database, machine.fold_records(opened, first), *(event_of(kind) for kind in DATA))
@@ -67,7 +67,7 @@ async def test_outdated_run_gets_all_later_rows(database: Database) -> None:
     )
 
 
-async def test_the_closing_row_comes_with_what_ends_the_recovery(database: Database) -> None:
+async def test_closing_row_is_appended_with_the_ending_event(database: Database) -> None:
     opened = blank_recovery("in_end")
     records = await append_events(database, opened, failed_event(), canceled_event())
     assert [record.type for record in records][-1] is EventType.RECOVERY_CLOSED

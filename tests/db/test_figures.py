@@ -172,7 +172,7 @@ def test_histogram_buckets_are_contiguous(hours: int) -> None:
     assert begin <= hours < figures.bucket_end(begin)
 
 
-async def test_the_dashboard_says_what_the_summary_says(database: Database) -> None:
+async def test_dashboard_agrees_with_the_summary(database: Database) -> None:
     await put_recovery(database, "fig_a", failed_event(), *CHARGED)
     await put_recovery(database, "fig_b", failed_event(amount=20, at=NOW - 2 * DAY), *DECIDED, canceled_event())
     await put_recovery(database, "fig_c", failed_event(amount=3), *DECIDED)

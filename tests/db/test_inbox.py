@@ -148,7 +148,7 @@ async def test_rows_of_the_log_deliver_their_webhooks(database: Database) -> Non
     assert (await fetch_row(database, "evt_2")).delivered_at is None, "another invoice's"
 
 
-async def test_what_is_known_of_an_invoice_before_its_log(database: Database) -> None:
+async def test_inbox_events_of_an_invoice_before_its_log(database: Database) -> None:
     await store_event(database, "evt_inv", invoice_id="in_known")
     async with database.begin() as session:
         assert [row.event_id for row in await inbox.webhooks_of_invoice(session, "stripe", "in_known")] == ["evt_inv"]

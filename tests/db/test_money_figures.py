@@ -212,7 +212,7 @@ def empty(addresses: Addresses) -> None:
 
 @given(cases=st.lists(money_cases(), min_size=1, max_size=4), is_refreshed=st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_the_sums_are_what_the_logs_add_up_to(
+async def test_sums_equal_those_of_the_logs(
     database: Database, addresses: Addresses, cases: list[MoneyCase], is_refreshed: bool
 ) -> None:
     empty_tables(addresses)

@@ -167,7 +167,7 @@ async def test_a_thousand_recoveries_of_one_card_never_exceed_what_its_network_a
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
-async def test_a_repeat_of_a_request_takes_no_second_try(database: Database) -> None:
+async def test_repeated_request_reserves_no_second_try(database: Database) -> None:
     """The second execution of one charge finds the row of the first."""
     recovery = await declined_recovery(database, "in_twice", "fp_twice", NOW - HOUR)
     first, again = await asyncio.gather(*(request_charge(database, recovery, NOW) for _ in range(2)))

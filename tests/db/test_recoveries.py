@@ -141,7 +141,7 @@ async def test_overdue_recoveries_have_missed_their_next_attempt(database: Datab
     assert await overdue_ids(due + hour + SECOND) == {"in_stuck", "in_due", "in_asked"}
 
 
-async def test_the_least_recently_checked_open_ones_come_first(database: Database) -> None:
+async def test_least_recently_checked_open_recoveries_come_first(database: Database) -> None:
     names = [(await put_recovery(database, f"in_check_{n}", failed_event())).recovery_id for n in range(3)]
     async with database.begin() as session:
         everybody = [row["recovery_id"] for row in await recoveries.least_recently_checked(session, 1000)]

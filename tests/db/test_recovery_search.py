@@ -153,7 +153,7 @@ async def test_count_stops_at_its_limit(database: Database, crowd: list[dict[str
         ) == recovery_search.MatchCount(count=len(crowd), more=False)
 
 
-async def test_a_search_inside_of_ids_stops_and_goes_on(
+async def test_search_inside_of_ids_is_bounded_and_continues(
     database: Database, crowd: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery_search, "WINDOW", 7)

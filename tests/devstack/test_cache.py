@@ -41,14 +41,14 @@ def test_a_tool_is_built_once_under_its_own_name(machine: Callable[[str, str], P
     assert (folder / "builds").read_text() == "install github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0\n"
 
 
-def test_a_failed_build_leaves_nothing_and_says_why(machine: Callable[[str, str], Path], folder: Path) -> None:
+def test_failed_build_leaves_nothing_and_gives_its_reason(machine: Callable[[str, str], Path], folder: Path) -> None:
     machine("go", "echo 'no space left on device' >&2; exit 1")
     with pytest.raises(DevstackError, match="no space left on device"):
         go_programs.ensure_go_tool("stripe-mock")
     assert [path for path in (folder / "cache" / "pri").iterdir() if path.is_dir()] == []
 
 
-def test_without_go_the_message_says_so(machine: Callable[[str, str], Path]) -> None:
+def test_missing_go_is_reported(machine: Callable[[str, str], Path]) -> None:
     assert callable(machine)
     with pytest.raises(DevstackError, match="no Go to build it"):
         go_programs.ensure_go_tool("stripe-mock")

@@ -71,7 +71,7 @@ def test_before_the_watch_a_death_ends_the_start(harness: SupervisorHarness) -> 
         harness.supervisor.check_children()
 
 
-def test_a_program_run_to_its_end_says_why_it_failed(harness: SupervisorHarness) -> None:
+def test_failed_one_shot_program_gives_its_reason(harness: SupervisorHarness) -> None:
     harness.supervisor.watch()
     harness.supervisor.run_to_end(harness.sleeping_program("good", (sys.executable, "-c", "")), 10, lambda: False)
     with pytest.raises(DevstackError, match="bad ended with exit code 1: wrong password"):

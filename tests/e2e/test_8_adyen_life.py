@@ -41,7 +41,7 @@ async def test_process_status_of_a_rescue_is_no_cause(service: RunningService) -
 
 
 @together
-async def test_a_debit_that_comes_back_is_a_failure(service: RunningService) -> None:
+async def test_returned_debit_is_a_failure(service: RunningService) -> None:
     failed_payment = await service.adyen.create_failed_payment(payment_method="sepadirectdebit")
     code = {"chargebackReasonCode": "AM04"}
     await service.adyen.report_event(failed_payment.invoice, "CHARGEBACK", additional=code, delivery=WAIT_FOR_DELIVERY)

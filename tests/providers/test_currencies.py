@@ -80,7 +80,7 @@ def test_open_amount_never_rounds_to_zero() -> None:
 UGX: dict[str, Any] = {"currency": "ugx", "amount_due": 500000, "amount_remaining": 500000, "amount_paid": 0}
 
 
-def test_an_event_of_stripe_counts_in_iso_whatever_field_it_is() -> None:
+def test_every_amount_of_a_stripe_event_is_in_iso_units() -> None:
     event = normalise_event(stripe_event("invoice.payment_failed", open_invoice(**UGX)))
     assert (event.amount, event.currency) == (5000, "UGX")
     lines = {"data": [{"amount": 500000, "quantity": 100, "period": {"start": 1700000000}}], "total_count": 100}

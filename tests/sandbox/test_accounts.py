@@ -22,7 +22,7 @@ async def test_an_invoice_of_a_connected_account(box: SandboxClient, api: stripe
     assert paid.status == "paid"
 
 
-async def test_an_account_that_nobody_connected(api: stripe.StripeClient) -> None:
+async def test_unconnected_account_is_refused(api: stripe.StripeClient) -> None:
     with pytest.raises(stripe.PermissionError) as refused:
         await api.v1.invoices.list_async(options={"stripe_account": "acct_1Nobody"})
     assert refused.value.http_status == 403

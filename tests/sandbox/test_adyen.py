@@ -124,7 +124,7 @@ async def test_failed_request_may_be_repeated_with_its_key(address: str, box: Ad
     assert len(await box.read_ledger(failed_payment.invoice)) == 1
 
 
-async def test_a_refusal_by_code_or_in_words(address: str, box: AdyenSandboxClient) -> None:
+async def test_refusal_is_scripted_by_code_or_in_words(address: str, box: AdyenSandboxClient) -> None:
     for number, text in enumerate(("decline:12;network=51;mac=24", "decline:Not enough balance;network=51;mac=24")):
         failed_payment = await box.create_failed_payment(script=(text,))
         payment = make_payment(address, failed_payment.invoice, key=f"r{number}")

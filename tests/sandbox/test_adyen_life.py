@@ -29,9 +29,7 @@ async def box(address: str) -> AsyncIterator[AdyenSandboxClient]:
         yield client
 
 
-async def test_a_checkout_says_that_the_shopper_was_there(
-    box: AdyenSandboxClient, receiver: tuple[Receiver, str]
-) -> None:
+async def test_checkout_payment_has_a_present_shopper(box: AdyenSandboxClient, receiver: tuple[Receiver, str]) -> None:
     await box.create_failed_payment(shopper_interaction="Ecommerce", stored=False, delivery=WAIT)
     (item,) = receiver[0].received_items
     assert item["additionalData"]["shopperInteraction"] == "Ecommerce"
@@ -90,7 +88,7 @@ async def test_a_token_that_was_removed_is_not_found(address: str, box: AdyenSan
 
 
 @pytest.mark.parametrize("invoice", ["Bestellung-Müller-17", "order 17 ", "a/b 👩‍💻"])
-async def test_what_follows_a_payment_names_it(
+async def test_later_webhooks_name_their_payment(
     invoice: str, box: AdyenSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
     failed_payment = await box.create_failed_payment(invoice_id=invoice)

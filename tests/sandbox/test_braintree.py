@@ -154,7 +154,7 @@ async def test_invalid_braintree_requests_are_refused(box: BraintreeSandboxClien
         client.subscription.find("nowhere")
 
 
-async def test_the_same_request_twice_takes_the_money_twice(box: BraintreeSandboxClient, address: str) -> None:
+async def test_repeated_request_without_a_key_charges_twice(box: BraintreeSandboxClient, address: str) -> None:
     failed_payment, client = await box.create_failed_payment(subscription=False), braintree_client(address)
     params = resale_of(failed_payment)
     assert [client.transaction.sale(dict(params)).is_success for _ in range(2)] == [True, True]
@@ -196,7 +196,7 @@ async def test_our_own_charges_are_echoed(
     assert kinds == ["subscription_charged_unsuccessfully", "subscription_charged_successfully"]
 
 
-async def test_webhooks_come_twice_late_out_of_order_and_again(
+async def test_webhooks_can_be_duplicated_delayed_reordered_and_resent(
     box: BraintreeSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
     failed_payment = await box.create_failed_payment()
@@ -243,7 +243,7 @@ async def test_the_official_client_reads_each_kind_of_method(
     assert client.transaction.find(failed_payment.transaction).payment_instrument_type == instrument.value
 
 
-async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandboxClient, address: str) -> None:
+async def test_debit_is_pending_and_may_be_returned(box: BraintreeSandboxClient, address: str) -> None:
     failed_payment, client = (
         await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT),
         braintree_client(address),
@@ -258,7 +258,7 @@ async def test_a_debit_waits_for_its_bank_and_may_come_back(box: BraintreeSandbo
     assert [event.status for event in back.status_history] == ["settlement_pending", "settled"]
 
 
-async def test_what_is_deleted_is_not_found_and_what_it_paid_for_is_canceled(
+async def test_deleted_method_is_not_found_and_its_subscription_canceled(
     box: BraintreeSandboxClient, address: str
 ) -> None:
     failed_payment, client = await box.create_failed_payment(), braintree_client(address)
@@ -273,7 +273,7 @@ async def test_what_is_deleted_is_not_found_and_what_it_paid_for_is_canceled(
         client.customer.delete(failed_payment.customer)
 
 
-async def test_a_debits_webhook_says_why_it_came_back(
+async def test_webhook_of_a_returned_debit_has_its_reason(
     box: BraintreeSandboxClient, receiver: tuple[Receiver, str]
 ) -> None:
     failed_payment = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=False)
@@ -299,7 +299,7 @@ async def test_a_refund_names_its_sale(box: BraintreeSandboxClient, receiver: tu
     assert (credit.type, credit.refunded_transaction_id, str(credit.amount)) == ("credit", sale.charge, "5.00")
 
 
-async def test_a_dispute_is_told_with_its_kind_and_amount(
+async def test_webhook_of_a_dispute_has_kind_and_amount(
     box: BraintreeSandboxClient, address: str, receiver: tuple[Receiver, str]
 ) -> None:
     failed_payment = await box.create_failed_payment()

@@ -100,7 +100,7 @@ async def test_delayed_answer_is_already_stored(box: SandboxClient, api: stripe.
     assert (await running)[0] == 200
 
 
-async def test_a_validation_error_is_not_kept(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_validation_error_is_not_stored(box: SandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     options = new_key()
     status, body, _ = await pay_invoice(api, failed_invoice.invoice, options, colour="red")

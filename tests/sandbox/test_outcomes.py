@@ -29,7 +29,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("script", "error", "status", "charges", "state"), CASES, ids=[c[0] for c in CASES])
-async def test_an_outcome_does_what_it_says(
+async def test_scripted_outcomes_do_what_they_say(
     box: SandboxClient,
     api: stripe.StripeClient,
     script: str,

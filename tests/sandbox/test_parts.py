@@ -95,7 +95,7 @@ async def test_a_deleted_customer(box: SandboxClient, api: stripe.StripeClient) 
         await api.v1.invoices.pay_async(failed_invoice.invoice)
 
 
-async def test_a_null_can_be_expanded_and_a_word_cannot(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_null_can_be_expanded_and_a_string_cannot(box: SandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(subscription=False)
     deep = "parent.subscription_details.subscription.default_source"
     assert (await api.v1.invoices.retrieve_async(failed_invoice.invoice, {"expand": [deep]})).parent is None

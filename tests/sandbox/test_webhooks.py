@@ -106,7 +106,7 @@ async def test_order_can_be_reversed(box: SandboxClient, receiver: Receiver) -> 
     assert [event["type"] for event in receiver.events] == ["customer.updated", "payment_method.attached"]
 
 
-async def test_a_refused_delivery_is_repeated_and_then_given_up(box: SandboxClient, receiver: Receiver) -> None:
+async def test_refused_delivery_is_retried_and_then_given_up(box: SandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.answers[:] = [503, 202]
     (accepted,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=WAIT)).deliveries

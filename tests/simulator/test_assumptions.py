@@ -58,7 +58,7 @@ def test_a_share_of_recoveries_is_not_taken_for_an_effectiveness() -> None:
     assert not numbers & published_shares_of_recoveries
 
 
-def test_messages_come_to_what_each_adds_and_not_to_what_happened_after_them() -> None:
+def test_message_effects_are_incremental() -> None:
     mean = sum(
         share * SHIPPED_ASSUMPTIONS.answering_share(cause) for cause, share in SHIPPED_ASSUMPTIONS.by_cause.items()
     )
@@ -124,7 +124,7 @@ def test_the_mix_is_the_published_one() -> None:
 @pytest.mark.parametrize(
     ("line", "network"), [(line, network) for line, network, _ in SHIPPED_ASSUMPTIONS.failure_kinds]
 )
-def test_codes_are_classified_as_what_is_really_the_matter(line: DeclinePattern, network: str | None) -> None:
+def test_assumed_codes_classify_as_their_true_cause(line: DeclinePattern, network: str | None) -> None:
     tables = catalog.load_decline_tables(
         {"stripe": (ROOT / "providers/stripe/decline_codes.csv").read_text(encoding="utf-8")}
     )

@@ -27,7 +27,7 @@ def test_a_draw_falls_on_the_first_sum_above_it(shares: list[float], draws: list
 
 
 @given(shares=SHARES, draws=st.lists(RANDOM_DRAWS, min_size=1, max_size=20))
-def test_what_has_no_share_is_never_drawn(shares: list[float], draws: list[float]) -> None:
+def test_values_without_a_share_are_never_drawn(shares: list[float], draws: list[float]) -> None:
     assume(any(shares))
     indexes = CategoricalDistribution(shares)(np.array([*draws, 1.0]))
     assert all(shares[number] > 0 for number in indexes.tolist())

@@ -97,7 +97,7 @@ def test_chances_are_pooled_with_prior_attempts(won_count: int, of: int) -> None
     assert (fitted.counts.base[GENERIC_INDEX], fitted.counts.base.sum()) == (of, of)
 
 
-def test_what_all_attempts_have_in_common_moves_no_factor() -> None:
+def test_common_properties_of_all_attempts_move_no_factor() -> None:
     """All are first retries on a Monday noon, which says nothing about hours, days or attempt numbers."""
     outcomes = fit_history(a_history(recoveries_with_tries(6_000, 10_000)), PRIOR).outcomes
     for name in ("attempts", "delays", "hours", "weekdays"):

@@ -260,7 +260,7 @@ async def test_a_payment_in_the_window_counts_whichever_release_closed_before_it
     assert history.window_ends.tolist() == [STARTED_AT + 100 * 3_600] * 3
 
 
-async def test_what_comes_while_the_window_runs_out_is_read_like_everything(database: Database) -> None:
+async def test_events_during_the_last_part_of_the_window_are_read(database: Database) -> None:
     """As today's release writes it: the recovery waits, is paid or gets a card, and ends."""
     give_up = event_at(
         EventType.RETRY_SKIPPED, 3, action="give_up", reason="budget", until=format_timestamp(THEN + 100 * HOUR)

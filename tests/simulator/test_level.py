@@ -25,11 +25,11 @@ def recovery_rate(folder: Path, text: str) -> float:
 @pytest.mark.parametrize(
     "text", [NO_MESSAGES + NO_SELF_RECOVERY, NO_MESSAGES], ids=["charges alone", "self-payers too"]
 )
-def test_retries_win_back_what_was_published(tmp_path: Path, text: str) -> None:
+def test_retries_recover_the_published_share(tmp_path: Path, text: str) -> None:
     assert POLAR < recovery_rate(tmp_path, text) < CHURNKEY
 
 
-def test_messages_add_to_that_without_reaching_those_who_also_update_cards(tmp_path: Path) -> None:
+def test_messages_raise_the_recovery_rate_within_published_bounds(tmp_path: Path) -> None:
     assert recovery_rate(tmp_path, NO_MESSAGES) < recovery_rate(tmp_path, "") < FULL_STACK
 
 

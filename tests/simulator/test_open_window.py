@@ -111,13 +111,13 @@ def test_card_after_the_window_does_not_count() -> None:
     )
 
 
-def test_a_window_that_is_over_when_the_last_try_fails_ends_it_there() -> None:
+def test_failed_charge_after_the_window_ends_the_recovery() -> None:
     """An expired card waits 60 days for another; that one fails on day 40, after the window of 21 days."""
     end = end_of_case(a_case("expired_card", method_at=40 * DAY), a_world(LONG_DEADLINE_POLICY))
     assert end == (State.EXHAUSTED, "window", 40 * DAY, 1)
 
 
-def test_a_limit_of_the_network_ends_the_retries_and_not_the_recovery() -> None:
+def test_network_limit_ends_the_retries_and_not_the_recovery() -> None:
     decision_world = a_world(shipped_policy_text() + "visa_30d = 3\n")
     assert end_of_case(a_case(earlier_tries=5), decision_world)[:3] == (State.EXHAUSTED, "network_limit", WINDOW)
     assert end_of_case(a_case(earlier_tries=5, paid_at=WINDOW - 1), decision_world)[:2] == (
@@ -146,7 +146,7 @@ def _without_strategies(segment: SegmentPolicy) -> SegmentPolicy:
     return segment.model_copy(update={"strategies": {}})
 
 
-def test_the_end_is_written_after_the_last_look_alone() -> None:
+def test_closing_row_follows_the_last_look_directly() -> None:
     """The give-up row names the end of the window, and the closing row follows it directly."""
     run = RecoverySimulation(a_world(), OutcomeModels(NO_CHANCES, 7).for_cases(a_case()), a_case(), 0)
     run.run_to_end()

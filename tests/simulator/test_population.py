@@ -185,7 +185,7 @@ def test_share_of_customers_who_pay_by_themselves(tmp_path: Path) -> None:
     assert (cases.method_at == NEVER).all()
 
 
-def test_nine_of_ten_who_pay_by_themselves_do_so_within_ten_days(tmp_path: Path) -> None:
+def test_nine_of_ten_self_paying_customers_pay_within_ten_days(tmp_path: Path) -> None:
     cases = self_paying_cases(tmp_path)
     after = (cases.paid_at - cases.failed_at)[cases.paid_at != NEVER]
     assert after.min() >= 1
@@ -223,7 +223,7 @@ def test_answers_follow_the_days_of_the_messages(tmp_path: Path) -> None:
     assert after.max() <= (30 + 7) * DAY
 
 
-def test_whoever_pays_twice_pays_at_the_earlier_moment(tmp_path: Path) -> None:
+def test_double_payment_counts_at_the_earlier_time(tmp_path: Path) -> None:
     either = np.minimum(self_paying_cases(tmp_path).paid_at, answering_cases(tmp_path).paid_at)
     assert np.array_equal(either, CASES.paid_at)
 
@@ -235,7 +235,7 @@ def paid_at_baseline(soft: float, hard: float) -> Integers:
     return SOURCE.with_baseline(soft, hard).cases(0, 50_000).paid_at
 
 
-def test_another_baseline_changes_only_who_pays_by_themselves() -> None:
+def test_another_baseline_changes_only_self_paying_customers() -> None:
     few, many = SOURCE.with_baseline(0.05, 0.0), SOURCE.with_baseline(0.35, 0.10)
     assert (few.assumptions.self_recovery.soft, few.assumptions.self_recovery.hard) == (0.05, 0.0)
     few_payments, other = few.cases(0, 5_000), many.cases(0, 5_000)
@@ -245,7 +245,7 @@ def test_another_baseline_changes_only_who_pays_by_themselves() -> None:
     assert few_payments.earlier == other.earlier
 
 
-def test_whoever_pays_at_a_smaller_baseline_pays_at_a_larger_one_and_no_later() -> None:
+def test_payers_at_a_smaller_baseline_also_pay_at_a_larger_one() -> None:
     assert (paid_at_baseline(0.35, 0.10) <= paid_at_baseline(0.05, 0.0)).all()
     assert (paid_at_baseline(0.35, 0.10) != NEVER).sum() > (paid_at_baseline(0.05, 0.0) != NEVER).sum()
 
@@ -277,7 +277,7 @@ def test_card_country_is_the_holders_country() -> None:
     assert all((case.kind.card.country is None) == (case.kind.card.network is None) for case in cases)
 
 
-def test_the_provider_says_how_high_the_risk_is() -> None:
+def test_risk_levels_are_distributed_as_assumed() -> None:
     levels = Counter((failure.risk.level, failure.failure.outcome_reason) for failure in SOURCE.book.failures)
     assert {reason for level, reason in levels if level == "highest"} == {"highest_risk_level"}
     assert ("normal", "insufficient_funds") in levels

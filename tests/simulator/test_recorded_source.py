@@ -135,7 +135,7 @@ def test_a_run_over_a_history_is_the_same_for_every_number_of_jobs(history: Hist
     assert result.assumptions[0].attempts is not None
 
 
-def test_days_that_nobody_ever_tried_are_extrapolated() -> None:
+def test_untried_delays_are_marked_as_extrapolated() -> None:
     """Only one delay was ever tried: whatever the policy does at another time is marked."""
     began: dict[str, Any] = {"failed_at": BEGIN, "closed_at": BEGIN + DAY}
     at: dict[str, Any] = {"at": BEGIN + 3 * 3_600, "waited": 3 * 3_600}

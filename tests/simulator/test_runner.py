@@ -82,7 +82,7 @@ def test_sweep_has_a_result_for_every_share() -> None:
     assert [(row.soft, row.hard, row.recoveries) for row in result.sensitivity] == [(0.1, 0.0, 400), (0.3, 0.1, 400)]
 
 
-def test_a_canceled_run_says_so() -> None:
+def test_canceled_run_raises() -> None:
     with pytest.raises(DryRunCanceled):
         run_simulation(watch=RunObserver(is_canceled=lambda: True))
 

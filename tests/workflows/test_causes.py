@@ -67,7 +67,7 @@ async def test_a_retry_that_meets_a_worse_refusal_ends_the_retries(recovery_runs
     assert len(recovery_run.gateway.orders) == 1
 
 
-async def test_what_is_decided_stays_decided_when_tables_and_policy_are_emptied(
+async def test_recorded_decisions_survive_emptied_tables_and_policy(
     time_server: WorkflowEnvironment,
 ) -> None:
     """No run stays cached in these tests: every step replays all earlier ones, under other rules."""

@@ -115,7 +115,7 @@ async def test_an_invoice_that_was_paid_unnoticed_ends_the_recovery_instead_of_a
     assert post.message_kinds == ["card_data", "recovered"]
 
 
-async def test_a_message_asks_for_what_is_open_now(recovery_runs: RecoveryRuns) -> None:
+async def test_message_names_the_amount_open_now(recovery_runs: RecoveryRuns) -> None:
     """Half of it was credited after the first message, and no event reported it."""
     post = MemoryChannel()
     recovery_run = await recovery_runs("expired_card", post=post)

@@ -334,7 +334,7 @@ async def test_sequences_have_no_gap_and_states_follow_each_other(recovery_runs:
         assert after.from_state == before.to_state
 
 
-async def test_a_whole_campaign_of_weeks_takes_seconds(recovery_runs: RecoveryRuns) -> None:
+async def test_recovery_of_weeks_takes_seconds(recovery_runs: RecoveryRuns) -> None:
     recovery_run = await recovery_runs(script=[decline_result("generic_decline")] * 9)
     failed_at = await recovery_run.begin_with_failure()
     await recovery_run.wait_for_end()

@@ -74,7 +74,7 @@ def test_the_providers_score_counts_only_where_the_policy_says_so() -> None:
     assert assess_fraud(Risk(score=80), SOFT, rules=FraudRules(provider_score_min=80)).level is FraudLevel.REVIEW
 
 
-def test_the_shipped_file_says_what_the_defaults_are(shipped: Policy) -> None:
+def test_shipped_file_states_the_defaults(shipped: Policy) -> None:
     assert shipped.fraud == FraudRules()
 
 

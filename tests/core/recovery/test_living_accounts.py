@@ -184,7 +184,7 @@ def test_later_failure_of_the_full_amount_keeps_the_part_paid(kind: EventKind) -
     assert scenario.last_record(EventType.CHARGE_REQUESTED).data["amount"] == 3000
 
 
-def test_a_part_in_another_currency_is_taken_for_what_it_says() -> None:
+def test_partial_payment_in_another_currency_is_not_converted() -> None:
     scenario = RecoveryScenario().fail_payment()
     scenario.receive_event(EventKind.INVOICE_PAID, paid_amount=1, currency="USD")
     assert scenario.ending == (State.RECOVERED, "paid_elsewhere"), "no sum can be made of two currencies"
@@ -301,7 +301,7 @@ def test_out_of_scope_invoice_ends_with_its_rule() -> None:
     assert scenario.last_record(EventType.RETRY_SKIPPED).data["reason"] == "send_invoice"
 
 
-def test_while_collection_is_paused_nothing_is_charged_and_the_window_goes_on() -> None:
+def test_paused_collection_stops_charges_but_not_the_window() -> None:
     paused = invoice_with(terms=CollectionTerms(collection_paused=True))
     scenario = RecoveryScenario().fail_payment().advance_until_due()
     assert scenario.request_charge(paused) == ["retry.skipped"]
@@ -329,7 +329,7 @@ def test_operator_retry_is_refused_while_collection_is_paused(rests: dict[str, A
     assert refused.value.code == "paused"
 
 
-def test_under_the_old_rules_a_payment_on_its_way_is_no_reason_to_stand_back() -> None:
+def test_under_old_rules_a_pending_payment_does_not_stop_a_charge() -> None:
     old = RecoveryScenario().fail_payment().recovery.with_changes(rules=1)
     assert check_invoice(old, PROCESSING, old.opened_at or RecoveryScenario().now) == ()
 

@@ -38,7 +38,7 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize(("code", "cause"), ROWS)
-def test_a_refusal_means_the_same_by_number_and_in_words(code: str, cause: Cause) -> None:
+def test_refusal_by_number_and_in_words_is_classified_alike(code: str, cause: Cause) -> None:
     assert cause_of(code) is cause_of(REFUSAL_REASONS[code]) is cause_of(REFUSAL_REASONS[code].upper()) is cause
 
 
@@ -79,12 +79,12 @@ def test_payment_methods_are_networks(method: str | None, network: str | None) -
     assert network_of_method(method) == network
 
 
-def test_the_issuers_code_says_more_than_a_plain_refusal() -> None:
+def test_issuers_code_overrides_a_plain_refusal() -> None:
     failure = failure_of("Refused", Fields({"refusalReasonRaw": "51 : Insufficient funds"}), "visa", None)
     assert classify(failure, TABLES, provider="adyen").cause is Cause.INSUFFICIENT_FUNDS
 
 
-def test_mastercards_advice_goes_first() -> None:
+def test_mastercard_advice_takes_precedence() -> None:
     failure = failure_of("Refused", Fields({"merchantAdviceCode": "03 : Do not try again"}), "mc", None)
     assert classify(failure, TABLES, provider="adyen").cause is Cause.PERMANENT
 

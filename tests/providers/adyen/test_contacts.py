@@ -30,7 +30,7 @@ def contacts_in(*items: dict[str, Any], live: bool = False) -> tuple[ContactUpda
     return WEBHOOKS.extract_contacts(webhooks.webhook_body(list(items), live=live))
 
 
-def test_the_shopper_as_the_sandbox_tells_it() -> None:
+def test_contact_in_the_sandboxs_webhook() -> None:
     spec = FailedPayment(
         email="kim@example.com", name="Kim", phone="+4930555010", locale="de_DE", shopper_country="DE", invoice_id="i"
     )

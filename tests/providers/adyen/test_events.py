@@ -194,7 +194,7 @@ def test_item_without_a_psp_reference_is_no_event() -> None:
         read_items(webhook_item("AUTHORISATION") | {"pspReference": ""})
 
 
-def test_a_live_event_for_a_test_account_is_kept_without_effect() -> None:
+def test_live_event_for_a_test_account_is_stored_without_effect() -> None:
     (event,) = read_items(webhook_item("AUTHORISATION", False), live=True)
     assert (event.kind, event.detail) == (EventKind.OTHER, "live event for a test account")
 

@@ -32,14 +32,14 @@ ENDS = [
 
 
 @pytest.mark.parametrize("reason", ENDS)
-def test_the_end_of_a_rescue_keeps_what_the_bank_said(reason: str) -> None:
+def test_end_of_a_rescue_keeps_the_banks_code(reason: str) -> None:
     event = read_one(webhook_item("AUTORESCUE", False, reason=reason))
     assert event.failure
     assert (event.kind, event.failure.code, event.card) == (EventKind.PROVIDER_STOPPED, None, None)
     assert event.detail in (reason, None)
 
 
-def test_the_end_of_a_rescue_names_the_stored_method_all_the_same() -> None:
+def test_end_of_a_rescue_names_the_stored_method() -> None:
     """It may be the first event about this payment."""
     stored = {"recurring.recurringDetailReference": "TOKEN", "recurring.shopperReference": "shopper 1"}
     event = read_one(webhook_item("AUTORESCUE", False, reason="maxRetryAttemptsReached", additional=stored))
@@ -54,7 +54,7 @@ def test_a_rescue_that_ended_as_fraud_is_fraud(reason: str) -> None:
     assert cause_of(event.failure) is Cause.FRAUD
 
 
-def test_a_rescue_that_ended_with_a_refusal_tells_it() -> None:
+def test_rescue_that_ended_with_a_refusal_has_its_code() -> None:
     assert cause_of(read_one(webhook_item("AUTORESCUE", False, reason="Expired Card")).failure) is Cause.CARD_DATA
 
 
@@ -82,7 +82,7 @@ NUMBERED_REASONS = [
 
 
 @pytest.mark.parametrize(("reason", "code", "cause"), NUMBERED_REASONS)
-def test_a_number_and_its_words_are_read_as_the_number(reason: str, code: str, cause: Cause) -> None:
+def test_refusal_number_with_its_words_is_read_as_the_number(reason: str, code: str, cause: Cause) -> None:
     assert refusal_code(reason) == code
     assert cause_of(Failure(code=code)) is cause
 

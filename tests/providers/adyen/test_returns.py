@@ -79,7 +79,7 @@ def test_event_without_money_movement_is_ignored_with_a_reason(code: str, succes
     assert (event.returned_amount, event.returned_kind) == (None, None)
 
 
-def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> None:
+def test_refund_rejected_by_the_scheme_counts_as_paid_again() -> None:
     """Adyen sends REFUND with success before the scheme has answered: the returned money is restored."""
     event = event_after_payment("REFUND_FAILED", payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_kind) == (EventKind.PAYMENT_RESTORED, "restored")
@@ -87,7 +87,7 @@ def test_a_refund_that_the_scheme_rejected_is_the_merchants_money_again() -> Non
 
 
 @pytest.mark.parametrize("reason", ["Transaction Recaptured", "Transaction Auto-recaptured"])
-def test_a_capture_that_adyen_mended_is_the_merchants_money_again(reason: str) -> None:
+def test_resolved_capture_failure_counts_as_paid_again(reason: str) -> None:
     """The payment was counted, and CAPTURE_FAILED took it back: it must be counted again."""
     event = event_after_payment("CAPTURE", reason=reason, payment={"amount": 1500, "currency": "EUR"})
     assert (event.kind, event.returned_amount, event.payment_id) == (EventKind.PAYMENT_RESTORED, 1500, ORIGINAL)
@@ -100,7 +100,7 @@ def test_opened_dispute_has_no_returned_amount() -> None:
     assert event_after_payment("REQUEST_FOR_INFORMATION").kind is EventKind.DISPUTE_INQUIRY
 
 
-def test_an_amount_that_cannot_be_read_is_not_told() -> None:
+def test_unreadable_amount_is_left_out() -> None:
     event = read_one(webhook_item("CHARGEBACK", originalReference=ORIGINAL) | {"amount": {}})
     assert (event.kind, event.returned_amount) == (EventKind.DISPUTE_OPENED, None)
 
@@ -157,7 +157,7 @@ def test_scheme_reason_determines_the_cause(code: str | None, reason: str, brand
     assert classify(failure, TABLES, provider="adyen").cause is cause
 
 
-def test_a_refused_debit_may_tell_the_banks_code_as_well() -> None:
+def test_refused_debit_may_carry_the_banks_code() -> None:
     item = webhook_item(
         "AUTHORISATION", False, reason="AM04 : Insufficient funds", payment={"brand": "sepadirectdebit"}
     )
@@ -166,7 +166,7 @@ def test_a_refused_debit_may_tell_the_banks_code_as_well() -> None:
     assert failure.code == "AM04"
 
 
-def test_a_returned_debit_that_adyen_rescues_is_adyens_for_now() -> None:
+def test_recovery_stands_back_for_a_returned_debit_that_adyen_rescues() -> None:
     event = returned_debit("AM04", **{"retry.rescueScheduled": "true"})
     assert event.next_provider_attempt == AT + LONGEST_RESCUE
 

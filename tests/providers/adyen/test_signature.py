@@ -151,7 +151,7 @@ def test_a_token_webhook_is_signed_in_its_header(key: str) -> None:
             verify_body(body, bad)
 
 
-def test_a_key_that_is_not_hexadecimal_is_told_and_not_used() -> None:
+def test_non_hexadecimal_key_is_reported_and_not_used() -> None:
     config = AdyenConfig.from_environment({"ADYEN_HMAC_KEYS": f" {NEW} ,nonsense,,{OLD}"})
     assert config.hmac_keys == (NEW, OLD)
     assert any("not hexadecimal" in note for note in config.startup_notes())

@@ -59,7 +59,7 @@ def test_other_values_show_no_shopper(sign: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("brand", ["ideal", "sofort", "giropay", "bankTransfer_IBAN", "boleto", "multibanco", "oxxo"])
-def test_nobody_but_the_shopper_pays_at_a_bank(brand: str) -> None:
+def test_bank_payment_methods_mean_a_present_shopper(brand: str) -> None:
     assert shopper_present(brand) is True
     assert shopper_present(brand, **NO_TOKEN) is True
 
@@ -71,7 +71,7 @@ def test_a_wallet_may_be_stored(brand: str) -> None:
 
 
 @pytest.mark.parametrize("brand", ["visa", "interac_card", "something_new", "sepadirectdebit"])
-def test_a_card_a_debit_or_an_unknown_name_says_nothing(brand: str) -> None:
+def test_cards_debits_and_unknown_methods_do_not_tell_presence(brand: str) -> None:
     assert shopper_present(brand, **NO_TOKEN) is None
 
 

@@ -55,7 +55,7 @@ def test_tokens_of_others_have_no_effect() -> None:
 
 
 @pytest.mark.parametrize("missing", ["storedPaymentMethodId", "shopperReference"])
-def test_a_token_without_its_names_says_which(missing: str) -> None:
+def test_token_event_with_missing_ids_names_them(missing: str) -> None:
     assert read_token_event(TOKEN_WEBHOOK | {"data": DATA | {missing: None}}).detail == f"unfit: data.{missing}"
 
 

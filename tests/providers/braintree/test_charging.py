@@ -182,7 +182,7 @@ async def test_amounts_are_decimal(box: Sandbox, gateway: Gateway, amount: int, 
     assert (await box.pay_calls(failed_payment.invoice))[0].params["amount"] == text
 
 
-async def test_a_currency_without_decimals_has_none(box: Sandbox, gateway: Gateway) -> None:
+async def test_amounts_of_zero_decimal_currencies_have_no_decimals(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(amount=1500, currency="JPY")
     assert (await gateway.read_invoice(failed_payment.invoice)).amount_due == 1500
     assert (await gateway.charge(order_for(failed_payment, amount=1500, currency="JPY"))).outcome is Outcome.SUCCEEDED

@@ -54,7 +54,7 @@ def test_country_is_that_of_the_default_methods_billing_address() -> None:
     assert contact_of_customer(SimpleNamespace()) == Contact()
 
 
-async def test_an_invoice_that_was_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
+async def test_contact_of_an_invoice_paid_meanwhile(gateway: BraintreeGateway, box: BraintreeSandboxClient) -> None:
     failed_payment = await box.create_failed_payment()
     await box.report_event(failed_payment.invoice, "subscription_charged_successfully")
     assert (await gateway.read_contact(failed_payment.invoice, None)).invoice.status is InvoiceStatus.PAID

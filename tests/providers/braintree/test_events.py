@@ -90,7 +90,7 @@ def test_past_due_is_never_paid() -> None:
     assert subscription_event("subscription_went_past_due", period_fields(**PAID_FIELDS)).kind is EventKind.WAKE
 
 
-def test_a_subscriptions_failure_says_how_it_is_collected_and_since_when() -> None:
+def test_subscription_failure_has_collection_terms_and_start() -> None:
     event = subscription_event(
         "subscription_charged_unsuccessfully", period_fields(id="old", created=THEN - 60), period_fields()
     )
@@ -160,7 +160,7 @@ def test_event_without_effect_has_a_reason(kind: str) -> None:
         ("dispute_opened", {"dispute": {"id": "dp1"}}),
     ],
 )
-def test_an_unfit_subject_is_kept_as_such(kind: str, subject: dict[str, Any]) -> None:
+def test_invalid_notification_is_kept_as_such(kind: str, subject: dict[str, Any]) -> None:
     event = read_notification(kind, subject)
     assert event.kind is EventKind.OTHER
     assert event.detail
@@ -190,7 +190,7 @@ def test_a_failure_brings_codes_card_and_the_moment_of_the_try() -> None:
         ({"status": "authorization_expired", "code": ""}, "authorization_expired", None),
     ],
 )
-def test_each_way_to_fail_has_a_code(fields: dict[str, Any], code: str, status: str | None) -> None:
+def test_every_failure_status_has_a_code(fields: dict[str, Any], code: str, status: str | None) -> None:
     failure = transaction_event("transaction_retried", **fields).failure
     assert failure
     assert (failure.code, failure.network_status) == (code, status)
@@ -217,7 +217,7 @@ def test_two_webhooks_about_one_failed_try_are_one_failure() -> None:
     assert charged.provider_attempt == overdue.provider_attempt
 
 
-def test_the_newest_transaction_counts_in_whatever_order_they_are_listed() -> None:
+def test_newest_transaction_counts_in_any_order() -> None:
     old, new = period_fields(id="old", created=THEN - 60), period_fields(id="new", created=THEN)
     for transactions in ((old, new), (new, old)):
         failure = subscription_event("subscription_charged_unsuccessfully", *transactions).failure

@@ -46,7 +46,7 @@ async def test_debit_is_pending_until_it_settles(box: Sandbox, gateway: Gateway,
 
 @pytest.mark.parametrize("subscription", [True, False])
 @pytest.mark.parametrize("reads_settled", [True, False])
-async def test_a_debit_that_comes_back_is_open_again(
+async def test_returned_debit_reopens_the_invoice(
     box: Sandbox, gateway: Gateway, reads_settled: bool, subscription: bool
 ) -> None:
     failed_payment = await box.create_failed_payment(instrument=Instrument.US_BANK_ACCOUNT, subscription=subscription)
@@ -78,7 +78,7 @@ def failure_of(event: ProviderEvent) -> Failure:
     return Failure(code="R09", charge_id=event.payment_id)
 
 
-async def test_a_capture_that_fails_behind_a_success_is_money_taken_back(box: Sandbox, gateway: Gateway) -> None:
+async def test_failed_capture_after_a_success_counts_as_returned(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False)
     assert (await gateway.charge(order_for(failed_payment))).outcome is Outcome.SUCCEEDED
     await box.report_event(failed_payment.invoice, "transaction_settlement_declined", decline_code="4001")
@@ -101,7 +101,7 @@ async def test_a_part_leaves_the_rest_open(box: Sandbox, gateway: Gateway) -> No
     assert (view.status, view.amount_due, view.amount_paid) == (InvoiceStatus.PAID, 0, 10_000)
 
 
-async def test_an_authorisation_that_is_captured_in_parts_is_under_way_for_the_rest(
+async def test_partially_captured_authorisation_is_pending_for_the_rest(
     box: Sandbox, gateway: Gateway, address: str
 ) -> None:
     failed_payment, client = await box.create_failed_payment(subscription=False), braintree_client(address)
@@ -123,7 +123,7 @@ async def test_a_part_of_a_subscription_leaves_its_balance(box: Sandbox, gateway
     assert (view.status, view.amount_due, view.amount_paid) == (InvoiceStatus.OPEN, 7_000, 3_000)
 
 
-async def test_the_whole_of_a_subscription_is_no_part(box: Sandbox, gateway: Gateway) -> None:
+async def test_full_payment_of_a_subscription_is_no_partial_payment(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment()
     await box.report_event(failed_payment.invoice, RETRIED_KIND)
     assert (await newest_event(box, failed_payment.invoice)).paid_amount is None

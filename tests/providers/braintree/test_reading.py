@@ -42,7 +42,7 @@ async def test_an_unpaid_invoice_is_open_with_its_amount(box: Sandbox, gateway: 
         ("subscription_charged_unsuccessfully", InvoiceStatus.OPEN),
     ],
 )
-async def test_what_braintree_does_changes_the_invoice(
+async def test_changes_at_braintree_change_the_invoice(
     box: Sandbox, gateway: Gateway, kind: str, status: InvoiceStatus
 ) -> None:
     failed_payment = await box.create_failed_payment()
@@ -69,7 +69,7 @@ async def test_braintrees_own_next_try_shows(box: Sandbox, gateway: Gateway) -> 
 
 
 @pytest.mark.parametrize("name", ["nothing", "nosub-2026-11-01", "a/../b", "with blank"])
-async def test_what_braintree_does_not_know_is_missing(gateway: Gateway, name: str) -> None:
+async def test_unknown_facts_are_listed_as_missing(gateway: Gateway, name: str) -> None:
     assert (await gateway.read_invoice(name)).status is InvoiceStatus.MISSING
     facts = await gateway.read_failure(name, None)
     assert (facts.invoice.status, facts.missing) == (InvoiceStatus.MISSING, ("invoice",))
@@ -99,7 +99,7 @@ async def test_a_failure_is_read_with_codes_card_and_customer(box: Sandbox, gate
     assert facts.missing == ()
 
 
-async def test_the_try_that_the_event_tells_of_is_the_one_that_is_read(box: Sandbox, gateway: Gateway) -> None:
+async def test_transaction_named_by_the_event_is_read(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(decline_code="2010", created=1_790_000_000)
     await box.report_event(failed_payment.invoice, "subscription_charged_unsuccessfully", decline_code="2001")
     assert (await gateway.read_failure(failed_payment.invoice, None)).failure.code == "2001"
@@ -141,7 +141,7 @@ async def test_dispute_is_resolved_by_its_transaction(box: Sandbox, gateway: Gat
     assert await gateway.resolve_event(named) == named
 
 
-async def test_a_subscription_names_what_its_own_notification_did_not(box: Sandbox, gateway: Gateway) -> None:
+async def test_subscription_supplies_what_its_notification_lacks(box: Sandbox, gateway: Gateway) -> None:
     """As in the official client's samples: no period, no status, and an unknown transaction."""
     failed_payment = await box.create_failed_payment()
     at = datetime.combine(date.fromisoformat(failed_payment.invoice[-10:]), time(), UTC)
@@ -177,5 +177,5 @@ async def test_customers_country_is_not_taken_from_the_card(box: Sandbox, gatewa
         ("U5A", None),
     ],
 )
-def test_countries_are_said_in_two_letters(expected: str | None, country: str | None) -> None:
+def test_countries_have_two_letter_codes(expected: str | None, country: str | None) -> None:
     assert country_of(expected) == country

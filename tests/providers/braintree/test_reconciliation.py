@@ -72,7 +72,7 @@ def test_result_of_a_search(tries: tuple[TransactionView, ...], outcome: Outcome
     assert (result.outcome, result.reason) == (outcome, reason)
 
 
-def test_an_invoice_that_is_gone_decides_nothing() -> None:
+def test_missing_invoice_decides_nothing() -> None:
     assert reconcile_by_search(ORDER, None).outcome is Outcome.UNKNOWN
 
 
@@ -97,11 +97,11 @@ class FakeResult:
         ({"status": "gateway_rejected"}, Outcome.DECLINED),
     ],
 )
-def test_an_answer_is_definite_only_where_braintree_said_so(fields: dict[str, Any], outcome: Outcome) -> None:
+def test_only_definite_transaction_states_are_answers(fields: dict[str, Any], outcome: Outcome) -> None:
     assert interpret_result(ORDER, FakeResult(**fields)).outcome is outcome
 
 
-def test_a_part_is_a_success_that_says_how_much_came() -> None:
+def test_partial_success_names_its_amount() -> None:
     assert interpret_result(ORDER, FakeResult(amount=Decimal("7.00"), amount_requested=Decimal("20.00"))).amount == 700
     assert interpret_result(ORDER, FakeResult()).amount is None
     assert reconcile_by_search(ORDER, an_invoice(a_try("settled", amount=700, requested=2000))).amount == 700
@@ -120,7 +120,7 @@ def test_a_part_is_a_success_that_says_how_much_came() -> None:
         (Subscription.Status.Expired, "20.00", None, InvoiceStatus.VOID),
     ],
 )
-def test_a_subscription_says_where_its_period_stands(
+def test_invoice_status_of_a_subscription_period(
     status: str, balance: str, period: date | None, expected_status: InvoiceStatus
 ) -> None:
     billing = Billing("sub1", status, Decimal(balance), period, "tok")
@@ -141,7 +141,7 @@ def test_a_subscription_says_where_its_period_stands(
         ((a_try("settled", currency="EUR"), a_try()), "0.00", InvoiceStatus.PAID, 0),
     ],
 )
-def test_a_past_due_subscription_says_what_is_open_of_its_period(
+def test_past_due_subscription_has_the_open_amount_of_its_period(
     tries: tuple[TransactionView, ...], balance: str, status: InvoiceStatus, due: int
 ) -> None:
     billing = Billing("sub1", "Past Due", Decimal(balance), date(2026, 11, 1), "tok")

@@ -46,7 +46,7 @@ async def test_the_next_sale_carries_the_same_name(
 
 
 @pytest.mark.parametrize("name", ["a\nb", "tab\there", "x" * 256, "..", "a\u2028b"])
-def test_what_cannot_be_a_name_is_told_to_operators(name: str) -> None:
+def test_unusable_order_id_is_reported_to_operators(name: str) -> None:
     event = failed_event(name)
     assert event.kind is EventKind.OTHER
     assert (event.detail or "").startswith("reference can't be taken: it ")

@@ -84,7 +84,7 @@ def official_gateway() -> Any:
     return braintree.BraintreeGateway(keys)
 
 
-def test_the_table_says_what_becomes_of_each_kind_that_the_client_knows() -> None:
+def test_every_notification_kind_of_the_client_is_in_the_table() -> None:
     assert sorted(known_kinds()) == sorted(SAMPLES)
     assert set(known_kinds()) <= set(KINDS)
 
@@ -158,7 +158,7 @@ def test_the_money_of_a_dispute_counts_when_it_is_opened_and_never_again() -> No
     ("kind", "expected_kind", "amount"),
     [("retrieval", EventKind.DISPUTE_INQUIRY, None), ("pre_arbitration", EventKind.DISPUTE_OPENED, None)],
 )
-def test_a_retrieval_only_asks_and_a_pre_arbitration_goes_on(
+def test_retrieval_is_an_inquiry_and_pre_arbitration_continues_a_dispute(
     kind: str, expected_kind: EventKind, amount: int | None
 ) -> None:
     event = sample_event("dispute_opened", "tx1", ("<kind>chargeback", f"<kind>{kind}"))

@@ -33,7 +33,7 @@ def official_sample(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_official_client_signs_is_taken_and_said_in_our_words(kind: str) -> None:
+def test_webhooks_signed_by_the_official_client_are_normalised(kind: str) -> None:
     body = official_sample(kind)
     verify_body(body)
     (event,) = WEBHOOKS.normalise(body)
@@ -42,7 +42,7 @@ def test_what_the_official_client_signs_is_taken_and_said_in_our_words(kind: str
     ProviderEvent.model_validate(event.model_dump())
 
 
-def test_the_official_client_takes_what_our_fake_signs() -> None:
+def test_official_client_accepts_the_sandboxs_signature() -> None:
     keys = ("sandbox_merchant", "our_public", "our_private")
     client = braintree.BraintreeGateway(braintree.Configuration(braintree.Environment.Sandbox, *keys))
     form = form_fields(SIGNED_WEBHOOK)

@@ -76,7 +76,7 @@ async def test_deleted_customer_is_reported(box: Sandbox, gateway: Gateway, subs
     assert (recipient.contact, recipient.invoice.terms.customer_deleted) == (None, True)
 
 
-async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(box: Sandbox, gateway: Gateway) -> None:
+async def test_empty_vault_does_not_contradict_an_active_subscription(box: Sandbox, gateway: Gateway) -> None:
     """Deleting a method or customer ends their subscriptions: both missing beside an active one decides nothing."""
     failed_payment = await box.create_failed_payment()
     for path in (f"customers/{failed_payment.customer}", f"payment_methods/any/{failed_payment.payment_method}"):
@@ -85,7 +85,7 @@ async def test_a_vault_that_knows_nobody_speaks_against_no_living_subscription(b
     assert (view.status, view.methods_known, view.terms.customer_deleted) == (InvoiceStatus.OPEN, False, None)
 
 
-async def test_a_vault_that_cannot_be_searched_either_says_nothing_of_an_order(box: Sandbox, gateway: Gateway) -> None:
+async def test_unsearchable_vault_decides_nothing_about_an_order(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False)
     for path in (f"customers/{failed_payment.customer}", f"payment_methods/any/{failed_payment.payment_method}"):
         await box.add_fault(f"/braintree/merchants/*/{path}", "error:404")
@@ -97,7 +97,7 @@ async def test_a_vault_that_cannot_be_searched_either_says_nothing_of_an_order(b
     assert (await gateway.read_invoice(failed_payment.invoice)).terms.customer_deleted is True
 
 
-async def test_what_was_paid_with_a_nonce_has_no_method(box: Sandbox, gateway: Gateway) -> None:
+async def test_nonce_payment_has_no_stored_method(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment(subscription=False, vaulted=False)
     view = await gateway.read_invoice(failed_payment.invoice)
     assert (view.methods_known, view.method, view.default_methods) == (True, None, ())
@@ -114,7 +114,7 @@ async def test_an_invoice_can_be_read_without_its_vault(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_refused_keys_are_said_to_be_refused(box: Sandbox, gateway: Gateway, status: int) -> None:
+async def test_refused_keys_raise_not_allowed(box: Sandbox, gateway: Gateway, status: int) -> None:
     failed_payment = await box.create_failed_payment()
     for read_object in (gateway.read_invoice, lambda name: gateway.read_failure(name, None)):
         await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", f"error:{status}")

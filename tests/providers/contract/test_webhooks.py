@@ -74,7 +74,7 @@ def test_each_webhook_is_normalised(subject: Subject, webhooks: Webhooks, says: 
         assert event.detail
 
 
-def test_a_failure_names_what_a_recovery_needs(subject: Subject, webhooks: Webhooks) -> None:
+def test_failure_event_has_all_fields_for_a_recovery(subject: Subject, webhooks: Webhooks) -> None:
     event = only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED, "inv_1"))
     assert event.amount == 2000
     assert (event.currency or "").isupper()
@@ -96,9 +96,7 @@ def test_different_events_have_different_ids(subject: Subject, webhooks: Webhook
     assert all(0 < len(event.event_id) <= 255 for event in events)
 
 
-def test_of_two_failures_the_later_one_is_newer_in_whatever_order_they_come(
-    subject: Subject, webhooks: Webhooks
-) -> None:
+def test_later_failure_is_newer_in_any_order(subject: Subject, webhooks: Webhooks) -> None:
     later = only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED_AGAIN, "inv_1"))
     first = only_event(webhooks, subject.signed_webhook(WebhookKind.FAILED, "inv_1"))
     assert (later.provider_attempt or 0) > (first.provider_attempt or 0)

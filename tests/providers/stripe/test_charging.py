@@ -48,7 +48,7 @@ async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gate
     assert "insufficient funds" not in result.model_dump_json()
 
 
-async def test_a_block_by_stripes_fraud_rules_is_told_from_a_generic_decline(
+async def test_block_by_stripes_fraud_rules_differs_from_a_generic_decline(
     box: SandboxClient, gateway: StripeGateway
 ) -> None:
     script = "decline:generic_decline;type=blocked;reason=highest_risk_level;status=not_sent_to_network"

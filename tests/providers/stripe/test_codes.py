@@ -50,7 +50,7 @@ def cause_of(code: str) -> Cause:
 
 
 @pytest.mark.parametrize("code", NEVER_BY_ITSELF)
-def test_a_bank_account_that_is_gone_is_not_debited_again(code: str) -> None:
+def test_closed_bank_account_is_not_debited_again(code: str) -> None:
     assert cause_of(code).next_action in {NextAction.WAIT_FOR_METHOD, NextAction.STOP}
 
 
@@ -67,5 +67,5 @@ def test_network_return_code_does_not_change_the_cause() -> None:
 
 
 @pytest.mark.parametrize("code", ["payment_intent_mandate_invalid", "billing_invalid_mandate"])
-def test_a_mandate_that_is_gone_asks_for_another_method(code: str) -> None:
+def test_revoked_mandate_asks_for_another_method(code: str) -> None:
     assert cause_of(code) is Cause.PERMANENT

@@ -21,7 +21,7 @@ async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClie
     assert "jenny" not in repr(contact).lower()
 
 
-async def test_an_invoice_that_was_paid_meanwhile(gateway: StripeGateway, box: SandboxClient) -> None:
+async def test_contact_of_an_invoice_paid_meanwhile(gateway: StripeGateway, box: SandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.pay_hosted(failed_invoice.invoice)
     assert (await gateway.read_contact(failed_invoice.invoice, None)).invoice.status == "paid"

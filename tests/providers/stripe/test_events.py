@@ -73,7 +73,7 @@ def test_the_newer_invoice_shape() -> None:
     )
 
 
-def test_an_expanded_payment_intent_tells_the_decline_and_no_text() -> None:
+def test_expanded_payment_intent_gives_the_decline_without_its_text() -> None:
     fixture = read_fixture("expanded")
     assert fixture.customer_id == "cus_expanded_1"
     assert fixture.failure == Failure(
@@ -114,7 +114,7 @@ UNFIT_SHAPES = {
 
 
 @pytest.mark.parametrize(("subject", "field"), UNFIT_SHAPES.values(), ids=UNFIT_SHAPES)
-def test_a_shape_that_does_not_fit_is_kept_and_named(subject: Any, field: str) -> None:
+def test_invalid_object_is_kept_with_the_field_named(subject: Any, field: str) -> None:
     event = normalise_event(stripe_event("invoice.payment_failed", subject))
     assert (event.kind, event.detail) == (EventKind.OTHER, f"unfit: data.object.{field}")
 
@@ -132,7 +132,7 @@ def test_a_shape_that_does_not_fit_is_kept_and_named(subject: Any, field: str) -
         (stripe_event("radar.early_fraud_warning.created", {"actionable": True}), "data.object.charge"),
     ],
 )
-def test_an_envelope_that_does_not_fit_is_kept_and_named(raw: Any, field: str) -> None:
+def test_invalid_envelope_is_kept_with_the_field_named(raw: Any, field: str) -> None:
     event = normalise_event(raw)
     assert (event.kind, event.detail, event.event_id) == (EventKind.OTHER, f"unfit: {field}", "evt_1")
 

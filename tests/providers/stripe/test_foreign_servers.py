@@ -91,7 +91,9 @@ async def test_payment_under_way_is_recognised(canned: CannedServer, foreign: St
 
 
 @pytest.mark.parametrize(("deleted", "status"), [({"deleted": True}, 200), ({}, 404)])
-async def test_an_invoice_that_is_gone(canned: CannedServer, foreign: StripeGateway, deleted: Any, status: int) -> None:
+async def test_deleted_invoice_is_missing(
+    canned: CannedServer, foreign: StripeGateway, deleted: Any, status: int
+) -> None:
     canned.set_answer("GET /v1/invoices/in_1", {"id": "in_1"} | deleted, status)
     assert (await foreign.read_invoice("in_1")).status is InvoiceStatus.MISSING
 
@@ -223,7 +225,7 @@ async def test_a_refused_repeat_of_a_charge_that_went_through(canned: CannedServ
     assert (result.outcome, result.charge_id) == (Outcome.SUCCEEDED, "ch_1")
 
 
-async def test_a_part_payment_by_somebody_else_decides_nothing(canned: CannedServer, foreign: StripeGateway) -> None:
+async def test_partial_payment_from_elsewhere_decides_nothing(canned: CannedServer, foreign: StripeGateway) -> None:
     serve_documents(
         canned, invoice=legacy_invoice(), intent=INTENT, charge=CHARGE | {"status": "succeeded", "amount": 500}
     )

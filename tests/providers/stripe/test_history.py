@@ -76,7 +76,7 @@ async def test_failed_invoice_is_read_with_all_its_charges(own: OwnSandbox) -> N
     )  # fmt: skip
 
 
-async def test_nothing_that_names_a_person_is_kept(own: OwnSandbox) -> None:
+async def test_imported_history_holds_no_personal_data(own: OwnSandbox) -> None:
     box, reader = own
     failed_invoice = await box.create_failed_invoice(email="someone@example.com", name="Some One")
     [recovery] = await read_all(reader)
@@ -168,7 +168,7 @@ async def test_key_without_permission_is_reported(own: OwnSandbox) -> None:
         StripeHistory(StripeConfig())
 
 
-async def test_its_requests_are_what_stripe_describes(mock: RequestChecker, own: OwnSandbox) -> None:
+async def test_import_requests_fit_stripes_api(mock: RequestChecker, own: OwnSandbox) -> None:
     box, reader = own
     await box.create_failed_invoice()
     reader._api._http._transport._http.event_hooks = {"request": [mock._record_request]}

@@ -132,9 +132,7 @@ async def test_optional_reads_time_out_quickly(box: SandboxClient, impatient_gat
     assert (await impatient_gateway.read_failure(failed_invoice.invoice, None)).missing == ("early_warnings",)
 
 
-async def test_an_invoice_that_does_not_come_is_unavailable(
-    box: SandboxClient, impatient_gateway: StripeGateway
-) -> None:
+async def test_unreadable_invoice_is_unavailable(box: SandboxClient, impatient_gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/invoices/*", "hang:2")
     with pytest.raises(ProviderUnavailable):

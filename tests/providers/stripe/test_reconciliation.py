@@ -59,7 +59,7 @@ async def test_a_void_invoice_was_not_charged(box: SandboxClient, gateway: Strip
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "invoice_not_payable")
 
 
-async def test_an_invoice_that_is_gone_decides_nothing(gateway: StripeGateway) -> None:
+async def test_missing_invoice_decides_nothing(gateway: StripeGateway) -> None:
     assert (await gateway.reconcile(order_for("in_gone"))).reason == "invoice_missing"
 
 

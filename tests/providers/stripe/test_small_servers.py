@@ -38,7 +38,7 @@ def serve_small_account(canned: CannedServer, missing: str, customer: dict[str, 
         ("nothing", None, False),
     ],
 )
-async def test_a_default_that_was_not_delivered_is_not_none(
+async def test_missing_default_field_does_not_mean_no_default(
     canned: CannedServer, foreign: StripeGateway, missing: str, customer: dict[str, Any] | None, is_known: bool
 ) -> None:
     """Otherwise nothing would be charged at a server that leaves these fields out."""
@@ -101,7 +101,7 @@ TRACES = {"last_payment_error": None, "latest_charge": None}
         ({**TRACES, "last_payment_error": {"code": "card_declined"}}, {"id": "cus_1"}, False),
     ],
 )
-async def test_a_payment_that_was_never_tried_had_no_method(
+async def test_untried_payment_means_no_method(
     canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any], customer: dict[str, Any], is_known: bool
 ) -> None:
     """There is neither charge nor error: waiting a day for a refused charge would be useless."""
@@ -121,7 +121,7 @@ FAILED_EVENT = ProviderEvent(
 )
 
 
-async def test_a_failure_that_the_event_told_was_a_try(canned: CannedServer, foreign: StripeGateway) -> None:
+async def test_failure_in_the_event_counts_as_an_attempt(canned: CannedServer, foreign: StripeGateway) -> None:
     serve_small_account(canned, "default_payment_method", {"id": "cus_1"})
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "status": "requires_payment_method"} | TRACES)
     event = FAILED_EVENT.model_copy(update={"failure": Failure(code="insufficient_funds")})
@@ -146,7 +146,7 @@ DECLINED_ERROR = {"type": "invalid_request_error", "code": "insufficient_funds"}
         {"last_payment_error": DECLINED_ERROR | {"payment_method": "pm_1"}},
     ],
 )
-async def test_the_kind_of_a_method_that_is_only_named(
+async def test_type_of_a_method_known_only_by_id(
     canned: CannedServer, foreign: StripeGateway, intent: dict[str, Any]
 ) -> None:
     """A bank account that is taken for a card would be debited again."""
@@ -169,7 +169,7 @@ async def test_customer_with_transfer_instructions_is_not_charged_by_card(
 
 
 @pytest.mark.parametrize("owner", ["in_1", "in_2"])
-async def test_a_second_payment_is_seen_beside_the_older_shape(
+async def test_second_payment_is_found_beside_the_older_shape(
     canned: CannedServer, foreign: StripeGateway, owner: str
 ) -> None:
     """Also where the list has no status; not where it lists payments of other invoices."""
@@ -191,7 +191,7 @@ async def test_the_older_shape_needs_no_list_of_payments(
 
 
 @pytest.mark.parametrize(("status", "lasts"), [(400, True), (402, True), (410, True), (408, False), (409, False)])
-async def test_an_invoice_that_is_never_shown_is_a_matter_for_operators(
+async def test_permanently_unreadable_invoice_is_for_operators(
     canned: CannedServer, foreign: StripeGateway, status: int, lasts: bool
 ) -> None:
     """Another read would give the same answer, so operators are told."""

@@ -45,12 +45,12 @@ JSON = st.recursive(
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_what_is_no_event_is_invalid_input(body: bytes) -> None:
+def test_body_that_is_no_event_is_invalid_input(body: bytes) -> None:
     with pytest.raises(InvalidInput):
         WEBHOOKS.normalise(body)
 
 
-def test_thin_events_are_kept_but_not_used() -> None:
+def test_thin_events_are_stored_without_effect() -> None:
     thin = {"id": "evt_2", "object": "v2.core.event", "type": "v1.billing.meter.x", "created": "2026-11-22T00:00:00Z"}
     event = normalise_event(thin)
     assert (event.kind, event.event_id) == (EventKind.OTHER, "evt_2")
