@@ -1,4 +1,4 @@
-"""Formats values for pages as `core/formatting.py` does, with a dash for missing ones; labels and addresses of pages."""
+"""Formats values for pages as `core/formatting.py` does, with a dash for None; labels and addresses of pages."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -70,7 +70,7 @@ def format_span(length: float | timedelta | None) -> str:
 
 
 def format_distance(at: datetime, now: datetime) -> str:
-    """The distance of a moment from now: `in 3 h`, `2 d 4 h ago` or `now`. `admin.js` counts down in the same words."""
+    """The distance of a moment from now: `in 3 h`, `2 d 4 h ago` or `now`. `admin.js` counts in the same words."""
     seconds = round((at - now).total_seconds())
     if seconds == 0:
         return "now"
