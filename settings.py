@@ -75,14 +75,14 @@ class Settings(BaseSettings):
     oidc_client_id: str = Field("", description="what the issuer knows us as")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="empty: a public client, PKCE alone")
     oidc_name_claim: str = Field(
-        "preferred_username", description="who somebody is, as the event log names them; where missing, `sub`"
+        "preferred_username", description="the claim with a person's name for the event log; `sub` if it is missing"
     )
     oidc_roles_claim: str = Field("roles", description="the claim with their groups; dots lead into objects")
     oidc_roles: str = Field("", description="ROLE=GROUP, comma separated; roles are viewer, operator and admin")
     session_secret: SecretStr = Field(
         SecretStr(""), description="signs the admin console's cookies, 32 characters or more; the same in every process"
     )
-    session_hours: int = Field(8, ge=1, le=168, description="how long somebody stays signed in")
+    session_hours: int = Field(8, ge=1, le=168, description="hours until a person must sign in again")
     local_users: SecretStr = Field(
         SecretStr(""), description="development only: NAME:ROLE:HASH from `pri users hash`, separated by blanks"
     )

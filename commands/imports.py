@@ -112,7 +112,7 @@ def import_from_stripe(out: Path, since: datetime | None, until: datetime | None
     try:
         done = asyncio.run(_read_pages(reader, unfinished, begun))
     except KeyboardInterrupt:
-        console.print_note("stopped; the same command goes on from here")
+        console.print_note("stopped; the same command continues from here")
         raise
     if not done.failed:
         raise InvalidInput(f"Stripe has {done.invoices} invoices of these days, and none whose charges failed.")

@@ -59,7 +59,7 @@ async def show_recoveries_page(
 
 def _filter_choices(parts: Parts, chosen: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "states": [(list_query.ALL_OPEN, "Open (all that go on)"), *STATE_LABELS.items()],
+        "states": [(list_query.ALL_OPEN, "All open states"), *STATE_LABELS.items()],
         "causes": sorted(((cause.value, to_label(cause.value)) for cause in Cause), key=lambda one: one[1]),
         "withins": [(name, text) for name, (text, _) in list_query.ATTEMPT_WINDOWS.items()],
         "known": list_query.filter_options(parts.policy, parts.webhooks, chosen),
