@@ -86,7 +86,7 @@ def render_moment(at: datetime | None, now: datetime | None = None) -> Markup:
 
 
 def render_list_moment(at: datetime | None, now: datetime) -> Markup:
-    """A moment in a list: its distance from now, then the moment in UTC. Columns are narrow: only the title names UTC."""
+    """A moment in a list: its distance from now, then the moment in UTC (named in the title only). A dash for None."""
     if at is None:
         return render_moment(None)
     moment = Markup("<small>{}</small>").format(format_moment(at).removesuffix(" UTC"))
