@@ -14,13 +14,13 @@ from core.errors import RecoveryError
 from settings import Settings, describe_invalid_settings
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Wins back failed payments."
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Recovers failed payments."
 )
 
-audit = typer.Typer(no_args_is_help=True, help="Whether the event log is still what was written.")
+audit = typer.Typer(no_args_is_help=True, help="Verification of the event log.")
 notify = typer.Typer(no_args_is_help=True, help="Messages to customers.")
-policy = typer.Typer(no_args_is_help=True, help="The retry policy.")
-imports = typer.Typer(no_args_is_help=True, help="A history from elsewhere, for `pri simulate --source FILE`.")
+policy = typer.Typer(no_args_is_help=True, help="Retry policies.")
+imports = typer.Typer(no_args_is_help=True, help="Import of payment history, for `pri simulate --source FILE`.")
 app.add_typer(audit, name="audit")
 app.add_typer(imports, name="import")
 app.add_typer(policy, name="policy")
@@ -35,21 +35,21 @@ imports.command("csv")(options.imports_csv)
 
 @app.callback()
 def _root() -> None:
-    """Wins back failed payments."""
+    """Recovers failed payments."""
 
 
 @app.command()
 def dev(
-    data_dir: Annotated[Path, typer.Option(help="Where data, logs and development secrets are kept.")] = Path(".pri"),
+    data_dir: Annotated[Path, typer.Option(help="Folder for data, logs and development secrets.")] = Path(".pri"),
     api_port: Annotated[int, typer.Option(help="Port of the API; 0: any free one.")] = 8000,
     temporal_port: Annotated[int, typer.Option(help="Port of Temporal; 0: any free one.")] = 7233,
     temporal_ui_port: Annotated[int, typer.Option(help="Port of Temporal's web UI; 0: any free one.")] = 8233,
-    sandbox: Annotated[bool, typer.Option(help="Play the payment provider on this machine.")] = True,
+    sandbox: Annotated[bool, typer.Option(help="Run fake payment providers on this machine.")] = True,
 ) -> None:
     """Run the whole service on this machine until Ctrl-C.
 
-    Starts PostgreSQL, Temporal, the sandbox gateway, API and worker, keeps their data over restarts, and starts
-    again what dies. DATABASE_URL and TEMPORAL_ADDRESS take the place of the embedded ones. Prints one line
+    Starts PostgreSQL, Temporal, the sandbox gateway, API and worker, keeps their data over restarts, and restarts
+    processes that die. DATABASE_URL and TEMPORAL_ADDRESS replace the embedded ones. Prints one line
     `ready http://127.0.0.1:PORT` to stdout; everything else goes to stderr and to DATA_DIR/logs.
     """
     from devstack.foreground import run_until_stopped
@@ -60,15 +60,15 @@ def dev(
 
 @app.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave it all running until Ctrl-C, to click around.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Keep data and logs there; else they go away.")] = None,
-    scale: Annotated[int, typer.Option(min=600, max=14_400, help="How much faster than life.")] = 7200,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Keep data and logs there; else they are removed.")] = None,
+    scale: Annotated[int, typer.Option(min=600, max=14_400, help="Factor that delays are shortened by.")] = 7200,
 ) -> None:
-    """Play recoveries on this machine and print what happened in them.
+    """Play recoveries on this machine and print their timelines.
 
-    Starts everything embedded on free ports, lets payments fail in a sandbox in compressed time, reads every
-    recovery back over the API, and ends. Exit code 1 when a story did not end as it should. Uses nothing from
-    outside: DATABASE_URL, TEMPORAL_ADDRESS and the providers' keys are not looked at.
+    Starts everything embedded on free ports, lets payments fail in a sandbox in scaled time, reads every recovery
+    back over the API, and ends. Exit code 1 if a scenario did not end as expected. Uses nothing from outside:
+    DATABASE_URL, TEMPORAL_ADDRESS and the providers' keys are ignored.
     """
     from commands.demo.run import run_demo as play
 
@@ -77,7 +77,7 @@ def demo(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to this release and register Temporal's search attributes."""
+    """Migrate the database to this release and register Temporal's search attributes."""
     from commands import database
 
     database.upgrade_database(Settings())
@@ -85,7 +85,7 @@ def migrate() -> None:
 
 @app.command()
 def rebuild() -> None:
-    """Make the read model and the attempt ledger anew from the event log. Writers wait until it is done."""
+    """Rebuild the read model and the attempt ledger from the event log. Writers wait until it is done."""
     from commands import console, database
 
     console.print_result(f"{database.rebuild_from_log(Settings())} recoveries rebuilt from the event log")
@@ -101,7 +101,7 @@ def api() -> None:
 
 @app.command()
 def worker() -> None:
-    """Work on recoveries until SIGINT or SIGTERM."""
+    """Run the worker until SIGINT or SIGTERM."""
     from worker import main as work
 
     work()
@@ -109,13 +109,13 @@ def worker() -> None:
 
 @app.command()
 def trigger(
-    provider: Annotated[str, typer.Argument(help="Whose webhook: stripe, adyen or braintree.")],
-    decline_code: Annotated[str, typer.Option(help="Why the payment failed.")] = "insufficient_funds",
-    invoice: Annotated[str | None, typer.Option(help="Id of the invoice; made up when left out.")] = None,
+    provider: Annotated[str, typer.Argument(help="Provider of the webhook: stripe, adyen or braintree.")],
+    decline_code: Annotated[str, typer.Option(help="Decline code of the failed payment.")] = "insufficient_funds",
+    invoice: Annotated[str | None, typer.Option(help="Id of the invoice; random when left out.")] = None,
     amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "eur",
     outcome: Annotated[list[str] | None, typer.Option(help="What the sandbox answers to our charges.")] = None,
-    url: Annotated[str, typer.Option(help="Where the API listens.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(help="Address of the API.")] = "http://127.0.0.1:8000",
     data_dir: Annotated[Path, typer.Option(help="Data directory of the running `pri dev`.")] = Path(".pri"),
 ) -> None:
     """Sign and post a sample webhook of a failed payment."""
@@ -131,9 +131,9 @@ def trigger(
 
 @app.command()
 def explain(
-    recovery_id: Annotated[str | None, typer.Argument(help="A recovery, to derive a decision of it again.")] = None,
+    recovery_id: Annotated[str | None, typer.Argument(help="A recovery, to rederive one of its decisions.")] = None,
     sequence: Annotated[int | None, typer.Argument(min=1, help="The decision's row in its log.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Whose code it is.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider of the code.")] = None,
     code: Annotated[str | None, typer.Option(help="The provider's decline or error code.")] = None,
     provider_advice: Annotated[str | None, typer.Option(help="The provider's advice code.")] = None,
     network: Annotated[str | None, typer.Option(help="Card network, e.g. visa.")] = None,
@@ -141,7 +141,7 @@ def explain(
     network_advice: Annotated[str | None, typer.Option(help="The network's advice code, as Mastercard's MAC.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say how a failure is classified and what would happen, or derive a recorded decision again from its row."""
+    """Show how a failure is classified and what happens next, or rederive a recorded decision from its row."""
     from commands.explain import print_classification, print_rederivation
     from core.payments import Failure
 
@@ -157,19 +157,19 @@ def explain(
 
 @policy.command("check")
 def policy_check(file: Annotated[Path, typer.Argument(help="A policy file.")]) -> None:
-    """Read a policy file; mistakes are told with line and key, what is merely strange as a warning."""
+    """Check a policy file: print errors with line and key, and warnings about likely mistakes."""
     from commands import console
     from commands import policy as policies
 
     found = policies.read_policy_file(file)
     for warning in policies.find_warnings(found):
         console.print_note(f"warning: {file}: {warning}")
-    console.print_result(f"{file}: right, version {found.version}")
+    console.print_result(f"{file}: valid, version {found.version}")
 
 
 @policy.command("show")
 def policy_show(file: Annotated[Path | None, typer.Argument(help="POLICY_FILE when left out.")] = None) -> None:
-    """Print a policy as it is understood, defaults filled in, as JSON."""
+    """Print a policy as JSON, with defaults and inherited values filled in."""
     from commands import console
     from commands import policy as policies
 
@@ -181,7 +181,7 @@ def policy_shadow(
     days: Annotated[int, typer.Option(min=1, max=3650, help="Decisions of the last days.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say how often and how the shadow policy would have done something else."""
+    """Compare the shadow policy's plans with the decisions that were made."""
     from rich.console import Console
 
     from commands import console
@@ -191,7 +191,7 @@ def policy_shadow(
     if as_json:
         return console.print_json(found.model_dump())
     if not found.comparisons:
-        return console.print_result("no decision has a shadow plan beside it; SHADOW_POLICY_FILE names the policy")
+        return console.print_result("no decision has a shadow plan; SHADOW_POLICY_FILE names the policy")
     Console().print(shadow.shadow_table(found))
     for sentence in shadow.shadow_sentences(found):
         console.print_result(sentence)
@@ -235,7 +235,7 @@ def audit_verify(
 
 @app.command()
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
-    """Erase a customer's contact data and what stored webhooks say. The event log holds no personal data and stays."""
+    """Erase a customer's contact data and webhook bodies. The event log holds no personal data and is kept."""
     from commands import console, database
 
     count = database.erase_customer_data(Settings(), customer_id)
@@ -243,7 +243,7 @@ def erase(customer_id: Annotated[str, typer.Argument(help="The provider's custom
 
 
 def main() -> None:
-    """Errors of ours are one line on stderr and exit code 1."""
+    """Runs the command; an error of ours becomes one line on stderr and exit code 1."""
     try:
         app()
     except RecoveryError as error:
@@ -259,7 +259,7 @@ def main() -> None:
 
 
 def _database_message(error: Exception) -> str | None:
-    """What PostgreSQL says, e.g. of tables that another release made; None for what has nothing to do with it."""
+    """PostgreSQL's message for a database error, for example a table of another release; None for other errors."""
     from sqlalchemy.exc import DBAPIError
 
     from db.errors import server_message

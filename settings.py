@@ -18,7 +18,7 @@ SHIPPED_POLICY = Path(__file__).parent / "core" / "policy" / "policies.toml"
 
 
 def _secret_list(value: object) -> object:
-    """A comma separated list as its non-empty parts; anything else as it is."""
+    """The non-empty parts of a comma-separated text; any other value unchanged."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -26,7 +26,10 @@ Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set from outside; the names in capitals are the environment variables."""
+    """All settings. The environment variables are the field names in capitals; `.env` is read too.
+
+    Raises pydantic.ValidationError; `describe_invalid_settings` describes it without secrets.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -58,7 +61,7 @@ class Settings(BaseSettings):
 
     policy_file: Path = Field(SHIPPED_POLICY, description="retry policies (TOML); empty: the shipped ones")
     shadow_policy_file: Path | None = Field(
-        None, description="a policy whose plans are written beside the active one's and never charged; empty: none"
+        None, description="a policy whose plans are recorded beside the active one's and never charged; empty: none"
     )
     time_scale: int = Field(
         1, ge=1, le=1_000_000, description="shortens our own delays by this factor; tests and demos"
@@ -72,14 +75,14 @@ class Settings(BaseSettings):
     oidc_client_id: str = Field("", description="what the issuer knows us as")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="empty: a public client, PKCE alone")
     oidc_name_claim: str = Field(
-        "preferred_username", description="who somebody is, as the event log names them; where missing, `sub`"
+        "preferred_username", description="the claim with a person's name for the event log; `sub` if it is missing"
     )
     oidc_roles_claim: str = Field("roles", description="the claim with their groups; dots lead into objects")
     oidc_roles: str = Field("", description="ROLE=GROUP, comma separated; roles are viewer, operator and admin")
     session_secret: SecretStr = Field(
         SecretStr(""), description="signs the admin console's cookies, 32 characters or more; the same in every process"
     )
-    session_hours: int = Field(8, ge=1, le=168, description="how long somebody stays signed in")
+    session_hours: int = Field(8, ge=1, le=168, description="hours until a person must sign in again")
     local_users: SecretStr = Field(
         SecretStr(""), description="development only: NAME:ROLE:HASH from `pri users hash`, separated by blanks"
     )
@@ -110,17 +113,17 @@ class Settings(BaseSettings):
     )
     message_dir: str = Field("", description="folder with own versions of notifications/templates")
     operator_notify_urls: SecretStr = Field(
-        SecretStr(""), description="Apprise addresses that operators are told over, separated by blanks"
+        SecretStr(""), description="Apprise addresses for notices to operators, separated by blanks"
     )
     outgoing_webhook_urls: SecretStr = Field(
-        SecretStr(""), description="addresses that hear how recoveries go, separated by blanks"
+        SecretStr(""), description="addresses that outgoing webhooks are sent to, separated by blanks"
     )
     outgoing_webhook_secret: SecretStr = Field(
         SecretStr(""), description="whsec_ and base64: signs outgoing webhooks by Standard Webhooks"
     )
 
-    sentry_dsn: SecretStr = Field(SecretStr(""), description="errors go there when set")
-    otel_exporter_otlp_endpoint: str = Field("", description="traces go there when set (OTLP over HTTP)")
+    sentry_dsn: SecretStr = Field(SecretStr(""), description="Sentry DSN for error reports; empty: none are sent")
+    otel_exporter_otlp_endpoint: str = Field("", description="OTLP/HTTP address for traces; empty: none are sent")
     payload_encryption_keys: Secrets = Field(
         (), description="id:base64 AES-256 keys for Temporal payloads, comma separated, the first encrypts"
     )
@@ -181,12 +184,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def owner_url(self) -> str:
-        """The owner's database address, the writer's where none is given."""
+        """The owner's database address, or the writer's if none is given; may be empty."""
         return self.database_owner_url.get_secret_value() or self.database_url.get_secret_value()
 
     @property
     def live_providers(self) -> tuple[str, ...]:
-        """The providers whose settings move real money, as each provider's own configuration tells."""
+        """Names of the providers whose settings move real money, by each provider's own `livemode`."""
         configs: dict[str, StripeConfig | AdyenConfig | BraintreeConfig] = {
             "Stripe": StripeConfig(api_key=self.stripe_api_key.get_secret_value()),
             "Adyen": AdyenConfig(
@@ -205,23 +208,24 @@ class Settings(BaseSettings):
 
 
 def split_addresses(given: SecretStr) -> tuple[str, ...]:
-    """The parts of a setting that holds several addresses: by blanks or commas, which may also stand in an address."""
+    """The addresses in a setting, separated by blanks or commas."""
+    # Only a separator before a scheme counts, since commas and blanks may also occur within an address.
     parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", given.get_secret_value().strip())
     return tuple(part for part in parts if part)
 
 
 def describe_invalid_settings(error: ValidationError) -> str:
-    """One line that names each setting and never shows its value, which may be a secret."""
+    """One line that names each invalid setting and the reason, without its value, which may be a secret."""
     told = ((".".join(map(str, one["loc"])).upper() or "settings", one["msg"]) for one in error.errors())
     return "; ".join(f"{name}: {message}" for name, message in told)
 
 
 def unsubscribe_keys(settings: Settings) -> tuple[bytes, ...]:
-    """What the settings sign links to unsubscribe with, newest first."""
+    """The keys for unsubscribe links in the settings, newest first; empty if none are set."""
     return tuple(one.get_secret_value().encode() for one in settings.unsubscribe_secrets)
 
 
 def read_environment() -> dict[str, str]:
-    """A copy of the environment over what `.env` says: for providers, for Temporal's own settings, for children."""
+    """The environment merged over `.env`, as a copy: for providers, Temporal's own settings and child processes."""
     written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     return written | dict(os.environ)  # noqa: TID251

@@ -57,7 +57,10 @@ log = structlog.get_logger("worker")
 
 
 class WorkerParts:
-    """Objects shared by the workers of one process."""
+    """Objects shared by the workers of one process.
+
+    Raises InvalidInput for a database address, channel or webhook setting that can't be used.
+    """
 
     def __init__(
         self, settings: Settings, client: Client, providers: Mapping[str, Provider], registry: CollectorRegistry
@@ -84,7 +87,7 @@ class WorkerParts:
         return frozenset(audience for audience, listening in wanted.items() if listening)
 
     def build_messaging(self) -> Messaging:
-        """What sends messages to customers. Raises InvalidInput for words that can't be used."""
+        """The activities that send messages to customers. Raises InvalidInput for message texts that can't be used."""
         known = self.settings
         letters = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
@@ -93,9 +96,9 @@ class WorkerParts:
         return Messaging(self.channels, letters, book, StoredOutbox(self.database), suppressions)
 
     def decision_sources(self) -> DecisionSources:
-        """Tables, policy and strategies as installed here. Raises InvalidInput naming file and line."""
+        """Tables, policy and strategies of this installation. Raises InvalidInput, naming file and line."""
         sources = self._read_sources(self.settings.policy_file, frozenset(self.channels))
-        sources.policy.current_policy()
+        sources.policy.current_policy()  # raises now rather than at the first decision
         return sources
 
     def _read_sources(self, policy_file: Path, channels: frozenset[str] = frozenset()) -> DecisionSources:
@@ -110,20 +113,20 @@ class WorkerParts:
             return None
         sources = self._read_sources(self.settings.shadow_policy_file)
         try:
-            log.info("a shadow policy runs beside", version=sources.policy.current_policy().version)
+            log.info("shadow policy active", version=sources.policy.current_policy().version)
         except InvalidPolicy as error:
-            log.warning("the shadow policy can't be used as it is", problem=str(error))
+            log.warning("the shadow policy is invalid", problem=str(error))
         return ShadowPlanner(sources, lookups)
 
     async def close(self) -> None:
-        """Close all connections of this process."""
+        """Closes the connections to providers and database."""
         for gateway in self.gateways.values():
             await gateway.close()
         await self.database.close()
 
 
 def recovery_worker(parts: WorkerParts) -> Worker:
-    """Workflows, decisions, rows and the relay."""
+    """The worker for workflows, decisions, rows of the log, messages, notices and the relay. Raises InvalidInput."""
     lookups = PlanLookups(StatisticsCache(stored_retry_count(parts.database)))
     fraud_signals = FraudSignalLookup(stored_velocity_count(parts.database), catalog.installed_fraud_scorers())
     sources, shadow = parts.decision_sources(), parts.shadow_planner(lookups)
@@ -153,7 +156,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
             notices.post_webhook,
             notices.give_up_webhook,
         ],
-        # Few at a time: on two cores more of them only wait for each other (facts: 10 in flight beat 50).
+        # Few at a time: on two cores more of them only wait for each other (measured: 10 in flight beat 50).
         max_concurrent_workflow_tasks=10,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -163,19 +166,20 @@ def recovery_worker(parts: WorkerParts) -> Worker:
 
 
 def scope_from_policy(policy: catalog.PolicyFile, pace: TimeScale) -> InvoiceScope:
-    """The scope by the policy as it is at each look."""
+    """The scope rules, read from the policy file again at each check."""
     return InvoiceScope(lambda: policy.current_policy().scope, pace)
 
 
 def simulations_worker(parts: WorkerParts) -> Worker:
-    """Dry runs, one at a time: they may take every processor there is."""
+    """The worker for dry runs, one at a time, since each may use every processor."""
     simulating = DryRuns(parts.database, parts.settings.database_url.get_secret_value())
     return Worker(
         parts.client,
         task_queue=SIMULATION_QUEUE,
         activities=[simulating.run_simulation],
         max_concurrent_activities=1,
-        # Heartbeats carry the cancel request; the SDK would throttle them to most of their time-out.
+        # A cancellation arrives with the answer to a heartbeat; by default the SDK throttles these to most of the
+        # time-out.
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         graceful_shutdown_timeout=SIMULATION_GRACE,
         interceptors=parts.interceptors,
@@ -183,7 +187,7 @@ def simulations_worker(parts: WorkerParts) -> Worker:
 
 
 def charges_worker(parts: WorkerParts, provider: str) -> Worker:
-    """Everything that calls one provider, paced for all workers together by the server."""
+    """The worker for calls to one provider; the server limits their rate over all workers together."""
     policy = catalog.PolicyFile(parts.settings.policy_file)
     scope = scope_from_policy(policy, TimeScale(factor=parts.settings.time_scale))
     charging = Charging(parts.gateways, parts.log, catalog.NetworkLimits(policy).current_rules, scope)
@@ -205,7 +209,7 @@ def charges_worker(parts: WorkerParts, provider: str) -> Worker:
 
 
 def _channel_environment(settings: Settings) -> dict[str, str]:
-    """The environment for channels, with what `.env` and the settings say of ours."""
+    """The environment for channel plug-ins, with our own settings in it."""
     known = {"SMTP_URL": settings.smtp_url, "CUSTOMER_NOTIFY_URLS": settings.customer_notify_urls}
     ours = {name: secret.get_secret_value() for name, secret in known.items()}
     return {**read_environment(), **ours, "MAIL_FROM": settings.mail_from}
@@ -213,7 +217,7 @@ def _channel_environment(settings: Settings) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def run_workers(settings: Settings, client: Client, registry: CollectorRegistry) -> AsyncIterator[None]:
-    """Workers on every queue for as long as the block runs."""
+    """Runs workers on every queue during the block. Raises RecoveryError for settings that can't be used."""
     providers = load_providers(read_environment())
     for note in (note for provider in providers.values() for note in provider.startup_notes()):
         log.info(note)
@@ -231,22 +235,20 @@ async def run_workers(settings: Settings, client: Client, registry: CollectorReg
 
 @contextlib.asynccontextmanager
 async def poll_together(*workers: Worker) -> AsyncIterator[None]:
-    """All of them work for as long as the block runs, and stop together.
-
-    From the same moment none takes new work, and each has its whole grace: one after the other, the last would still
-    begin charges while the first waits, and be killed over them.
-    """
+    """Runs all workers during the block, and stops them together."""
     async with contextlib.AsyncExitStack() as stack:
         for worker in workers:
             await stack.enter_async_context(worker)
         try:
             yield
         finally:
+            # At the same moment: one after the other, the last worker would still begin charges while the first one
+            # waits, and be killed in the middle of them.
             await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 async def serve_worker(settings: Settings) -> None:
-    """Work until SIGINT or SIGTERM. Raises RecoveryError, RPCError or OSError where it can't begin."""
+    """Runs the workers until SIGINT or SIGTERM. Raises RecoveryError, RPCError or OSError if they can't start."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -266,7 +268,7 @@ async def serve_worker(settings: Settings) -> None:
 
 
 def _metrics_runtime(settings: Settings, registry: CollectorRegistry) -> Runtime | None:
-    """With a metrics port: ours there, Temporal's own on the next one."""
+    """Serves our metrics on METRICS_PORT and Temporal's own on the next port; None if it is 0."""
     if not settings.metrics_port:
         return None
     start_http_server(settings.metrics_port, registry=registry)
@@ -275,7 +277,7 @@ def _metrics_runtime(settings: Settings, registry: CollectorRegistry) -> Runtime
 
 
 def main() -> None:
-    """Run the worker; exit code 1 with one line where it can't begin."""
+    """Runs the worker; exits with code 1 and one line of text if it can't start."""
     try:
         settings = Settings()
         logging.configure_logging(settings.log_level)

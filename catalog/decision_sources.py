@@ -1,4 +1,4 @@
-"""Where the config of decisions comes from: the parts that are installed, and the policy as its file stands now."""
+"""Provides the config of decisions: the installed tables and strategies, and the policy from its file."""
 
 from catalog.policy_file import PolicyFile
 from catalog.tables import network_rules

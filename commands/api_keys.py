@@ -18,7 +18,7 @@ from settings import Settings
 
 
 def parse_length(text: str | None) -> timedelta | None:
-    """A length of time like 90d; None for None. Raises InvalidInput."""
+    """A duration like 90d; None for None. Raises InvalidInput for any other text."""
     try:
         return timedelta(seconds=parse_duration(text)) if text is not None else None
     except InvalidPolicy as error:
@@ -26,7 +26,7 @@ def parse_length(text: str | None) -> timedelta | None:
 
 
 def create_key(settings: Settings, name: str, scopes: Sequence[Scope], expires_in: timedelta | None) -> str:
-    """A new key; it is shown this once."""
+    """Creates a key and returns its secret, which can't be read again. Raises StoreUnavailable."""
     now = datetime.now(UTC)
 
     async def store_key() -> str:
@@ -44,7 +44,7 @@ def create_key(settings: Settings, name: str, scopes: Sequence[Scope], expires_i
 
 
 def list_keys(settings: Settings) -> list[ApiKey]:
-    """All keys, newest first."""
+    """All keys, newest first, without their secrets. Raises StoreUnavailable."""
 
     async def read_keys() -> list[ApiKey]:
         async with open_database(settings) as database, database.begin() as session:
@@ -54,7 +54,7 @@ def list_keys(settings: Settings) -> list[ApiKey]:
 
 
 def revoke_key(settings: Settings, prefix: str) -> None:
-    """The key stops working. Raises NotFound where none with this prefix works."""
+    """Revokes a key. Raises NotFound if no key has this prefix or it was revoked before; StoreUnavailable."""
     now = datetime.now(UTC)
 
     async def store_revocation() -> None:
@@ -69,8 +69,8 @@ def revoke_key(settings: Settings, prefix: str) -> None:
 
 
 def keys_table(found: Sequence[ApiKey]) -> Table:
-    """For people."""
-    made, now = Table("begins with", "name", "scopes", "made", "last used", "state"), datetime.now(UTC)
+    """The keys as a table for the terminal."""
+    made, now = Table("begins with", "name", "scopes", "created", "last used", "state"), datetime.now(UTC)
     for key in found:
         made.add_row(
             key.prefix,

@@ -1,4 +1,4 @@
-"""How commands talk: results on stdout, everything else on stderr."""
+"""Output of commands: results on stdout, everything else on stderr."""
 
 import json
 import sys
@@ -6,15 +6,15 @@ from typing import Any
 
 
 def print_result(text: str) -> None:
-    """What was asked for."""
+    """Prints a result to stdout."""
     sys.stdout.write(f"{text}\n")
 
 
 def print_json(value: Any) -> None:
-    """What was asked for, for a program."""
+    """Prints a result as one line of JSON to stdout."""
     print_result(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def print_note(text: str) -> None:
-    """What is good to know."""
+    """Prints a note to stderr."""
     sys.stderr.write(f"{text}\n")

@@ -23,12 +23,12 @@ from workflows.client import connect_temporal
 
 TEMPORAL_TIMEOUT_SECONDS = 10.0
 COMMAND_LINE_ACTOR = "pri"
-"""Whoever sits at the server's own command line; more is not known of them."""
+"""Actor of audit entries for commands on the server's command line, where people don't sign in."""
 
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database for one command, closed behind it. Raises InvalidInput where DATABASE_URL isn't set."""
+    """The database for one command, closed afterwards. Raises InvalidInput if DATABASE_URL isn't set."""
     given = settings.database_url.get_secret_value()
     if not given:
         raise InvalidInput("DATABASE_URL is not set.")
@@ -40,7 +40,10 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 def upgrade_database(settings: Settings) -> None:
-    """Bring the tables up to this release and register the search attributes. Raises InvalidInput, StoreUnavailable."""
+    """Migrates the database to this release and registers Temporal's search attributes.
+
+    Raises InvalidInput if no database is configured or its address is invalid, StoreUnavailable if a migration fails.
+    """
     if not settings.owner_url:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
     given = settings.database_url.get_secret_value() or settings.owner_url
@@ -51,7 +54,8 @@ def upgrade_database(settings: Settings) -> None:
 
 
 async def _register_search_attributes() -> str:
-    """Optional: a Temporal that is away, or doesn't let us, costs the filters in its web UI and nothing else."""
+    """Registers the search attributes and returns a sentence about that. Never fails the command."""
+    # Without them only the filters in Temporal's web UI are missing.
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
             added = await namespace.register_attributes(await connect_temporal(read_environment()))
@@ -61,7 +65,10 @@ async def _register_search_attributes() -> str:
 
 
 def verify_audit(settings: Settings, recovery_id: str | None) -> AuditReport:
-    """Check the hash chains, with a progress bar. Raises NotFound, StoreUnavailable."""
+    """Verifies the hash chains, with a progress bar on stderr.
+
+    Raises NotFound for an unknown recovery, StoreUnavailable.
+    """
     report = asyncio.run(_verify_chains(settings, recovery_id))
     if recovery_id and not report.recoveries and report.is_clean:
         raise NotFound(f"There is no recovery {recovery_id}.")
@@ -76,13 +83,17 @@ async def _verify_chains(settings: Settings, recovery_id: str | None) -> AuditRe
 
 
 def _progress_bar() -> Progress:
-    """Nothing where nobody looks: its empty last line would stand before an error's only one."""
+    """A progress bar on stderr, shown on terminals only."""
+    # Elsewhere its empty last line would come before an error, whose message must be the only line.
     shown = Console(stderr=True)
     return Progress(console=shown, transient=True, disable=not shown.is_terminal)
 
 
 def rebuild_from_log(settings: Settings) -> int:
-    """Make read model and attempt ledger anew, with a progress bar; answers with the number of recoveries."""
+    """Rebuilds read model and attempt ledger from the log, with a progress bar; returns the number of recoveries.
+
+    Raises StoreUnavailable.
+    """
 
     async def run_rebuild() -> int:
         with _progress_bar() as bar:
@@ -94,7 +105,7 @@ def rebuild_from_log(settings: Settings) -> int:
 
 
 def erase_customer_data(settings: Settings, customer_id: str) -> int:
-    """Blank contact and webhooks of a customer; answers with the number of webhooks."""
+    """Erases a customer's contact and webhook bodies; returns the number of webhooks. Raises StoreUnavailable."""
 
     async def blank_rows() -> int:
         async with open_database(settings) as database, database.begin() as session:

@@ -1,4 +1,4 @@
-"""`pri explain`: what a failure is and what would happen, without any settings; or a recorded decision again."""
+"""`pri explain`: classifies a decline code without any settings, or rederives a recorded decision."""
 
 import asyncio
 
@@ -26,7 +26,10 @@ def classify_code(provider: str, failure: Failure) -> Classification:
 
 
 def rederive_stored_decision(settings: Settings, recovery_id: str, sequence: int) -> tuple[Record, Rederivation]:
-    """The row and how it compares with the same decision made now. Raises NotFound, StoreUnavailable."""
+    """The row of a decision, and how it compares with the same decision made again from it.
+
+    Raises NotFound for an unknown row, InvalidPolicy, StoreUnavailable.
+    """
     record, provider = asyncio.run(_read_decision_row(settings, recovery_id, sequence))
     strategies = catalog.installed_strategies()
     policy = catalog.PolicyFile(settings.policy_file, strategies).current_policy()
@@ -46,7 +49,7 @@ async def _read_decision_row(settings: Settings, recovery_id: str, sequence: int
 
 
 def print_classification(provider: str, failure: Failure, as_json: bool) -> None:
-    """How a code is classified. Raises InvalidInput for a provider that isn't installed."""
+    """Prints how a code is classified. Raises InvalidInput for a provider that isn't installed."""
     found = classify_code(provider, failure)
     if as_json:
         return console.print_json(summarize_classification(found))
@@ -55,7 +58,7 @@ def print_classification(provider: str, failure: Failure, as_json: bool) -> None
 
 
 def print_rederivation(settings: Settings, recovery_id: str, sequence: int, as_json: bool) -> None:
-    """Whether a recorded decision comes out the same. Raises NotFound, StoreUnavailable."""
+    """Prints whether a recorded decision gives the same result again. Raises as `rederive_stored_decision`."""
     record, answer = rederive_stored_decision(settings, recovery_id, sequence)
     if as_json:
         return console.print_json({"type": record.type.value, **answer.model_dump(mode="json")})

@@ -1,4 +1,4 @@
-"""`pri import stripe`, `pri import csv`: failed invoices of the past, as a history file for `pri simulate --source`."""
+"""`pri import stripe`, `pri import csv`: write past failed invoices to a history file for `pri simulate --source`."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,26 +27,26 @@ STRIPE_PROVIDER: Final = "stripe"
 
 
 class ImportProgress(Value):
-    """How far an import has come; kept beside the file until it is complete."""
+    """Progress of an import; stored beside the file until the import is complete."""
 
     since: AwareDatetime | None
     until: AwareDatetime
-    """Fixed when the import began, so that no page moves while it runs."""
+    """Fixed when the import began, so that new invoices don't shift its pages."""
     after: str | None = None
-    """The invoice behind which it goes on."""
+    """Id of the last invoice read; the import continues after it."""
     back_to: AwareDatetime | None = None
-    """When that one was made."""
+    """When that invoice was created."""
     size: int = 0
-    """Bytes of the unfinished file that count."""
+    """Valid bytes of the unfinished file; bytes beyond are from a page that was not completed."""
     invoices: int = 0
     failed: int = 0
     unclear: int = 0
     complete: bool = False
-    """Everything has been read; only the file is not in its place yet."""
+    """Whether everything has been read, and only the final file is missing."""
 
 
 class UnfinishedImport:
-    """The two files beside the one that is wanted: what was read so far, and how far that is."""
+    """The two files beside the target file of an import: the invoices read so far, and the progress."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
@@ -54,7 +54,7 @@ class UnfinishedImport:
         self._state = out.with_name(f"{out.name}.state")
 
     def load_progress(self, since: datetime | None, until: datetime | None) -> ImportProgress:
-        """How far an earlier run came, or the beginning. Raises InvalidInput where that was about other days."""
+        """The progress of an earlier run, or a new one. Raises InvalidInput if the earlier run was for other days."""
         if not self._state.exists():
             found = ImportProgress(since=since, until=until or datetime.now(UTC).replace(microsecond=0))
             self._lines.write_text("", encoding="utf-8")
@@ -71,7 +71,8 @@ class UnfinishedImport:
         return found
 
     def append_lines(self, lines: list[str], before: ImportProgress) -> int:
-        """Write lines behind what counts so far; answers with the size that counts now."""
+        """Appends lines after the valid bytes; returns the new number of valid bytes."""
+        # Cut off first: a crash between this write and save_progress left lines that are written again now.
         with self._lines.open("r+b") as file:
             file.seek(before.size)
             file.truncate()
@@ -79,13 +80,14 @@ class UnfinishedImport:
             return file.tell()
 
     def save_progress(self, progressed: ImportProgress) -> None:
-        """From here on, in whatever way this run ends."""
+        """Stores the progress; a later run continues from it."""
+        # Replaced as a whole, so that a crash never leaves half a file.
         beside = self._state.with_name(f"{self._state.name}.new")
         beside.write_text(progressed.model_dump_json(), encoding="utf-8")
         beside.replace(self._state)
 
     def finish(self, provider: str) -> int:
-        """The file that was wanted, and nothing beside it; how many invoices are in it."""
+        """Writes the target file, removes the two others, and returns the number of invoices."""
         with self._lines.open(encoding="utf-8") as lines:
             count = files.write_history_file(
                 self._out, files.build_history_header(provider, "pri import stripe"), lines
@@ -96,9 +98,9 @@ class UnfinishedImport:
 
 
 def import_from_stripe(out: Path, since: datetime | None, until: datetime | None) -> None:
-    """Reads what Stripe knows of failed invoices into a history file; goes on where an earlier run stopped.
+    """Reads failed invoices from Stripe into a history file; continues where an earlier run stopped.
 
-    Raises InvalidInput, ProviderUnavailable.
+    Raises InvalidInput for a target or days that can't be used, or if no charge failed; ProviderUnavailable.
     """
     _check_writable(out)
     if since and until and since >= until:
@@ -110,7 +112,7 @@ def import_from_stripe(out: Path, since: datetime | None, until: datetime | None
     try:
         done = asyncio.run(_read_pages(reader, unfinished, begun))
     except KeyboardInterrupt:
-        console.print_note("stopped; the same command goes on from here")
+        console.print_note("stopped; the same command continues from here")
         raise
     if not done.failed:
         raise InvalidInput(f"Stripe has {done.invoices} invoices of these days, and none whose charges failed.")
@@ -151,7 +153,8 @@ async def _read_pages(reader: StripeHistory, unfinished: UnfinishedImport, now: 
 
 
 def _without_unknown_places(invoice: PastInvoice) -> PastInvoice:
-    """Without a country or zone that doesn't exist: what merchants write into Stripe's metadata is no mistake here."""
+    """The invoice without countries and time zones that don't exist."""
+    # Merchants write free text into Stripe's metadata; an unknown place there must not end the import.
     card, profile, zone = invoice.card, invoice.profile, invoice.time_zone
     kept = {
         "country": _known_country(invoice.country),
@@ -171,14 +174,14 @@ def _total_seconds(now: ImportProgress) -> float | None:
 
 
 def _read_amount(now: ImportProgress) -> float:
-    """Seconds that are read, of those between the two days; invoices, where there is no first day."""
+    """Progress in seconds of the period that was read; without a first day, in invoices."""
     if now.since is None:
         return now.invoices
     return (now.until - (now.since if now.complete else now.back_to or now.until)).total_seconds()
 
 
 def import_from_csv(table: Path, out: Path, provider: str) -> None:
-    """Turns a table of attempts into a history file. Raises NotFound, InvalidInput naming line and column."""
+    """Converts a table of attempts to a history file. Raises NotFound, or InvalidInput naming line and column."""
     _check_writable(out)
     if provider not in load_providers({}):
         raise InvalidInput(f"No provider is called {provider}; there are {', '.join(sorted(load_providers({})))}.")
@@ -209,7 +212,7 @@ def _progress_bar() -> Iterator[Progress]:
 
 
 def _check_writable(out: Path) -> None:
-    """Found out before an hour of reading. Raises InvalidInput."""
+    """Raises InvalidInput if the target can't be written; checked first, since reading may take an hour."""
     if out.is_dir():
         raise InvalidInput(f"{out}: this is a folder; name the file to write.")
     if not out.absolute().parent.is_dir():

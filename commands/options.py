@@ -1,4 +1,4 @@
-"""The options of `pri keys` and `pri users`."""
+"""Arguments and options of `pri keys`, `pri users`, `pri simulate`, `pri import` and `pri notify`."""
 
 import os
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ users = typer.Typer(no_args_is_help=True, help="People who sign in to the admin 
 @keys.command("create")
 def keys_create(
     scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
-    name: Annotated[str, typer.Option(help="Who holds it; the actor in the event log.")] = "api",
+    name: Annotated[str, typer.Option(help="Name of its holder, recorded as the actor of its commands.")] = "api",
     expires_in: Annotated[
-        str | None, typer.Option(help="How long it works: 12h, 90d; for ever when left out.", metavar="LENGTH")
+        str | None, typer.Option(help="How long it is valid: 12h, 90d; for ever when left out.", metavar="LENGTH")
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="The same in days.")] = None,
 ) -> None:
-    """Make an API key. It is printed once and stored as a hash."""
+    """Create an API key. It is printed once and stored as a hash."""
     from api.auth import Scope
     from commands import api_keys, console
 
@@ -37,7 +37,7 @@ def keys_create(
 
 @keys.command("list")
 def keys_list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show every key but for the key itself: who holds it, what it may do, whether it still works."""
+    """List API keys with holder, scopes and state. The keys themselves can't be shown again."""
     from rich.console import Console
 
     from commands import api_keys, console
@@ -55,7 +55,7 @@ def keys_list(as_json: Annotated[bool, typer.Option("--json", help="For programs
 def keys_revoke(
     prefix: Annotated[str, typer.Argument(help="What the key begins with: pri_ and eight digits.")],
 ) -> None:
-    """Make a key stop working, at once and for ever."""
+    """Revoke an API key, at once and for ever."""
     from commands import api_keys, console
 
     api_keys.revoke_key(Settings(), prefix)
@@ -67,7 +67,7 @@ def users_hash(
     name: Annotated[str, typer.Argument(help="Letters, digits and . _ @ -, without blanks or colons.")],
     role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "viewer",
 ) -> None:
-    """Ask for a password and print the entry of that person for LOCAL_USERS."""
+    """Ask for a password and print the person's entry for LOCAL_USERS."""
     from api.admin.local_users import format_local_user
     from api.admin.sessions import Role
     from commands import console
@@ -82,17 +82,17 @@ def simulate_policy(
     policy: Annotated[Path, typer.Option(help="The candidate: a policy file.")],
     baseline: Annotated[Path | None, typer.Option(help="What it is compared with; POLICY_FILE when left out.")] = None,
     recoveries: Annotated[int | None, typer.Option(min=1, help="How many; 100000, or all of a history.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another luck.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random draws; the same seed, the same result.")] = 1,
     source: Annotated[str, typer.Option(help="synthetic, history (the event log), or a history file.")] = "synthetic",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores.")] = None,
-    out: Annotated[Path, typer.Option(help="Where result.json and report.html go.")] = Path("simulation"),
-    assumptions: Annotated[Path | None, typer.Option(help="A TOML file with numbers of your own.")] = None,
-    sweep: Annotated[bool, typer.Option(help="Also at other shares of customers who pay by themselves.")] = True,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one per core when left out.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for result.json and report.html.")] = Path("simulation"),
+    assumptions: Annotated[Path | None, typer.Option(help="A TOML file with assumptions of your own.")] = None,
+    sweep: Annotated[bool, typer.Option(help="Also for other shares of customers who pay by themselves.")] = True,
 ) -> None:
-    """Try a policy on recorded or synthetic failures, without charging anything, beside the one it would replace.
+    """Compare a policy with the one it would replace, on recorded or synthetic failures, without charging anything.
 
-    Decides with the code that runs live. Prints a comparison and writes result.json and report.html. The same seed
-    and inputs give the same result, whatever --jobs says.
+    Uses the decision code of live recoveries. Prints a comparison and writes result.json and report.html. The same
+    seed and inputs give the same result, with any number of --jobs.
     """
     from commands import simulate as dry_run
 
@@ -107,10 +107,10 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day,
 
 
 def imports_stripe(out: Out, since: Day = None, until: Day = None) -> None:
-    """Read failed invoices and their charges from Stripe, with a key that may only read (STRIPE_API_KEY).
+    """Import failed invoices and their charges from Stripe; a read-only key (STRIPE_API_KEY) is enough.
 
-    Invoices made from --since on and before --until; all of them when left out. Broken off, the same command goes
-    on where it was.
+    Reads invoices created from --since on and before --until; all of them when left out. If interrupted, the same
+    command continues where it stopped.
     """
     from commands.imports import import_from_stripe
 
@@ -118,11 +118,11 @@ def imports_stripe(out: Out, since: Day = None, until: Day = None) -> None:
 
 
 def imports_csv(
-    table: Annotated[Path, typer.Argument(help="One row an attempt; its columns are in docs/simulator-import.md.")],
+    table: Annotated[Path, typer.Argument(help="One row per attempt; docs/simulator-import.md lists the columns.")],
     out: Out,
-    provider: Annotated[str, typer.Option(help="Whose decline codes the table holds.")] = "stripe",
+    provider: Annotated[str, typer.Option(help="Provider of the decline codes in the table.")] = "stripe",
 ) -> None:
-    """Turn a table of charge attempts into a history file."""
+    """Convert a table of charge attempts to a history file."""
     from commands.imports import import_from_csv
 
     import_from_csv(table, out, provider)
@@ -132,14 +132,14 @@ def notify_preview(
     kind: Annotated[str, typer.Argument(help="payment_failed, card_data, authentication, no_method, last_warning …")],
     language: Annotated[str, typer.Option(help="en, de, fr, es or pt, also with a country: pt-BR.")] = "en",
     html: Annotated[bool, typer.Option("--html", help="The HTML part instead of the text.")] = False,
-    cause: Annotated[str | None, typer.Option(help="The failure's cause; one that fits when left out.")] = None,
+    cause: Annotated[str | None, typer.Option(help="Cause of the failure; the usual one when left out.")] = None,
     amount: Annotated[int, typer.Option(min=1, help="Minor currency units.")] = 4900,
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "EUR",
     edge: Annotated[
-        list[str] | None, typer.Option(help="no_name, no_link, no_number, no_dates, zero_decimals; also several.")
+        list[str] | None, typer.Option(help="no_name, no_link, no_number, no_dates, zero_decimals; may be repeated.")
     ] = None,
 ) -> None:
-    """Print a message as a customer would get it, with made-up facts. Sends nothing."""
+    """Print a message as a customer would get it, with example data. Sends nothing."""
     from commands.preview import print_preview as show
 
     show(

@@ -24,7 +24,10 @@ from settings import Settings
 
 
 def read_policy_file(path: Path) -> Policy:
-    """The policy in this file, its strategies made once. Raises InvalidPolicy naming file, line and key."""
+    """The policy in this file, with its strategies constructed once as a check.
+
+    Raises InvalidPolicy, naming file, line and key.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -33,7 +36,7 @@ def read_policy_file(path: Path) -> Policy:
 
 
 def find_warnings(policy: Policy) -> list[str]:
-    """What is allowed and yet most likely a mistake."""
+    """Warnings about a valid policy: overrides of unknown codes, and plug-ins that are not installed."""
     providers = load_providers({})
     tables = catalog.load_decline_tables({name: one.decline_codes for name, one in providers.items()})
     rows = (*tables.providers.values(), *tables.networks.values())
@@ -52,12 +55,15 @@ def find_warnings(policy: Policy) -> list[str]:
 
 
 def dump_policy(policy: Policy) -> Mapping[str, object]:
-    """The policy as it is understood, defaults and inherited values filled in."""
+    """The policy as JSON values, with defaults and inherited values filled in."""
     return policy.model_dump(mode="json")
 
 
 async def read_experiment_arms(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
-    """The arms of every experiment by currency, over recoveries that opened in the last days."""
+    """Reports on the arms of every experiment by currency, over recoveries that opened in the last `days`.
+
+    Raises StoreUnavailable.
+    """
     now = datetime.now(UTC)
     since = now - timedelta(days=days)
     async with open_database(settings) as database, database.begin() as session:
@@ -70,12 +76,12 @@ async def read_experiment_arms(settings: Settings, days: int) -> dict[str, tuple
 
 
 def compare_experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:
-    """As `arms`, waited for. Raises StoreUnavailable."""
+    """As `read_experiment_arms`, blocking. Raises StoreUnavailable."""
     return asyncio.run(read_experiment_arms(settings, days))
 
 
 def experiments_table(found: Mapping[str, tuple[ArmReport, ...]]) -> Table:
-    """For people."""
+    """The arms as a table for the terminal."""
     made = Table("experiment", "arm", "recovered", "lost", "amount", "rate", "difference")
     for currency, reports in found.items():
         for one in reports:
@@ -97,7 +103,7 @@ def _format_interval(interval: Interval | None) -> str:
 
 
 def read_shadow_report(settings: Settings, days: int) -> ShadowReport:
-    """Decisions of the last days. Raises StoreUnavailable."""
+    """Compares shadow plans with the decisions of the last `days`. Raises StoreUnavailable."""
     return asyncio.run(_read_report(settings, days))
 
 
@@ -108,7 +114,7 @@ async def _read_report(settings: Settings, days: int) -> ShadowReport:
 
 
 def shadow_table(found: ShadowReport) -> Table:
-    """For people: one line a kind of decision and what the shadow makes of it."""
+    """The comparisons as a table for the terminal, one line each."""
     made = Table("shadow policy", "active policy", "shadow policy would", "decisions", "agreeing", "when")
     for one in found.comparisons:
         made.add_row(
@@ -123,7 +129,7 @@ def shadow_table(found: ShadowReport) -> Table:
 
 
 def shadow_sentences(found: ShadowReport) -> Iterator[str]:
-    """What it comes to, by version."""
+    """Yields a sentence per version of the shadow policy, and one about decisions without a shadow plan."""
     for version in dict.fromkeys(one.version for one in found.comparisons):
         mine = [one for one in found.comparisons if one.version == version]
         plans, agreeing = sum(one.plans for one in mine), sum(one.agreeing for one in mine)

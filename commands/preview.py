@@ -1,4 +1,4 @@
-"""`pri notify preview`: a message as a customer would get it."""
+"""`pri notify preview`: prints a message as a customer would get it."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -24,7 +24,11 @@ def print_preview(
     currency: str,
     edges: Sequence[str] = (),
 ) -> None:
-    """Print it. Raises InvalidInput for a kind or a cause that doesn't exist, and for words that can't be used."""
+    """Prints the message, its HTML part if `html` is set.
+
+    Raises InvalidInput for an unknown kind, cause or edge case and for settings that can't be used, NotDelivered for a
+    broken template.
+    """
     example = MessageExample(
         kind=_parse_kind(kind),
         language=language,
@@ -40,13 +44,13 @@ def print_preview(
 
 def _parse_kind(text: str) -> MessageKind:
     if text not in set(MessageKind):
-        raise InvalidInput(f"{text!r} is no message; there are {', '.join(MessageKind)}")
+        raise InvalidInput(f"{text!r} is no kind of message; there are {', '.join(MessageKind)}")
     return MessageKind(text)
 
 
 def _parse_edge(text: str) -> EdgeCase:
     if text not in set(EdgeCase):
-        raise InvalidInput(f"{text!r} is no edge; there are {', '.join(EdgeCase)}")
+        raise InvalidInput(f"{text!r} is no edge case; there are {', '.join(EdgeCase)}")
     return EdgeCase(text)
 
 

@@ -1,6 +1,6 @@
-"""Writes the reference pages that are made from the code: OpenAPI, the schema of events, and their table.
+"""Writes the reference docs that are generated from the code: OpenAPI, the schema of events, and their table.
 
-`make reference` runs it; a test compares what it would write with what is committed.
+`make reference` runs it; a test compares its output with the committed files.
 """
 
 import json
@@ -16,7 +16,7 @@ END: Final = "<!-- end of what is made -->\n"
 
 
 def reference_files(docs: Path = DOCS) -> dict[Path, str]:
-    """Every reference file with the text that it should have. Raises ValueError where events.md has no marks."""
+    """Every reference file with its generated text. Raises ValueError if events.md lacks the marks around its table."""
     events = docs / "events.md"
     return {
         docs / "openapi.json": _as_json(openapi_description()),
@@ -38,7 +38,7 @@ def _with_table(page: str) -> str:
 
 
 def main() -> None:
-    """Write them."""
+    """Writes the reference files."""
     for path, text in reference_files().items():
         path.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`pri simulate`: a candidate policy and the one it would replace, over the same failures with the same luck."""
+"""`pri simulate`: compares a candidate policy with the one it would replace, on the same failures and random draws."""
 
 import asyncio
 import os
@@ -33,12 +33,12 @@ SYNTHETIC_SOURCE = "synthetic"
 
 
 class SimulationRequest(NamedTuple):
-    """What was asked for on the command line."""
+    """The options of `pri simulate`."""
 
     policy: Path
     baseline: Path | None
     recoveries: int | None
-    """None: as many as are usual for the source."""
+    """None: the source's default, 100,000 synthetic ones or the whole history."""
     seed: int
     source: str
     jobs: int
@@ -65,7 +65,10 @@ def run_simulation(settings: Settings, wanted: SimulationRequest) -> Result:
 
 
 def load_policy_world(name: str, file: Path) -> World:
-    """Everything that a policy file is carried out with. Raises InvalidPolicy, InvalidInput for a missing file."""
+    """A policy file with the tables and strategies that it is simulated with.
+
+    Raises InvalidPolicy for an invalid policy, InvalidInput for a file that can't be read.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -85,7 +88,7 @@ def _load_source(
 
 @contextmanager
 def _watch_progress() -> Iterator[RunObserver]:
-    """A progress bar on stderr."""
+    """An observer that shows a progress bar on stderr."""
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
@@ -93,7 +96,10 @@ def _watch_progress() -> Iterator[RunObserver]:
 
 
 def write_result(result: Result, folder: Path) -> None:
-    """`result.json` and `report.html`, each whole or not at all. Raises InvalidInput where that can't be written to."""
+    """Writes `result.json` and `report.html`, each as a whole or not at all.
+
+    Raises InvalidInput if the folder can't be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace_file(folder / "report.html", report.render_report(result))
@@ -115,9 +121,9 @@ EVENT_LOG_SOURCE: Final = event_log.EVENT_LOG_SOURCE
 def load_history(
     settings: Settings, name: str, baseline: World, believed: Assumptions, *, recoveries: int | None, seed: int
 ) -> CalibratedSource:
-    """The event log where it is called `history`, else the file of that name.
+    """The calibrated history of the event log if `name` is `history`, else of the history file of that name.
 
-    Raises InvalidInput for an empty or too short history and for a file that is none, NotFound for no file,
+    Raises InvalidInput for an empty or too short history or another kind of file, NotFound for a missing file,
     StoreUnavailable.
     """
     with _count_progress() as progress:
@@ -146,7 +152,7 @@ def _read_file(path: Path, baseline: World, progress: Callable[[int], None]) -> 
 
 @contextmanager
 def _count_progress() -> Iterator[Callable[[int], None]]:
-    """How many recoveries have been read, on stderr: nobody knows beforehand how many there are."""
+    """A callback that shows the number of recoveries read, on stderr; the total is not known beforehand."""
     columns = (TextColumn("{task.completed:.0f} recoveries read"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)

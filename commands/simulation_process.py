@@ -1,6 +1,6 @@
-"""The process that computes one dry run: a task on stdin, progress and the outcome on stdout, one JSON object a line.
+"""The process that computes one dry run: task on stdin, progress and outcome on stdout, one JSON object per line.
 
-Ends when its stdin closes, so that it never outlives the worker that wants its result.
+It ends when its stdin closes, so that it never outlives the worker that started it.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from simulator.report.result import Result
 from simulator.runner import RunObserver, simulate_policies
 
 NICE = 10
-"""Charges come first."""
+"""Niceness of the process, so that charges on the same machine take precedence."""
 
 
 def main() -> None:
-    """Compute one task."""
+    """Computes the task on stdin and writes its outcome to stdout."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a plug-in prints must not stand between our lines
+    os.dup2(2, 1)  # whatever a plug-in prints goes to stderr, so that it does not mix with our lines
     os.nice(NICE)
     task = DryRunTask.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
@@ -53,7 +53,7 @@ def _send_line(out: IO[str], line: DryRunLine) -> None:
 
 
 def compute_outcome(task: DryRunTask, out: IO[str]) -> SimulationOutcome:
-    """The result, or what is wrong with the order."""
+    """The result and report, or the problem if the order can't be computed. Progress is written to `out`."""
     try:
         result = _run_comparison(
             task, RunObserver(progress=lambda done, total: _send_line(out, DryRunLine(done=done, total=total)))
@@ -76,7 +76,7 @@ def _run_comparison(task: DryRunTask, watch: RunObserver) -> Result:
 
 
 def _write_file(name: str, text: str | None) -> Path | None:
-    """In the process's own folder, so that messages name it without a path."""
+    """Writes a file into the process's own folder, so that error messages name it without a path."""
     if text is None:
         return None
     Path(name).write_text(text, encoding="utf-8")

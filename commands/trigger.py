@@ -1,4 +1,4 @@
-"""`pri trigger`: a signed sample of a failed payment, as the provider would send it."""
+"""`pri trigger`: posts a signed sample webhook of a failed payment, as the provider would send it."""
 
 import asyncio
 import re
@@ -25,10 +25,10 @@ from settings import Settings
 
 
 def send_sample(settings: Settings, data_dir: Path, url: str, provider: str, fields: dict[str, Any]) -> str:
-    """Send it; answers with what the API said.
+    """Sends a sample webhook; returns a sentence with the API's answer.
 
-    In a running `pri dev` with its sandbox the invoice exists there and can be charged. Raises InvalidInput,
-    EngineUnavailable where nobody listens.
+    If `pri dev` runs with its sandbox, the invoice exists there and can be charged. Raises InvalidInput if no webhook
+    secret is known or the sandbox refuses the payment, EngineUnavailable if the API does not answer.
     """
     known = load_secrets(data_dir / "dev.json") if (data_dir / "dev.json").exists() else None
     try:
@@ -39,7 +39,7 @@ def send_sample(settings: Settings, data_dir: Path, url: str, provider: str, fie
     except SandboxError as error:
         raise InvalidInput(f"The sandbox refuses it: {error}") from error
     except httpx.HTTPError as error:
-        raise EngineUnavailable(f"Nobody answers at {url}: start `pri dev` first ({type(error).__name__}).") from error
+        raise EngineUnavailable(f"No answer at {url}: start `pri dev` first ({type(error).__name__}).") from error
 
 
 def _is_sandbox_running(known: DevSecrets) -> bool:
@@ -77,7 +77,7 @@ async def _play_braintree(address: str, fields: dict[str, Any], now: Delivery) -
 
 
 def _braintree_payment(fields: dict[str, Any]) -> FailedAtBraintree:
-    """A name without a date at its end is the order id of a single sale."""
+    """The failed payment at Braintree; an invoice id without a date at its end is the order id of a single sale."""
     invoice = fields.get("invoice_id")
     subscription = invoice is None or re.fullmatch(r".+-\d{4}-\d{2}-\d{2}", invoice) is not None
     return FailedAtBraintree(subscription=subscription, **fields)
@@ -132,16 +132,16 @@ def _post_webhook(invoice: str, url: str, provider: str, body: bytes, headers: d
 
 @dataclass(frozen=True)
 class SampleProvider:
-    """How a sample webhook of one provider comes to be."""
+    """How a sample webhook of one provider is made."""
 
     setting: str
-    """What must be set where no data directory knows a secret."""
+    """The setting with the webhook secret, for messages."""
     configured_secret: Callable[[Settings], str]
     stored_secret: Callable[[DevSecrets], str]
     play: Callable[[str, dict[str, Any], Delivery], Awaitable[tuple[str, list[DeliveryResult]]]]
-    """In a running sandbox, which then can be charged."""
+    """Lets a payment fail in a running sandbox, where it can be charged afterwards."""
     post: Callable[[str, str, dict[str, Any]], str]
-    """Straight to the API."""
+    """Posts a signed webhook to the API without a sandbox."""
 
 
 SAMPLE_PROVIDERS: Final = {

@@ -65,7 +65,7 @@ class EngineUnavailable(RecoveryError):
 
 
 class StoreUnavailable(RecoveryError):
-    """The database can't be reached; nothing was written."""
+    """The database can't be reached. Nothing was written, unless the connection was lost during COMMIT."""
 
 
 class NotDelivered(RecoveryError):

@@ -1,4 +1,4 @@
-"""Everything that Apprise can reach: text messages to customers, and the operators' own tools."""
+"""Channels by Apprise: text messages to customers, and notices to operators (Slack, Teams, PagerDuty, e-mail)."""
 
 import asyncio
 import logging
@@ -17,7 +17,10 @@ PLACEHOLDERS: Final = frozenset({"phone", "email"})
 
 
 class AppriseChannel:
-    """The channel `sms`: an Apprise address in which `{phone}` or `{email}` is filled in for each customer."""
+    """The channel `sms`: Apprise addresses in which `{phone}` or `{email}` is filled in for each customer.
+
+    Raises InvalidInput for an address without one of these placeholders.
+    """
 
     def __init__(self, templates: Sequence[str]) -> None:
         for template in templates:
@@ -25,13 +28,14 @@ class AppriseChannel:
         self._templates = tuple(templates)
 
     async def send(self, message: CustomerMessage) -> None:
-        """Raises NotDelivered without a number, or with one that can't be one.
+        """Sends the message's short text. Raises NotDelivered if the customer has no number or an invalid one.
 
-        Apprise doesn't say how far a failed call came: that is maybe sent.
+        Other errors (RuntimeError, TimeoutError) mean that it may have been sent: Apprise doesn't say how far a failed
+        call came.
         """
         try:
             sender = _create_apprise([_fill_template(template, message) for template in self._templates])
-        except InvalidInput:  # by Apprise's own rules, before any call
+        except InvalidInput:  # raised by Apprise's rules for addresses, before any call
             raise NotDelivered("address_unfit", permanent=True) from None
         async with asyncio.timeout(CALL_SECONDS):
             if not await sender.async_notify(body=message.short):
@@ -39,13 +43,13 @@ class AppriseChannel:
 
 
 class AppriseOperators:
-    """Slack, Teams, PagerDuty, e-mail and the like, as Apprise addresses."""
+    """Sends notices to operators over Apprise addresses. Raises InvalidInput for one that Apprise doesn't know."""
 
     def __init__(self, addresses: Sequence[str]) -> None:
         self._sender = _create_apprise(addresses)
 
     async def send_notice(self, title: str, body: str) -> bool:
-        """Whether everybody was told, within 25 seconds."""
+        """Sends a notice to every address; whether all of them accepted it within 25 seconds."""
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return bool(await self._sender.async_notify(title=title, body=body))
@@ -54,8 +58,8 @@ class AppriseOperators:
 
 
 def _create_apprise(addresses: Sequence[str]) -> apprise.Apprise:
-    """Raises InvalidInput for an address that Apprise doesn't know, without showing it."""
-    # Its log lines name addresses, and these are secrets.
+    """An Apprise object for these addresses. Raises InvalidInput for an unknown one, by its number only."""
+    # Apprise's log lines contain addresses, and addresses contain secrets.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     made = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Payments Risk Intelligence"))
     for number, address in enumerate(addresses, start=1):
@@ -83,6 +87,6 @@ def _fill_template(template: str, message: CustomerMessage) -> str:
 
 
 def create(environment: Mapping[str, str]) -> AppriseChannel | None:
-    """The plug-in. Raises InvalidInput for an address without a place for the customer's."""
+    """The channel plug-in; None without CUSTOMER_NOTIFY_URLS. Raises InvalidInput as `AppriseChannel` does."""
     templates = environment.get("CUSTOMER_NOTIFY_URLS", "").split()
     return AppriseChannel(templates) if templates else None

@@ -1,7 +1,7 @@
-"""How a message reaches a customer: the one method that a channel has, and where channels come from.
+"""Channels to customers: their interface, and the loading of channel plug-ins.
 
-A channel is an entry point in the group `pri.channels`: a function that takes the environment and answers with a
-channel, or with None where its settings are missing.
+A channel is an entry point in the group `pri.channels`: a function that takes the environment and returns a channel,
+or None if its settings are missing.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,32 +17,33 @@ class CustomerMessage(Value):
     """A message to one customer, ready to be sent. Holds personal data: never log it."""
 
     name: str
-    """The same for every try of this message, and for no other."""
+    """Unique name of the message, the same in every try; usable as a Message-ID or idempotency key."""
     kind: MessageKind
     language: str
     subject: str
     short: str
-    """One line with the link, for channels that count characters."""
+    """One line with the link, for channels with a length limit."""
     text: str
     html: str
     to: Contact
     unsubscribe: str = ""
-    """Where this customer ends such messages: an address of their own, or one for a mail. Empty where there is none."""
+    """Unsubscribe link of this customer, https: or mailto:; empty if there is none."""
 
     def __repr__(self) -> str:
-        """Nothing personal, wherever it is printed by accident."""
-        return f"Letter({self.kind})"
+        """The kind only, so that a message printed by accident shows no personal data."""
+        return f"CustomerMessage({self.kind})"
 
     __str__ = __repr__
 
 
 class Channel(Protocol):
-    """One way to customers."""
+    """A way to send messages to customers."""
 
     async def send(self, message: CustomerMessage) -> None:
-        """Send it, within 30 seconds, once.
+        """Sends the message once, within 30 seconds.
 
-        Raises NotDelivered where it surely did not go out; after any other error it counts as maybe sent.
+        Raises NotDelivered if it certainly did not go out, so that it may be sent again. After any other error it may
+        have gone out, and it is not sent again.
         """
 
 
@@ -50,6 +51,6 @@ ChannelPlugin = Callable[[Mapping[str, str]], Channel | None]
 
 
 def installed_channels(environment: Mapping[str, str]) -> dict[str, Channel]:
-    """Every channel that is installed and set up, by name."""
+    """Every channel that is installed and configured, by name. Raises InvalidInput for settings that can't be used."""
     made = ((point.name, point.load()(environment)) for point in entry_points(group="pri.channels"))
     return {name: channel for name, channel in made if channel is not None}

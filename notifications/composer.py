@@ -1,4 +1,4 @@
-"""A message in the customer's language: the words from one file per language, the layout from two templates."""
+"""Composes messages in the customer's language: texts from one file per language, layout from two templates."""
 
 import tomllib
 from collections.abc import Mapping
@@ -39,10 +39,10 @@ _SAFE_LINKS: Final = ("https://", "http://127.0.0.1", "http://localhost")
 
 
 class MessageSubject(Value):
-    """What a message is about: no personal data but the contact."""
+    """The facts that a message is composed from. Amount in minor units; no personal data but the contact."""
 
     name: str
-    """Of the message."""
+    """Unique name of the message."""
     kind: MessageKind
     provider: str
     invoice_id: str
@@ -52,18 +52,18 @@ class MessageSubject(Value):
     ability: Chargeability = Chargeability.CHARGEABLE
     retry_at: datetime | None = None
     deadline: datetime | None = None
-    """The last retry or the customer's last day."""
+    """When the customer must have paid: the last retry, or the end of the deadline."""
     contact: Contact
     unsubscribe: str = ""
-    """Where this customer ends such messages."""
+    """Unsubscribe link of this customer."""
     zones: tuple[str, ...] = ()
-    """Where the customer may live: the earliest of their dates is named. Left out: the contact's own time zone."""
+    """Time zones that the customer may live in: dates are the earliest in any of them. Empty: the contact's own."""
 
 
 class MessageComposer:
-    """Writes letters. A folder of the merchant's own may hold other versions of any of the files.
+    """Composes messages. `folder` may hold the merchant's own versions of any of the files.
 
-    `page` is linked to where the provider has no page for the invoice; it may hold {provider} and {invoice}.
+    `page` is the link for invoices without a page at the provider; it may contain {provider} and {invoice}.
     """
 
     def __init__(self, company: str = "", folder: Path | None = None, page: str = "") -> None:
@@ -75,7 +75,7 @@ class MessageComposer:
         )
 
     def compose_message(self, about: MessageSubject, language: str | None = None) -> CustomerMessage:
-        """The letter. Raises NotDelivered where a template can't be filled in."""
+        """The message in `language`, else in the contact's. Raises NotDelivered (permanent) for a broken template."""
         contact = about.contact.model_copy(update={"language": language}) if language else about.contact
         locale = locale_for(contact)
         try:
@@ -84,7 +84,7 @@ class MessageComposer:
             raise NotDelivered(f"template_{type(error).__name__}", permanent=True) from error
 
     def check_words(self) -> None:
-        """Read every language once. Raises InvalidInput naming the file or the setting that is wrong."""
+        """Reads every language's file. Raises InvalidInput, naming the file or setting, for one that can't be used."""
         if self._page and not self._page.startswith(_SAFE_LINKS):
             raise InvalidInput("CUSTOMER_PAGE_URL is not an address that begins with https://.")
         for language in LANGUAGES:
@@ -116,7 +116,7 @@ class MessageComposer:
         page: dict[str, Any] = {name: self._fill_text(words[name], known) for name in ("greeting", "regards", "footer")}
         page |= {"body": [text for text in said if text], "subject": subject, "link": link}
         page |= {"language": locale.language, "button": self._fill_text(own["button"], known)}
-        # A merchant's own words from an older release don't have these.
+        # A merchant's own file from an older release has no such text.
         no_more = words.get("unsubscribe", "")
         page |= {"unsubscribe": _unsubscribe_page(about) if no_more else "", "no_more": no_more}
         return CustomerMessage(
@@ -135,7 +135,7 @@ class MessageComposer:
         return " ".join(self._compiled_template(text).render(known).split(" ")).strip()
 
     def _compiled_template(self, text: str) -> Template:
-        """Compiled once: the words are a few dozen, the letters many."""
+        # Compiled once: there are a few dozen texts and many messages.
         if text not in self._compiled:
             self._compiled[text] = self._text_environment.from_string(text)
         return self._compiled[text]
@@ -149,45 +149,50 @@ class MessageComposer:
             "invoice": _single_line_name(contact.invoice_number) or about.invoice_id,
             "link": contact.link if (contact.link or "").startswith(_SAFE_LINKS) else self._merchant_page(about),
             "retry_on": _customer_date(about, about.retry_at, locale),
-            # What ends at midnight ends with the day before.
+            # A deadline at midnight ends with the day before: a customer reads a date as "until the end of that day".
             "deadline": _customer_date(about, about.deadline and about.deadline - SMALLEST_STEP, locale),
             "reason": _REASONS.get(about.cause, "bank") if about.cause else "bank",
             "group": _remedy(about),
         }
 
     def _merchant_page(self, about: MessageSubject) -> str:
-        """The merchant's own page, where the provider has none for the invoice; empty where there is neither."""
+        """The merchant's own page for an invoice without one at the provider; empty if none is configured."""
         named = self._page.replace("{provider}", quote(about.provider, safe=""))
         return named.replace("{invoice}", quote(about.invoice_id, safe=""))
 
 
 def _customer_date(about: MessageSubject, moment: datetime | None, locale: Locale) -> str:
-    """A date by the customer's clock; empty where there is none."""
+    """A date in the customer's time zone; empty for None."""
     own = about.contact.time_zone
     return format_earliest_date(moment, locale, about.zones or ((own,) if own else ())) if moment else ""
 
 
 def _unsubscribe_page(about: MessageSubject) -> str:
-    """The page where the customer ends such messages, for the text itself; a mail to the sender needs no words."""
+    """The unsubscribe page to name in the text; empty for a mailto: link, which only the mail header carries."""
     return about.unsubscribe if about.unsubscribe.startswith(_SAFE_LINKS) else ""
 
 
 def _remedy(about: MessageSubject) -> str:
-    """What kind of mending is asked for: that nothing can be charged counts before what the bank said."""
+    """The group of texts by what the customer must do."""
+    # That there is nothing to charge comes before the cause of the decline: a new card is needed in any case.
     if about.ability is not Chargeability.CHARGEABLE:
         return "method" if about.ability is Chargeability.NO_METHOD else "no_card"
     return _REMEDIES.get(about.cause, "retry") if about.cause else "retry"
 
 
 def create_composer(sender: str, folder: str = "", page: str = "") -> MessageComposer:
-    """Letters as these settings (MAIL_FROM, MESSAGE_DIR, CUSTOMER_PAGE_URL) want them. Raises InvalidInput."""
+    """A composer for the settings MAIL_FROM, MESSAGE_DIR and CUSTOMER_PAGE_URL, with every language checked.
+
+    Raises InvalidInput for a setting or a file that can't be used.
+    """
     made = MessageComposer(sender_name(sender), Path(folder) if folder else None, page)
     made.check_words()
     return made
 
 
 def _single_line_name(name: str | None) -> str:
-    """A name as people write it: somebody else's text ends in headers and must not add any."""
+    """A name on one line, up to 100 characters."""
+    # The name comes from outside and goes into mail headers: a line break would add a header.
     kept = "".join(letter if letter.isprintable() else " " for letter in name or "")
     return " ".join(kept.split())[:100]
 
@@ -197,7 +202,7 @@ _INVALID_ADDRESS: Final = "UNSUBSCRIBE_URL is not an address that begins with ht
 
 
 class UnsubscribeLinks:
-    """Builds the link of a letter. Raises InvalidInput for an address that can't stand in a header."""
+    """Builds the unsubscribe link of a message. Raises InvalidInput for an address that can't be used in a header."""
 
     def __init__(self, unsubscribe_url: str = "", public_url: str = "") -> None:
         ours = f"{public_url.rstrip('/')}/unsubscribe/{TOKEN_PLACEHOLDER}" if public_url else ""
@@ -208,11 +213,11 @@ class UnsubscribeLinks:
 
     @property
     def is_personal(self) -> bool:
-        """Whether a link names its customer: a page does, a mail is from them anyway."""
+        """Whether links need a token that names the customer: pages do, a mail comes from the customer anyway."""
         return self._address.startswith(("https://", "http://"))
 
     def link_for(self, token: str) -> str:
-        """With the token where `{token}` stands, else as the last parameter; empty where there is no address."""
+        """The link with the token in place of `{token}`, else as its last parameter; empty without an address."""
         if TOKEN_PLACEHOLDER in self._address or not self.is_personal:
             return self._address.replace(TOKEN_PLACEHOLDER, token)
         bare, hash_, fragment = self._address.partition("#")

@@ -1,4 +1,4 @@
-"""E-mail over SMTP, one message a connection: `SMTP_URL`, `MAIL_FROM`."""
+"""The channel `email`: SMTP with one connection per message, configured by `SMTP_URL` and `MAIL_FROM`."""
 
 import asyncio
 import contextlib
@@ -18,19 +18,19 @@ from notifications.channels import CustomerMessage
 from notifications.mailboxes import Mailbox, parse_recipient, parse_sender, to_single_line
 
 STEP_SECONDS: Final = 10.0
-"""For each step of the conversation, and for the message itself with its answer."""
+"""Time limit for each SMTP command, and for the message with the server's answer."""
 DEFAULT_SENDER: Final = "billing@localhost"
 QUIT_SECONDS: Final = 2.0
-"""For the last word, when all is said."""
-# Bodies in seven bits pass every server, whether it offers 8BITMIME or not.
+"""Time limit for QUIT, after which the result is known anyway."""
+# 7-bit bodies pass every server, whether it offers 8BITMIME or not.
 _BODY_POLICY: Final = WIRE.clone(cte_type="7bit")
-# A header that Python folds within a long address comes out encoded, and is no address any more.
+# Python encodes a long address when it folds the header within it, which makes it unusable: so headers are not folded.
 _HEADER_POLICY: Final = WIRE.clone(cte_type="7bit", max_line_length=990)
 
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """Where mail is handed in. `tls`: from the first byte; otherwise STARTTLS is used where it is offered."""
+    """The SMTP server. `tls` means TLS from the first byte; otherwise STARTTLS is used if it is offered."""
 
     host: str
     port: int
@@ -39,12 +39,15 @@ class SmtpServer:
     password: str | None = None
 
     def __repr__(self) -> str:
-        """Without the password."""
-        return f"Server({self.host}:{self.port})"
+        """Host and port, without the password."""
+        return f"SmtpServer({self.host}:{self.port})"
 
 
 def parse_smtp_url(address: str) -> SmtpServer:
-    """`smtp://user:password@host:587` or `smtps://…`. Raises InvalidInput, without showing the address."""
+    """The server of `smtp://user:password@host:587` or `smtps://…`; the default port is 465, 587 or 25.
+
+    Raises InvalidInput for any other address; its text does not contain the address.
+    """
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -58,8 +61,10 @@ def parse_smtp_url(address: str) -> SmtpServer:
 
 
 class EmailChannel:
-    """Hands in mail. What fails before the message is on its way surely didn't go out; after that only the server's
-    own answer says so.
+    """Sends messages by SMTP.
+
+    A failure before the message itself is transmitted means that it was not sent. From then on, only a refusal by the
+    server means that. Raises InvalidInput for a sender that can't be used.
     """
 
     def __init__(self, server: SmtpServer, sender: str, seconds: float = STEP_SECONDS) -> None:
@@ -68,7 +73,7 @@ class EmailChannel:
         self._seconds = seconds
 
     async def send(self, message: CustomerMessage) -> None:
-        """Raises NotDelivered where it surely did not go out."""
+        """Sends the message. Raises NotDelivered if it certainly did not go out; other errors leave that open."""
         to = _recipient_mailbox(message)
         wide = to.is_international or self._sender.is_international
         body = self._encode_mail(message, to, wide)
@@ -85,7 +90,7 @@ class EmailChannel:
             client.close()
 
     async def _open_transaction(self, client: "_SmtpClient", to: Mailbox, size: int, wide: bool) -> None:
-        """Everything before the message itself: whatever goes wrong here, nothing was sent."""
+        """All SMTP commands before the message. Raises NotDelivered for any error, since nothing was sent yet."""
         try:
             async with asyncio.timeout(2 * self._seconds):
                 await client.connect()
@@ -106,14 +111,14 @@ class EmailChannel:
             raise NotDelivered(_error_code(error)) from None
 
     def _encode_mail(self, message: CustomerMessage, to: Mailbox, wide: bool) -> bytes:
-        """The mail as bytes. Raises NotDelivered for a letter that makes no mail."""
+        """The mail as bytes. Raises NotDelivered (permanent) for a message that can't be encoded."""
         try:
             return self._build_mail(message, to).as_bytes(policy=_HEADER_POLICY.clone(utf8=wide))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise NotDelivered(f"letter_{type(error).__name__}", permanent=True) from None
 
     def to_mail(self, message: CustomerMessage) -> EmailMessage:
-        """The mail: text and HTML, and the headers that make it a decent one. Raises NotDelivered without address."""
+        """The mail with text, HTML and headers. Raises NotDelivered for a customer without a valid address."""
         return self._build_mail(message, _recipient_mailbox(message))
 
     def _build_mail(self, message: CustomerMessage, to: Mailbox) -> EmailMessage:
@@ -127,7 +132,7 @@ class EmailChannel:
         mail["Auto-Submitted"] = "auto-generated"
         by_mail = f"mailto:{quote(self._sender.address, safe='@')}?subject=unsubscribe"
         mail["List-Unsubscribe"] = f"<{message.unsubscribe or by_mail}>"
-        # One click (RFC 8058) is a promise: only behind an address that says who clicked.
+        # One-click (RFC 8058) only with an https link, whose token names the customer: mail clients post nothing else.
         if message.unsubscribe.startswith("https:"):
             mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         mail.set_content(message.text)
@@ -136,20 +141,21 @@ class EmailChannel:
 
 
 class _SmtpClient(aiosmtplib.SMTP):
-    """The library's, with the two halves of DATA apart: until the server asks for the message, nothing was sent."""
+    """aiosmtplib's client with DATA in two steps, because nothing was sent until the server asks for the message."""
 
     async def begin_data(self) -> None:
-        """DATA. Raises SMTPDataError where the server doesn't want the message."""
+        """Sends DATA. Raises SMTPDataError if the server refuses."""
         asked = await self.execute_command(b"DATA")
         if asked.code != aiosmtplib.SMTPStatus.start_input:
             raise aiosmtplib.SMTPDataError(asked.code, asked.message)
 
     async def finish_data(self, message: bytes) -> None:
-        """The message and the server's answer to it. Raises SMTPDataError where it refuses."""
+        """Sends the message and reads the answer. Raises SMTPDataError if the server refuses it."""
         protocol = self.protocol
         if protocol is None:
             raise NotDelivered("disconnected")
         lines = message if message.endswith(b"\r\n") else message + b"\r\n"
+        # A line with a single dot ends the message, so dots at the beginning of a line are doubled (RFC 5321 4.5.2).
         stuffed = (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:]
         protocol.write(stuffed + b".\r\n")
         answer = await protocol.read_response(timeout=self.timeout)
@@ -158,7 +164,7 @@ class _SmtpClient(aiosmtplib.SMTP):
 
 
 async def _send_data(client: _SmtpClient, body: bytes) -> None:
-    """From here on only the server's own answer says that it was not taken."""
+    # NotDelivered only for a refusal: after a time-out or a lost connection the server may have accepted the message.
     try:
         await client.finish_data(body)
     except aiosmtplib.SMTPDataError as refused:
@@ -166,7 +172,7 @@ async def _send_data(client: _SmtpClient, body: bytes) -> None:
 
 
 def _mail_options(client: aiosmtplib.SMTP, size: int, wide: bool) -> list[str]:
-    """What the server is told of the message. Raises NotDelivered where it can't take such addresses."""
+    """Parameters of MAIL FROM. Raises NotDelivered (permanent) if the server can't take international addresses."""
     if wide and not client.supports_extension("smtputf8"):
         raise NotDelivered("smtputf8_not_offered", permanent=True)
     sized = [f"SIZE={size}"] if client.supports_extension("size") else []
@@ -178,12 +184,13 @@ def _address_encoding(wide: bool) -> str:
 
 
 def _header_text(mailbox: Mailbox) -> str:
-    """As text: `headerregistry.Address` would leave `abc..def.@docomo.example` without its quotes."""
+    """The mailbox as text for a header."""
+    # headerregistry.Address would drop the quotes that `"abc..def."@docomo.example` needs.
     return f'"{escape(mailbox.name)}" <{mailbox.address}>' if mailbox.name else mailbox.address
 
 
 def _recipient_mailbox(message: CustomerMessage) -> Mailbox:
-    """The customer's; nothing of it is told where it is none."""
+    """The customer's mailbox. Raises NotDelivered (permanent), without the address, for a missing or invalid one."""
     if not (message.to.email or "").strip():
         raise NotDelivered("no_address", permanent=True)
     found = parse_recipient(message.to.email or "")
@@ -193,13 +200,13 @@ def _recipient_mailbox(message: CustomerMessage) -> Mailbox:
 
 
 def _error_code(error: Exception) -> str:
-    """A short reason: the server's number, or the kind of error; its text may name people."""
+    """A short reason: the server's reply code, or the type of the error. Not its text, which may hold personal data."""
     code = getattr(error, "code", None)
     return f"smtp_{code}" if isinstance(code, int) and code > 0 else type(error).__name__
 
 
 def create(environment: Mapping[str, str]) -> EmailChannel | None:
-    """The plug-in. Raises InvalidInput for a wrong `SMTP_URL` or `MAIL_FROM`."""
+    """The channel plug-in; None without SMTP_URL. Raises InvalidInput for an invalid `SMTP_URL` or `MAIL_FROM`."""
     address = environment.get("SMTP_URL", "")
     if not address:
         return None
@@ -208,8 +215,8 @@ def create(environment: Mapping[str, str]) -> EmailChannel | None:
 
 
 def sender_name(sender: str) -> str:
-    """Who writes, as `MAIL_FROM` names them: `Acme <billing@acme.example>` is Acme; empty where it names nobody.
+    """The name in `MAIL_FROM`: Acme for `Acme <billing@acme.example>`; empty if it has none.
 
-    Raises InvalidInput for what is no sender.
+    Raises InvalidInput for an invalid sender.
     """
     return parse_sender(sender).name if sender.strip() else ""

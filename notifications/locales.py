@@ -1,4 +1,4 @@
-"""Language, money and dates as the customer reads them."""
+"""Language, amounts and dates in the customer's locale."""
 
 import copy
 import re
@@ -18,13 +18,13 @@ _LANGUAGE_BY_COUNTRY: Final = {
     "DE": "de", "AT": "de", "CH": "de", "LI": "de", "FR": "fr", "MC": "fr", "ES": "es", "MX": "es", "AR": "es",
     "CL": "es", "CO": "es", "PE": "es", "PT": "pt", "BR": "pt",
 }  # fmt: skip
-"""Where a customer's language isn't known, but the country is."""
+"""Language of customers whose country is known and whose language isn't."""
 _LETTER_BY_DIGIT: Final = re.compile(r"(?<=[^\W\d_])(?=\d)")
-"""CHF49.00 wants a space, $49.00 doesn't."""
+"""Between a letter and a digit: CHF49.00 needs a space, $49.00 doesn't."""
 
 
 def locale_for(contact: Contact) -> Locale:
-    """The customer's locale, in one of our languages; English where nothing is known."""
+    """The customer's locale in one of our languages; English if their language is another one or unknown."""
     said = (contact.language or "").replace("_", "-").strip()
     language = said.partition("-")[0].lower()
     if language not in LANGUAGES:
@@ -43,7 +43,7 @@ def _parse_locale(name: str) -> Locale | None:
 
 
 def format_customer_amount(amount: int, currency: str, locale: Locale) -> str:
-    """Minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are ISO's, not CLDR's."""
+    """An amount in minor units as text: 4900 EUR is €49.00, 4900 JPY is ¥4,900. Decimals are ISO 4217's, not CLDR's."""
     if not currency:
         return str(amount)
     pattern, places = copy.copy(locale.currency_formats["standard"]), currency_decimals(currency)
@@ -55,7 +55,7 @@ def format_customer_amount(amount: int, currency: str, locale: Locale) -> str:
 
 
 def format_earliest_date(moment: datetime, locale: Locale, zones: Sequence[str]) -> str:
-    """The earliest date that it is in these time zones, in words; UTC counts where none is known."""
+    """The earliest date of the moment in these time zones, as text in the locale; in UTC without zones."""
     known = [moment.astimezone(_parse_zone(name)).date() for name in zones or ("UTC",)]
     return str(format_date(min(known), format="long", locale=locale))
 

@@ -1,4 +1,4 @@
-"""Mail addresses as they are sent: local parts quoted where RFC 5321 wants it, domains in ASCII (IDNA 2008).
+"""Parses mail addresses and formats them for SMTP: local parts quoted per RFC 5321, domains in ASCII (IDNA 2008).
 
 Sources: RFC 5321 section 4.1.2 (mailbox, quoted string) and 4.5.3.1 (lengths), RFC 6531 (SMTPUTF8), RFC 5891 with
 UTS 46 (domains), RFC 2047 (names). Addresses like `abc..def.@docomo.example`, which Japanese carriers gave out, are no
@@ -21,7 +21,7 @@ _LONGEST_LOCAL: Final = 64
 _LONGEST_DOMAIN: Final = 253
 _ATOM: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+")
 _UNQUOTED: Final = re.compile(rf"(?:{_ATOM.pattern}|\.)+")
-"""Dots may stand anywhere, as people were given such addresses; other special characters only in quotes."""
+"""A local part without quotes. Dots are allowed anywhere, since such addresses exist; other specials need quotes."""
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?")
@@ -30,7 +30,7 @@ _QUOTED_NAMED: Final = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*")\s*<(?P<address>[
 
 
 class Mailbox(Value):
-    """One address: `local` without quotes, `domain` in ASCII, `name` of whoever it belongs to, on one line."""
+    """One address: `local` without quotes, `domain` in ASCII, `name` of its owner on one line."""
 
     local: str
     domain: str
@@ -38,25 +38,25 @@ class Mailbox(Value):
 
     @property
     def address(self) -> str:
-        """As SMTP's commands and headers have it, its local part quoted where it must be."""
+        """The address for SMTP commands and headers, with the local part quoted if necessary."""
         plain = all(_ATOM.fullmatch(part) for part in self.local.split("."))
         local = self.local if plain else f'"{escape(self.local)}"'
         return f"{local}@{self.domain}"
 
     @property
     def is_international(self) -> bool:
-        """Whether only a server that offers SMTPUTF8 can take it."""
+        """Whether the address needs a server with SMTPUTF8."""
         return not self.local.isascii()
 
     def __repr__(self) -> str:
-        """Nothing personal, wherever it is printed by accident."""
+        """No personal data, even if it is printed by accident."""
         return "Mailbox(…)"
 
     __str__ = __repr__
 
 
 def parse_mailbox(text: str, name: str = "") -> Mailbox | None:
-    """The mailbox of one bare address; None for what is none, or several."""
+    """The mailbox of one bare address; None for any other text, also for several addresses."""
     local, at, domain = text.strip().rpartition("@")
     read, known = _parse_local_part(local), _encode_domain(domain)
     fits = bool(at) and read is not None and known is not None
@@ -66,7 +66,7 @@ def parse_mailbox(text: str, name: str = "") -> Mailbox | None:
 
 
 def parse_recipient(text: str) -> Mailbox | None:
-    """Of what a provider knows as a customer's address: bare, or `Name <address>`, whose name doesn't count."""
+    """The mailbox of a customer's address, bare or `Name <address>`, without the name; None if it is invalid."""
     stripped = text.strip()
     named = _QUOTED_NAMED.fullmatch(stripped) or _NAMED.fullmatch(stripped)
     found = parse_mailbox(named["address"] if named else stripped)
@@ -75,9 +75,9 @@ def parse_recipient(text: str) -> Mailbox | None:
 
 
 def parse_sender(text: str) -> Mailbox:
-    """`Acme, Inc. <billing@acme.example>`, with or without quotes around the name, or the address alone.
+    """The mailbox of `Acme, Inc. <billing@acme.example>`, with or without quotes around the name, or a bare address.
 
-    Raises InvalidInput, naming MAIL_FROM, for what can't be a sender.
+    Raises InvalidInput, naming MAIL_FROM, for any other text.
     """
     stripped = text.strip()
     quoted, named = _QUOTED_NAMED.fullmatch(stripped), _NAMED.fullmatch(stripped)
@@ -91,13 +91,14 @@ def parse_sender(text: str) -> Mailbox:
 
 
 def to_single_line(name: str) -> str:
-    """A name as a header may hold it: somebody else's text must not end the header and begin another."""
+    """A name on one line, up to 100 characters, for a header."""
+    # The name comes from outside: a line break in it would begin another header.
     kept = "".join(letter if letter.isprintable() else " " for letter in name)
     return " ".join(kept.split())[:LONGEST_NAME].strip()
 
 
 def _parse_local_part(text: str) -> str | None:
-    """The local part without its quotes; None for what needs quotes and has none."""
+    """The local part without its quotes; None for text that is invalid or lacks necessary quotes."""
     if not text.isprintable():
         return None
     if _QUOTED.fullmatch(text):
@@ -111,7 +112,8 @@ def _unescape_quoted(quoted: str) -> str:
 
 
 def _encode_domain(text: str) -> str | None:
-    """In ASCII; Python's own codec follows IDNA 2003, which sends `straße.example` to somebody else."""
+    """The domain in ASCII; None if it is invalid."""
+    # Not Python's own codec: IDNA 2003 maps `straße.example` to another domain.
     try:
         known = text if text.isascii() else idna.encode(text, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
@@ -121,7 +123,7 @@ def _encode_domain(text: str) -> str | None:
 
 
 def _decode_name(name: str) -> str:
-    """A name that was given in the form of RFC 2047, in letters."""
+    """A name with RFC 2047 encoding decoded; unchanged if it has none or can't be decoded."""
     try:
         return str(make_header(decode_header(name))) if "=?" in name else name
     except (HeaderParseError, LookupError, ValueError):
@@ -129,5 +131,5 @@ def _decode_name(name: str) -> str:
 
 
 def _mailboxes_in_name(name: str) -> list[Mailbox]:
-    """In a name without quotes: several mailboxes in one text, of which only one would be meant."""
+    """Mailboxes within a name: a text that lists several addresses is ambiguous and refused."""
     return [found for part in re.split(r"[,;]", name) if (found := parse_mailbox(part))]

@@ -1,4 +1,4 @@
-"""A message as a customer would get it, with made-up facts: for `pri notify preview`, and for whoever shows one."""
+"""Previews of messages with example data, for `pri notify preview` and the admin console."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,25 +18,25 @@ _JENNY: Final = Contact(
 
 
 class EdgeCase(StrEnum):
-    """What is unusual about the customer or the invoice."""
+    """Unusual properties of the customer or the invoice."""
 
     NO_NAME = "no_name"
     NO_LINK = "no_link"
-    """The provider has no page of its own; then `CUSTOMER_PAGE_URL` is linked to, where it is set."""
+    """The provider has no page for the invoice; the message links to `CUSTOMER_PAGE_URL` if that is set."""
     NO_NUMBER = "no_number"
-    """The provider knows no number of the merchant's: its own id of the invoice is named."""
+    """The provider has no invoice number of the merchant's; the message names the provider's invoice id."""
     NO_DATES = "no_dates"
-    """Neither a next retry nor a last day is known."""
+    """Neither the next retry nor the deadline is known."""
     ZERO_DECIMALS = "zero_decimals"
-    """A currency without cents, whatever currency is asked for."""
+    """A currency without decimals (JPY), whatever currency is given."""
 
 
 class MessageExample(Value):
-    """What to show. Amounts are minor units; without a cause one that fits the kind is taken."""
+    """The message to preview. Amount in minor units; without a cause, the usual one of the kind."""
 
     kind: MessageKind
     language: str = "en"
-    """One of ours, also with a country: `pt-BR`. Any other reads as English."""
+    """One of LANGUAGES, also with a country: `pt-BR`. Others give English."""
     cause: Cause | None = None
     amount: int = 4900
     currency: str = "EUR"
@@ -44,15 +44,15 @@ class MessageExample(Value):
 
 
 def causes_for_kind(kind: MessageKind) -> tuple[Cause, ...]:
-    """The causes that a message of this kind may have, the usual one first."""
+    """The causes for which messages of this kind are sent, the usual one first."""
     fitting = [one for one in Cause if one in CAUSES_BY_KIND.get(kind, frozenset(Cause))]
     return tuple(sorted(fitting, key=lambda one: one is not Cause.INSUFFICIENT_FUNDS))
 
 
 def preview_message(composer: MessageComposer, example: MessageExample, now: datetime) -> CustomerMessage:
-    """The message, as `letters` write it: subject, one line, text and HTML. Nothing is sent or kept.
+    """The example message: subject, one line, text and HTML. Nothing is sent or stored.
 
-    Raises InvalidInput for a cause that the kind never has; NotDelivered where a merchant's own template is broken.
+    Raises InvalidInput for a cause that the kind never has, NotDelivered for a broken template of the merchant's own.
     """
     fitting = causes_for_kind(example.kind)
     cause = example.cause or fitting[0]
@@ -62,7 +62,7 @@ def preview_message(composer: MessageComposer, example: MessageExample, now: dat
 
 
 def _example_subject(example: MessageExample, cause: Cause, now: datetime) -> MessageSubject:
-    """A retry is announced where the failure itself is told; every message has a last day."""
+    """Example facts. Every message has a deadline; only `payment_failed` announces a retry."""
     dates: dict[str, Any] = {"deadline": now + timedelta(days=7)}
     if example.kind is MessageKind.PAYMENT_FAILED:
         dates["retry_at"] = now + timedelta(days=1)

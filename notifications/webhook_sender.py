@@ -1,4 +1,4 @@
-"""Our own webhooks, signed by Standard Webhooks, so that any of its libraries can verify them."""
+"""Outgoing webhooks, signed as Standard Webhooks specifies, so that any of its libraries can verify them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,10 @@ CALL_SECONDS: Final = 15.0
 
 
 class WebhookSender:
-    """The addresses that hear how recoveries go."""
+    """Sends outgoing webhooks to the configured addresses.
+
+    Raises InvalidInput for an address that is no http(s) URL, or a secret that can't be used.
+    """
 
     def __init__(self, addresses: Sequence[str], secret: str) -> None:
         self.addresses = tuple(addresses)
@@ -23,7 +26,10 @@ class WebhookSender:
         self._signer = _create_signer(secret) if self.addresses else None
 
     async def send_webhook(self, target: int, name: str, body: Mapping[str, Any], now: datetime) -> None:
-        """Send it once, to the address of this number. Raises NotDelivered unless the answer is a 2xx."""
+        """Posts `body` once to the address with index `target`; `name` is its webhook id, the same in every try.
+
+        Raises NotDelivered unless the answer is a 2xx; permanent after 410, or if there is no such address.
+        """
         if self._signer is None or target >= len(self.addresses):
             raise NotDelivered("no_such_address", permanent=True)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -39,7 +45,7 @@ class WebhookSender:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotDelivered(type(error).__name__) from None
         if not answer.is_success:
-            # 410: the receiver wants no more of this, says the standard.
+            # Standard Webhooks: 410 Gone means that the receiver no longer wants this webhook.
             raise NotDelivered(f"http_{answer.status_code}", permanent=answer.status_code == 410)
 
 

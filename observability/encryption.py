@@ -24,22 +24,23 @@ KEY_BYTES, NONCE_BYTES = 32, 12
 
 
 class EncryptionCodec(PayloadCodec):
-    """The first key encrypts, every key decrypts, and what was never encrypted passes unchanged."""
+    """Encrypts payloads with the first key and decrypts with any key; payloads without encryption pass unchanged."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """`keys` by id, the one that encrypts first; at least one, each of 32 bytes."""
+        """`keys` by id, the encrypting one first; at least one, each of 32 bytes."""
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = next(iter(keys))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Each payload, whole, inside an encrypted one."""
+        """Each payload, with its metadata, inside an encrypted one."""
         return [self._encrypt_payload(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Each payload as it was. Raises RecoveryError for a key that isn't configured and for altered text."""
+        """Each payload decrypted. Raises RecoveryError for a key that isn't configured and for altered data."""
         return [self._decrypt_payload(payload) for payload in payloads]
 
     def _encrypt_payload(self, payload: Payload) -> Payload:
+        # The key's id is authenticated as associated data: nobody can make a payload look as if another key made it.
         nonce, key_id = os.urandom(NONCE_BYTES), self._current.encode()
         text = self._ciphers[self._current].encrypt(nonce, payload.SerializeToString(), key_id)
         return Payload(metadata={"encoding": ENCODING, KEY_ID: key_id}, data=nonce + text)

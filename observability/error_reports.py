@@ -11,12 +11,12 @@ _DROPPED: Final = ("data", "cookies", "env", "headers", "query_string")
 
 
 def init_error_reports(dsn: SecretStr, component: str, **options: Any) -> bool:
-    """Send unexpected errors of this process to Sentry; False, and nothing happens, without a DSN."""
+    """Starts sending unexpected errors of this process to Sentry; False, without effect, if there is no DSN."""
     if not dsn.get_secret_value():
         return False
     sentry_sdk.init(
         dsn=dsn.get_secret_value(),
-        # Personal data is not sent unless asked for; saying so (`send_default_pii=False`) is deprecated.
+        # No `send_default_pii=False`: that is the default, and the option is deprecated.
         include_local_variables=False,
         max_request_body_size="never",
         before_send=before_send,
@@ -28,7 +28,7 @@ def init_error_reports(dsn: SecretStr, component: str, **options: Any) -> bool:
 
 
 def before_send(event: Any, hint: dict[str, Any]) -> Any:  # noqa: ARG001 (Sentry's signature)
-    """The report without request contents, local variables and activity inputs, the rest scrubbed."""
+    """The report without user, request contents, local variables and activity inputs; the rest is scrubbed."""
     kept = {key: value for key, value in event.items() if key != "user"}
     kept["request"] = {key: value for key, value in event.get("request", {}).items() if key not in _DROPPED}
     kept["contexts"] = {key: _drop_inputs(value) for key, value in event.get("contexts", {}).items()}

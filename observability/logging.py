@@ -1,4 +1,4 @@
-"""One JSON object a line on stderr, for our own messages and those of every library, scrubbed."""
+"""Logging: one scrubbed JSON object per line on stderr, for our own messages and those of every library."""
 
 import logging
 import sys
@@ -12,11 +12,14 @@ from structlog.typing import Processor
 from observability.scrubbing import scrub_value
 
 QUIET_LOGGERS: Final = ("httpx", "httpx2", "httpcore", "httpcore2", "stripe", "alembic")
-"""Libraries that tell every request at INFO."""
+"""Libraries that log every request at INFO; only their warnings are logged."""
 
 
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Make structlog and the standard library write JSON lines. Called once by each composition root."""
+    """Makes structlog and the standard library write JSON lines to `stream`, by default stderr.
+
+    Called once by each composition root. Raises ValueError for an unknown level.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_json_formatter())
     root = logging.getLogger()
@@ -33,7 +36,7 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
 
 
 def recovery_log_context(recovery_id: str, *, invoice: str, provider: str) -> AbstractContextManager[Any]:
-    """Everything logged inside names this recovery."""
+    """A context in which every log line carries the recovery's id, invoice and provider."""
     return structlog.contextvars.bound_contextvars(recovery_id=recovery_id, invoice=invoice, provider=provider)
 
 
@@ -50,7 +53,7 @@ def _shared_processors() -> list[Processor]:
 
 
 def _json_formatter() -> logging.Formatter:
-    """Scrubbing is the last step before the text is made, so that nothing added on the way escapes it."""
+    # Scrubbing is the last step before rendering, so that nothing added by an earlier step escapes it.
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared_processors(),
         processors=[

@@ -1,4 +1,4 @@
-"""Prometheus metrics as values that somebody builds and hands around: there is no global registry."""
+"""Prometheus metrics of the API in a registry of their own, which is passed around instead of a global one."""
 
 import math
 from collections.abc import Mapping
@@ -13,36 +13,36 @@ LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class Metrics:
-    """Everything that the API process counts."""
+    """The metrics of an API process."""
 
     registry: CollectorRegistry
     webhooks: Counter
     """Answers to webhooks, by provider and status (accepted, duplicate, ignored, invalid, too_large, unavailable)."""
     latency: Histogram
-    """Seconds until the answer, by method, route template and status code."""
+    """Seconds until a request was answered, by method, route template and status code."""
     undelivered: Gauge
-    """Inbox rows that no recovery has been told of yet."""
+    """Webhooks that are stored and not delivered yet."""
     recoveries: Gauge
     """Recoveries by state."""
 
     def set_recoveries(self, counts: Mapping[str, int]) -> None:
-        """Set the gauge of every state, also of those without a recovery: a missing line would read as no data."""
+        """Sets the gauge of every state, 0 for states without a recovery: a missing line would mean no data."""
         for state in State:
             self.recoveries.labels(state.value).set(counts.get(state.value, 0))
 
     def mark_unknown(self) -> None:
-        """Say that what the tables hold is not known now."""
+        """Sets the gauges from the tables to NaN, because they can't be read now and old values would be wrong."""
         self.undelivered.set(math.nan)
         for state in State:
             self.recoveries.labels(state.value).set(math.nan)
 
     def render_text(self) -> bytes:
-        """The text that Prometheus reads."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 def create_metrics() -> Metrics:
-    """A registry of its own with all metrics at zero."""
+    """New metrics at zero, in a new registry."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     return Metrics(

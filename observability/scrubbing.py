@@ -1,4 +1,4 @@
-"""What must never leave in a log line, an error report or a trace: card numbers, e-mail addresses, secrets."""
+"""Removes card numbers, e-mail addresses and secrets from log lines, error reports and traces."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,12 +7,12 @@ from typing import Any, Final
 REDACTED: Final = "[redacted]"
 DEEPEST: Final = 12
 LONGEST: Final = 20_000
-"""Characters of one text that are looked at and kept; a log line has no use for more."""
+"""Characters of one text that are scrubbed and kept; the rest is cut off."""
 
 _SECRET_NAMES: Final = re.compile(
     r"authorization|cookie|password|passwd|secret|api[-_]?key|token|signature|dsn|encryption[-_]?keys?", re.IGNORECASE
 )
-# Quantifiers are bounded: a long line of letters must not cost quadratic time.
+# Quantifiers are bounded, so that a long text without a match costs no quadratic time.
 _EMAIL: Final = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _SECRET: Final = re.compile(r"(?:\b|_)(?:sk|rk|whsec|pri)_[A-Za-z0-9+/=_-]{4,}")
 _CREDENTIALS: Final = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{4,}", re.IGNORECASE)
@@ -22,7 +22,7 @@ _DIGITS: Final = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
 def scrub_text(text: str) -> str:
-    """The text without card numbers, e-mail addresses and secrets."""
+    """The text with card numbers, e-mail addresses and secrets replaced, cut off at 20,000 characters."""
     short = text if len(text) <= LONGEST else text[:LONGEST] + "…"
     clean = _URL_PASSWORD.sub(rf"\g<1>{REDACTED}@", short)
     clean = _HEADER.sub(rf"\g<1>{REDACTED}", clean)
@@ -32,10 +32,10 @@ def scrub_text(text: str) -> str:
 
 
 def scrub_value(value: Any, depth: int = 0) -> Any:
-    """The same value, safe to write down: names that tell a secret lose their value, texts are cleaned.
+    """The value, safe to be logged: values under names of secrets are replaced, texts are scrubbed.
 
-    What is neither a plain value nor a container becomes its cleaned `repr`, since the writer would do so later
-    and unseen.
+    Containers become plain dicts and lists, at most 12 levels deep. Any other object becomes its scrubbed `repr`, since
+    the renderer would call `repr` later, after the scrubbing.
     """
     if depth > DEEPEST:
         return "…"
@@ -77,7 +77,7 @@ def _redact_card(found: re.Match[str]) -> str:
 
 
 def _is_card(digits: str) -> bool:
-    """Whether these could be a card number: 13 to 19 digits that pass the Luhn check."""
+    """Whether the digits could be a card number: 13 to 19 digits that pass the Luhn check (ISO/IEC 7812)."""
     return digits.isdecimal() and 13 <= len(digits) <= 19 and _luhn_sum(digits) % 10 == 0
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces over OTLP/HTTP, when an endpoint is set."""
+"""OpenTelemetry traces over OTLP/HTTP, if an endpoint is set."""
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -9,9 +9,9 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 
 
 def tracer_provider(endpoint: str, service: str) -> TracerProvider | None:
-    """Where spans go: `endpoint` is the OTLP base address, as OTEL_EXPORTER_OTLP_ENDPOINT means it. None without one.
+    """The exporter of spans to `endpoint`, the OTLP base address in OTEL_EXPORTER_OTLP_ENDPOINT; None without one.
 
-    Whoever builds it calls `shutdown()` at the end, or the last spans are lost.
+    The caller must call `shutdown()` at the end, or the last spans are lost.
     """
     if not endpoint:
         return None
@@ -22,5 +22,8 @@ def tracer_provider(endpoint: str, service: str) -> TracerProvider | None:
 
 
 def temporal_interceptors(provider: TracerProvider | None) -> list[Interceptor]:
-    """For the Temporal client only: a worker inherits them, and given to both they would run twice."""
+    """Tracing interceptors for the Temporal client; empty without a provider.
+
+    For the client only: a worker inherits them, and passed to both they would run twice.
+    """
     return [TracingInterceptor(provider.get_tracer("temporalio"))] if provider else []

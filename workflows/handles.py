@@ -144,7 +144,7 @@ async def _execute_update(handle: "WorkflowHandle[object, object]", command: Com
 
 
 async def _await_update(answer: Awaitable[object]) -> RecoveryStatus:
-    """What an update answers. Raises Refused, NotFound, EngineUnavailable."""
+    """What an update answers. Raises CommandRefused, NotFound, EngineUnavailable."""
     try:
         return RecoveryStatus.model_validate(await answer)
     except WorkflowUpdateFailedError as failed:

@@ -1,4 +1,4 @@
-"""The admin console: an application of its own below /admin, with pages where the API has JSON."""
+"""The admin console: a separate application below /admin that answers with HTML pages instead of JSON."""
 
 from typing import Final
 
@@ -48,17 +48,17 @@ PAGE_MODULES: Final = (
 
 
 class Assets(StaticFiles):
-    """Style and script. Their addresses change with their content, so browsers may keep them."""
+    """Serves style and script. Their addresses change with their content, so browsers may cache them."""
 
     def file_response(self, *args: object, **named: object) -> object:  # type: ignore[override]
-        """The file, with leave to keep it."""
+        """The file, with a Cache-Control header that allows a day of caching."""
         answer = super().file_response(*args, **named)  # type: ignore[arg-type]
         answer.headers["Cache-Control"] = "public, max-age=86400"
         return answer
 
 
 def create_admin(parts: Parts) -> FastAPI:
-    """The admin console over these parts. Raises InvalidInput for settings of the sign-in that are wrong."""
+    """The admin console with these parts. Raises InvalidInput for settings of the sign-in that can't be used."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     login_config = build_login_config(parts.settings)
     app.state.parts, app.state.pages, app.state.access = parts, PageRenderer(), login_config

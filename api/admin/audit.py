@@ -1,4 +1,4 @@
-"""Who did what, and whether the log of a recovery is still what was written."""
+"""The audit page: audit entries, and the verification of a recovery's log."""
 
 from typing import Annotated, Final
 
@@ -24,12 +24,13 @@ ACTION_CHOICES: Final = (*audit_entries.EVENT_LABELS.items(), *audit_entries.ACT
 
 
 class LogVerification(Value):
-    """What came of looking at one recovery's log."""
+    """Result of verifying one recovery's log."""
 
     search_text: str
     name: str | None = None
-    """Its recovery_id; None where there is none."""
+    """The recovery_id; None if no recovery was found."""
     address: str | None = None
+    """The recovery's page; None without one."""
     report: AuditReport = AuditReport()
 
 
@@ -37,7 +38,7 @@ class LogVerification(Value):
 async def show_audit_page(
     request: Request, parts: PartsDep, _: Viewer, actor: str = "", action: str = "", cursor: str = ""
 ) -> Response:
-    """Newest first."""
+    """The audit entries, newest first, filtered by actor and action."""
     return await _render_audit(request, parts, actor.strip(), action, cursor)
 
 
@@ -45,7 +46,7 @@ async def show_audit_page(
 async def verify_recovery_log(
     request: Request, parts: PartsDep, person: Operator, recovery: Annotated[str, Form(max_length=600)] = ""
 ) -> Response:
-    """The verdict on one recovery, by its id or its invoice's."""
+    """Verifies the log of one recovery, named by its id or its invoice's, and records that in the audit log."""
     asked = recovery.strip()
     found = LogVerification(search_text=asked)
     if known := await _find_recovery_id(parts, asked):
@@ -63,7 +64,7 @@ async def verify_recovery_log(
 
 
 async def _find_recovery_id(parts: Parts, asked: str) -> str | None:
-    """The recovery that is meant: by its own id, else of an invoice of any provider that we heard of."""
+    """The id of the recovery with this id, or of this invoice at any provider; None for any other text."""
     async with parts.database.begin() as session:
         names = [asked, *(recovery_id(provider, asked) for provider in await webhooks.list_providers(session))]
         for name in names:

@@ -1,4 +1,4 @@
-"""Who did what: rows of the event log, and what was done besides recoveries, as one list."""
+"""Audit entries as one list: operator rows of the event log, and the audit log of everything else."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,11 +18,11 @@ from db.session import Session
 
 RECOVERY_EVENT_TYPES: Final = tuple(one for one in EventType if one.value.startswith("operator."))
 CURSOR_SEPARATOR: Final = "."
-"""Between the two halves of a cursor; base64 for addresses has none."""
+"""Separates the two halves of a cursor; does not occur in URL-safe base64."""
 
 
 class AuditListEntry(Value):
-    """Something that somebody did."""
+    """One thing that a person did, as the page shows it."""
 
     at: datetime
     actor: str
@@ -34,13 +34,13 @@ class AuditListEntry(Value):
     details: tuple[tuple[str, str], ...] = ()
     is_refused: bool = False
     is_in_event_log: bool
-    """Whether it stands in the log of a recovery; if not, in the table beside it."""
+    """Whether it is a row of `event_log`; otherwise it is one of `operator_action`."""
     cursor: str
-    """The cursor behind it, among its own kind."""
+    """The cursor after it in its own table."""
 
 
 class AuditList(Value):
-    """Some of them, newest first, and how to ask for the ones behind (None: there are none)."""
+    """One page of audit entries, newest first. `next_cursor` is None on the last page."""
 
     items: tuple[AuditListEntry, ...]
     next_cursor: str | None
@@ -49,7 +49,10 @@ class AuditList(Value):
 async def find_audit_entries(
     session: Session, actor: str | None, action: str | None, limit: int, cursor: str | None
 ) -> AuditList:
-    """One page out of both tables; `action` is a type of the log or a Kind. Raises InvalidInput."""
+    """One page from both tables; `action` is an event type of the log or an AuditAction.
+
+    Raises InvalidInput for a cursor that this function did not return.
+    """
     log_after, other_after = _split_cursor(cursor)
     found: list[AuditListEntry] = []
     if action not in set(AuditAction):
@@ -64,7 +67,7 @@ async def find_audit_entries(
 
 
 def _split_cursor(cursor: str | None) -> tuple[str | None, str | None]:
-    """How far each table was read. Raises InvalidInput."""
+    """The cursors of both tables. Raises InvalidInput."""
     if cursor is None:
         return None, None
     if cursor.count(CURSOR_SEPARATOR) != 1:
@@ -74,7 +77,8 @@ def _split_cursor(cursor: str | None) -> tuple[str | None, str | None]:
 
 
 def _next_cursor(found: list[AuditListEntry], limit: int, log_after: str | None, other_after: str | None) -> str | None:
-    """Each table goes on behind the last of it that is shown, or where it stood."""
+    """The cursor for the next page; None if everything is shown."""
+    # Each table continues after its own last entry on the page, or where it was if none of its entries is shown.
     if len(found) <= limit:
         return None
     for deed in found[:limit]:
@@ -116,7 +120,7 @@ def _from_stored_entry(entry: StoredAuditEntry) -> AuditListEntry:
 
 
 def _entry_details(detail: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Without persons and secrets, whatever somebody puts into it one day."""
+    """The details as label and text, masked, so that no release shows persons or secrets by accident."""
     shown_details = {name: value for name, value in detail.items() if name != "reason"}
     return tuple(
         (to_label(name), str(shown_details[name] if name in _UNMASKED_KEYS else mask_tree(shown_details)[name]))
@@ -125,11 +129,11 @@ def _entry_details(detail: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 _UNMASKED_KEYS: Final = frozenset({"why", "how", "result", "action", "decision", "scopes", "verdict"})
-"""Keys under which this service writes sentences of its own."""
+"""Keys under which this service writes only its own sentences, which need no mask."""
 
 
 def _subject_address(entry: StoredAuditEntry) -> str | None:
-    """Of a webhook or a recovery, whose names begin with their provider."""
+    """The page of a webhook or a recovery; None for other subjects."""
     if entry.action == AuditAction.WEBHOOK_REPLAYED:
         provider, _, event = (entry.subject or "").partition(" ")
         return webhook_address(provider, event) if event else None
@@ -143,15 +147,15 @@ ACTION_LABELS: Final[Mapping[str, str]] = {
     AuditAction.LOGIN: "Signed in",
     AuditAction.LOGIN_FAILED: "Failed to sign in",
     AuditAction.LOGOUT: "Signed out",
-    AuditAction.KEY_CREATED: "Made an API key",
+    AuditAction.KEY_CREATED: "Created an API key",
     AuditAction.KEY_REVOKED: "Revoked an API key",
     AuditAction.SIMULATION_STARTED: "Started a dry run",
     AuditAction.SIMULATION_CANCELED: "Canceled a dry run",
     AuditAction.POLICY_UPLOADED: "Checked a candidate policy",
-    AuditAction.WEBHOOK_REPLAYED: "Had a webhook delivered again",
+    AuditAction.WEBHOOK_REPLAYED: "Replayed a webhook",
     AuditAction.CHAIN_VERIFIED: "Verified a recovery's log",
     AuditAction.EXPORTED: "Exported recoveries",
-    AuditAction.SECOND_ASKED: "Asked for what takes a second person",
+    AuditAction.SECOND_ASKED: "Submitted a command that takes a second person",
     AuditAction.CUSTOMER_ERASED: "Erased a customer",
 }
 EVENT_LABELS: Final[Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""One thing done to many recoveries: chosen, looked at, given a reason, and told one by one what came of it."""
+"""Bulk commands: one operator command for many recoveries, with a preview, a reason and a result for each."""
 
 import asyncio
 from collections import Counter
@@ -35,11 +35,11 @@ PARALLEL_COMMANDS: Final = 8
 SAMPLE_SIZE: Final = 10
 LIST_ADDRESS: Final = f"{ROOT}/recoveries"
 MOST_UNANSWERED: Final = 3
-"""So often the engine may not answer before the rest is left alone."""
+"""Commands that Temporal may leave unanswered before the rest is not tried."""
 
 
 class BulkCommand(StrEnum):
-    """What can be done to many."""
+    """Commands that can be submitted for many recoveries."""
 
     RETRY = "retry"
     PAUSE = "pause"
@@ -48,19 +48,19 @@ class BulkCommand(StrEnum):
 
 
 class BulkItem(Value):
-    """One recovery of those that were chosen."""
+    """One of the chosen recoveries."""
 
     provider: str
     invoice_id: str
 
     @property
     def recovery_id(self) -> str:
-        """Of its log."""
+        """The recovery's id."""
         return recovery_id(self.provider, self.invoice_id)
 
 
 class BulkOutcome(Value):
-    """What came of one."""
+    """Result of the command for one recovery, with a sentence for the page."""
 
     item: BulkItem
     result: CommandResult
@@ -77,7 +77,7 @@ async def preview_bulk_command(
     every: Annotated[bool, Form()] = False,
     narrowed: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
-    """How many, some of them, and the question for a reason. Nothing is done yet."""
+    """The preview: number of recoveries, a sample, and a form for the reason. Nothing is submitted yet."""
     found = await _load_matching(parts, narrowed) if every else await _load_chosen(parts, chosen or [])
     rows = found[:MOST_BULK_RECOVERIES]
     back = LIST_ADDRESS + (f"?{narrowed}" if narrowed else "")
@@ -101,7 +101,7 @@ async def preview_bulk_command(
 
 
 async def _load_matching(parts: Parts, narrowed: str) -> list[dict[str, Any]]:
-    """One more than may be, where there are as many."""
+    """The recoveries that match the list's filters, up to one more than the limit, to see if some are left out."""
     wanted = parse_list_query(QueryParams(narrowed), parts.clock())
     async with parts.database.begin() as session:
         return await recovery_search.list_matches(session, wanted.filters, MOST_BULK_RECOVERIES + 1)
@@ -114,7 +114,7 @@ async def _load_chosen(parts: Parts, chosen: Sequence[str]) -> list[dict[str, An
 
 
 def _parse_items(chosen: Sequence[str]) -> list[BulkItem]:
-    """Each once, as `provider/invoice`, both percent-encoded; what isn't that is left out."""
+    """The chosen recoveries, each once, from texts `provider/invoice`, both percent-encoded; others are left out."""
     pairs = dict.fromkeys(text.partition("/")[::2] for text in chosen if "/" in text)
     return [BulkItem(provider=unquote(provider), invoice_id=unquote(invoice)) for provider, invoice in pairs]
 
@@ -130,7 +130,7 @@ async def run_bulk_command(
     narrowed: Annotated[str, Form(max_length=4000)] = "",
     once: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """What came of each. Sent twice, each command still acts once."""
+    """Submits the command for each recovery and shows the results. A form that is sent twice acts once."""
     items, back = _parse_items(chosen or [])[:MOST_BULK_RECOVERIES], LIST_ADDRESS + (f"?{narrowed}" if narrowed else "")
     if not items or not reason.strip():
         flash_message(request, "Nothing was done: a reason is needed, and at least one recovery.", Tone.BAD)
@@ -145,7 +145,10 @@ async def run_bulk_command(
 
 
 class BulkRun:
-    """Puts one command to many, a few at a time; stops where nobody answers or the service is asked to stop."""
+    """Submits one command for many recoveries, eight at a time.
+
+    Tries no more of them when Temporal does not answer, or when the service is asked to stop.
+    """
 
     def __init__(self, parts: Parts, actor: str, command: CommandKind, reason: str, once: str | None) -> None:
         self._parts, self._actor, self._command, self._reason, self._once = parts, actor, command, reason, once
@@ -153,7 +156,7 @@ class BulkRun:
         self._unanswered = 0
 
     async def run_all(self, items: Sequence[BulkItem]) -> list[BulkOutcome]:
-        """In their order."""
+        """The outcome of each item, in the order of `items`."""
         return list(await asyncio.gather(*map(self._run_one, items)))
 
     async def _run_one(self, item: BulkItem) -> BulkOutcome:

@@ -1,4 +1,4 @@
-"""Cards: which were tried lately, and what the networks still allow for one."""
+"""Cards: those charged last, and the attempt ledger of one card."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ PAGE_SIZE: Final = 50
 
 @router.get("")
 async def show_cards_page(request: Request, parts: PartsDep, _: Viewer, q: str = "", cursor: str = "") -> Response:
-    """The ones tried last, or those whose fingerprints begin with `q`."""
+    """The cards charged last, or those whose fingerprint begins with `q`."""
     wanted = q.strip()
     async with parts.database.begin() as session:
         page = await cards.search_cards(session, wanted or None, None, PAGE_SIZE, cursor or None)
@@ -27,5 +27,5 @@ async def show_cards_page(request: Request, parts: PartsDep, _: Viewer, q: str =
 async def show_card_page(
     request: Request, parts: PartsDep, _: Viewer, provider: ProviderName, fingerprint: Fingerprint
 ) -> Response:
-    """Its ledger, with the rules that bind."""
+    """The attempt ledger of a card, with the card network's limits."""
     return show_page(request, "card.html", card=await load_credential(parts, fingerprint, provider))

@@ -1,4 +1,4 @@
-"""Charts as SVG by pygal, without its style and script: the page's own style colours them, in light and dark."""
+"""Charts as SVG by pygal, without its style and script: the page's style sheet colours them, in light and dark mode."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 WIDE: Final = 960
 NARROW: Final = 480
-"""Units of the drawing: about the pixels that a chart over the whole page has, or over half of it."""
+"""Widths in SVG units, about the pixels of a chart over the whole page and over half of it."""
 HEIGHT: Final = 250
 MOST_LABELS: Final = 9
-"""Of an axis of days: as many as can be read on a small screen."""
+"""Labels on an axis of days, as many as can be read on a small screen."""
 REMOVED_TAGS: Final = frozenset({"style", "script", "defs", "comment"})
 
 
@@ -23,7 +23,7 @@ def render_stacked_bars(
     format_value: Callable[[float], str],
     width: int = WIDE,
 ) -> Markup:
-    """Stacked bars; `said` writes a value. Series take the page's colours in their order."""
+    """A stacked bar chart as markup; `format_value` formats a value. Series get the page's colours in their order."""
     chart = pygal.StackedBar(
         width=width,
         height=HEIGHT,
@@ -54,7 +54,7 @@ def render_stacked_bars(
 
 
 def _strip_styles(root: Any) -> Any:
-    """What a strict content policy allows: classes instead of styles, titles instead of a script's tooltips."""
+    """Changes the SVG to what the Content-Security-Policy allows: no styles and scripts, titles instead of tooltips."""
     for parent in list(root.iter()):
         parent.attrib.pop("style", None)
         for child in list(parent):
@@ -68,7 +68,7 @@ def _strip_styles(root: Any) -> Any:
 
 
 def _add_bar_title(group: Any) -> None:
-    """A bar's value and its label, as the browser shows them on hover."""
+    """Replaces a bar's descriptions by a title, which browsers show on hover."""
     descriptions = {one.get("class"): one for one in group if _tag_name(one) == "desc"}
     if "value" not in descriptions:
         return
@@ -81,5 +81,5 @@ def _add_bar_title(group: Any) -> None:
 
 
 def _tag_name(element: Any) -> str:
-    """The name of a tag; comments have a function in its place."""
+    """The name of a tag; `comment` for comments, which have a function in its place."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "comment"

@@ -1,4 +1,4 @@
-"""What a person can ask of a recovery: each button asks for a reason, and its answer stands on the page."""
+"""Operator commands from the admin console: each button asks for a reason, and the result is shown on the page."""
 
 import uuid
 from enum import StrEnum
@@ -23,7 +23,7 @@ LONGEST_REASON: Final = 500
 
 
 class CommandKind(StrEnum):
-    """One button."""
+    """The command of a button."""
 
     RETRY = "retry"
     PAUSE = "pause"
@@ -34,22 +34,22 @@ class CommandKind(StrEnum):
 
     @property
     def action(self) -> Action:
-        """What the recovery calls it."""
+        """The operator command's action."""
         return Action.REVIEW if self in {CommandKind.APPROVE, CommandKind.REJECT} else Action(self.value)
 
     @property
     def decision(self) -> str | None:
-        """Of a review."""
+        """The decision of a review; None for other commands."""
         return self.value if self.action is Action.REVIEW else None
 
     @property
     def success_message(self) -> str:
-        """What is said when it had its effect."""
+        """The message for a command that had its effect."""
         return _SUCCESS_MESSAGES[self]
 
 
 _SUCCESS_MESSAGES: Final = {
-    CommandKind.RETRY: "The try has begun.",
+    CommandKind.RETRY: "The attempt has begun.",
     CommandKind.PAUSE: "Paused. Nothing is charged until somebody resumes it.",
     CommandKind.RESUME: "Resumed.",
     CommandKind.APPROVE: "Approved.",
@@ -59,13 +59,13 @@ _SUCCESS_MESSAGES: Final = {
 
 
 class CommandOffer(Value):
-    """A button as it stands on the page."""
+    """A button of the page, with its texts."""
 
     command: CommandKind
     name: str
     explanation: str
     confirm: str
-    """On the button that sends it."""
+    """Text of the button that sends the form."""
     primary: bool = False
     danger: bool = False
 
@@ -104,20 +104,20 @@ COMMAND_OFFERS: Final = (
         name="Resume",
         confirm="Resume it",
         primary=True,
-        explanation="The plan goes on where it stood.",
+        explanation="The plan continues; a charge that fell due during the pause is made now.",
     ),
     CommandOffer(
         command=CommandKind.CANCEL,
         name="Cancel",
         confirm="Cancel the recovery",
         danger=True,
-        explanation="Ends the recovery for good. A charge under way is settled first.",
+        explanation="Ends the recovery for good. The result of a charge in progress is awaited first.",
     ),
 )
 
 
 def available_offers(recovery: Recovery) -> tuple[CommandOffer, ...]:
-    """The buttons that make sense now. The workflow may still refuse: it knows more, later."""
+    """The buttons for commands that the recovery accepts now. Its workflow may still refuse one: it decides later."""
     return tuple(one for one in COMMAND_OFFERS if _is_available(recovery, one.command))
 
 
@@ -132,7 +132,7 @@ def _is_available(recovery: Recovery, command: CommandKind) -> bool:
 
 
 _REQUIRES_PAUSED: Final = {CommandKind.PAUSE: False, CommandKind.RESUME: True}
-"""Whether it must be paused already."""
+"""Whether the recovery must be paused for this button to be shown."""
 
 
 @router.post("/{command}", dependencies=[GenuineForm])
@@ -146,7 +146,7 @@ async def submit_command_form(
     reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
     once: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Done, refused with why, or left as a signal; said on the recovery's page. `once` makes a repeat harmless."""
+    """Submits the command and shows its result on the recovery's page. A form sent twice acts once, by `once`."""
     if reason.strip():
         found = await submit_from_console(
             parts, provider, invoice_id, person.name, command, reason.strip(), once or None
@@ -158,16 +158,16 @@ async def submit_command_form(
 
 
 class CommandResult(StrEnum):
-    """What came of an operator command."""
+    """Result of an operator command."""
 
     DONE = "done"
     STORED = "stored"
-    """Left as a signal: no worker answered in time."""
+    """Left as a signal, since no worker answered in time."""
     WAITS = "waits"
-    """For a second person."""
+    """It waits for a second person."""
     REFUSED = "refused"
     FAILED = "failed"
-    """Nobody could be asked; whether it was taken is not known."""
+    """Temporal could not be reached; whether it took the command is not known."""
 
 
 RESULT_TONES: Final = {
@@ -180,7 +180,7 @@ RESULT_TONES: Final = {
 
 
 class CommandOutcome(Value):
-    """What came of an operator command, and what to say about it."""
+    """Result of an operator command, with a sentence for the page."""
 
     result: CommandResult
     sentence: str
@@ -189,7 +189,10 @@ class CommandOutcome(Value):
 async def submit_from_console(
     parts: Parts, provider: str, invoice_id: str, actor: str, command: CommandKind, reason: str, once: str | None = None
 ) -> CommandOutcome:
-    """Put an operator command to a recovery. Raises NotFound, StoreUnavailable."""
+    """Submits an operator command; refusals and an unreachable Temporal become an outcome.
+
+    Raises NotFound, InvalidPolicy, StoreUnavailable.
+    """
     name = derive_request_id(actor, f"{command}\n{reason}\n{once}" if once else None)
     try:
         acted = await submit_command(parts, provider, invoice_id, actor, command.action, reason, command.decision, name)
@@ -209,10 +212,10 @@ async def submit_from_console(
 
 STORED_OUTCOME: Final = CommandOutcome(
     result=CommandResult.STORED,
-    sentence="No worker answered in time. The command is stored and followed as soon as one does.",
+    sentence="No worker answered in time. The command is stored and handled as soon as one does.",
 )
 
 
 def new_form_key() -> str:
-    """A name for what one form sends."""
+    """A random key for one rendered form, so that sending it twice acts once."""
     return uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""What it all comes to: the same sums as `/v1/summary`, over days that can be chosen, in one currency."""
+"""The dashboard: the same sums as `/v1/summary`, for a chosen period and currency."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
@@ -28,23 +28,23 @@ HEALTH_WINDOW: Final = timedelta(days=1)
 
 
 class Span(Value):
-    """The time that is looked at. The end isn't in it."""
+    """The period [begins, ends), whole days of UTC."""
 
     begins: datetime
     ends: datetime
     days: int | None
-    """One of PRESETS; None for days that were typed in."""
+    """One of PRESETS; None for a period that was typed in."""
 
 
 class BreakdownRow(Value):
-    """One line of a breakdown."""
+    """One row of a breakdown."""
 
     name: str
     figures: Figures
 
 
 class FunnelStep(Value):
-    """One step of the funnel, and the share that came as far."""
+    """One step of the funnel, with the share (0 to 1) of recoveries that reached it."""
 
     name: str
     count: int
@@ -61,7 +61,7 @@ async def show_dashboard(
     until: Annotated[str, Query(alias="to", max_length=10)] = "",
     currency: Annotated[str, Query(max_length=3)] = "",
 ) -> Response:
-    """One page for whoever wants to know how it goes."""
+    """The dashboard page. Raises InvalidInput for a period that can't be used."""
     now = parts.clock()
     span = _parse_span(now, days, since, until)
     async with parts.database.begin() as session:
@@ -88,7 +88,7 @@ async def show_dashboard(
 
 
 def _currency_context(span: Span, shown: Dashboard, fees: Iterable[Fees]) -> dict[str, Any]:
-    """What the page says about one currency."""
+    """The template's values for one currency."""
     return {
         "total": to_figures(shown.opened),
         "by_count": _recovery_rate(shown.opened.recovered_count, shown.opened.lost_count),
@@ -108,7 +108,7 @@ def _currency_context(span: Span, shown: Dashboard, fees: Iterable[Fees]) -> dic
 
 
 def _parse_span(now: datetime, days: int, since: str, until: str) -> Span:
-    """What was asked for, in whole days of UTC, today among them. Raises InvalidInput."""
+    """The requested period in whole UTC days, by default the last DEFAULT_DAYS including today. Raises InvalidInput."""
     tomorrow = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
     if not since and not until:
         length = days if days in PRESETS else DEFAULT_DAYS
@@ -132,13 +132,13 @@ def _recovery_rate(won: int, lost: int) -> float | None:
 
 
 def _fee_return(recovered: int, currency: str, fees: Iterable[Fees]) -> float | None:
-    """What came in for each unit of network fees; None where they are in another currency or nothing."""
+    """Recovered amount per unit of network fees in the same currency; None without such fees."""
     caused = sum(one.caused for one in fees if one.currency.upper() == currency)
     return recovered / caused if caused else None
 
 
 def _breakdown_rows(parts: Iterable[NamedSums]) -> list[BreakdownRow]:
-    """The largest first."""
+    """The rows of a breakdown, the largest amount first."""
     rows = [_breakdown_row(one) for one in parts]
     return sorted(rows, key=lambda row: -(row.figures.recovered + row.figures.lost + row.figures.at_risk))
 
@@ -155,7 +155,7 @@ def _funnel_steps(shown: Dashboard) -> list[FunnelStep]:
 
 
 def _daily_chart(span: Span, shown: Dashboard) -> Markup | None:
-    """What came in and what was lost, by the day that it ended; None where nothing did."""
+    """Recovered and lost amounts by the day of the end; None if nothing ended."""
     by_day = {one.day: one for one in shown.ended_by_day}
     days = [(span.begins + timedelta(days=count)).date() for count in range((span.ends - span.begins).days)]
     if not by_day:
@@ -173,7 +173,7 @@ def _short_amount_formatter(currency: str) -> Callable[[float], str]:
 
 
 def _recovery_time_chart(shown: Dashboard) -> Markup | None:
-    """How many recoveries took how long; None without any."""
+    """Numbers of recoveries by time to payment; None without any."""
     counts = [one.count for one in shown.hours_to_recovery]
     if not any(counts):
         return None

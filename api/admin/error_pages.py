@@ -1,4 +1,4 @@
-"""Errors as pages that say what happened and what to do."""
+"""Answers errors of the admin console with pages that say what happened and what to do."""
 
 from http import HTTPStatus
 
@@ -15,7 +15,7 @@ from core.errors import CommandRefused, RecoveryError, TooManyRequests
 
 
 def install_error_pages(app: FastAPI) -> None:
-    """Answer every error with a page."""
+    """Makes the application answer every error with a page, and send people who are not signed in to the login page."""
     app.add_exception_handler(SignInNeeded, _redirect_to_login)
     app.add_exception_handler(RecoveryError, _show_recovery_error)
     app.add_exception_handler(RequestValidationError, _show_invalid_request)
@@ -42,7 +42,7 @@ async def _show_recovery_error(request: Request, error: Exception) -> Response:
 async def _show_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-    return error_page(request, 422, f"The request does not fit: {problems}.")
+    return error_page(request, 422, f"The request is invalid: {problems}.")
 
 
 async def _show_http_error(request: Request, error: Exception) -> Response:
@@ -54,9 +54,9 @@ async def _show_http_error(request: Request, error: Exception) -> Response:
 
 async def _show_unexpected(request: Request, error: Exception) -> Response:
     structlog.get_logger("api.admin").error("a page failed", exc_info=error)
-    return error_page(request, 500, "Something went wrong here; it was logged.")
+    return error_page(request, 500, "An unexpected error occurred; it was logged.")
 
 
 def error_page(request: Request, status: int, sentence: str) -> Response:
-    """The error page."""
+    """The error page with this status and sentence."""
     return show_page(request, "fault.html", status, title=HTTPStatus(status).phrase, number=status, sentence=sentence)

@@ -1,4 +1,4 @@
-"""The list as a file for spreadsheets, written while it is read."""
+"""The export of the list of recoveries as CSV, streamed while it is read."""
 
 import csv
 import io
@@ -26,14 +26,17 @@ COLUMNS: Final = (
 )  # fmt: skip
 MONEY_COLUMNS: Final = {"amount", "paid", "paid_late", "returned"}
 FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""With these a spreadsheet begins to calculate: owasp.org/www-community/attacks/CSV_Injection."""
+"""Beginnings that spreadsheets take for a formula: owasp.org/www-community/attacks/CSV_Injection."""
 ROWS_PER_CHUNK: Final = 500
-"""Written at once."""
+"""Rows sent at a time."""
 
 
 @router.get("/recoveries.csv")
 async def export_recoveries(request: Request, parts: PartsDep, person: Viewer) -> Response:
-    """All that fit the filter, in its order; amounts in major units, times in UTC. Who took it is in the audit."""
+    """All recoveries that match the filter, in its order; amounts in major units, times in UTC.
+
+    The export is recorded in the audit log with its filter.
+    """
     wanted = parse_list_query(request.query_params, parts.clock())
     kept = {name: value for name, value in wanted.chosen.items() if value}
     done = AuditEntry(
@@ -65,7 +68,7 @@ def _column_value(row: dict[str, Any], name: str) -> Any:
 
 
 def to_csv_cell(value: Any) -> str:
-    """A value as text that no spreadsheet takes for a formula."""
+    """A value as text that no spreadsheet takes for a formula: a text that begins like one gets a leading quote."""
     if value is None:
         return ""
     if isinstance(value, datetime):

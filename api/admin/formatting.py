@@ -1,6 +1,4 @@
-"""How values stand on pages: as `core/formatting.py` writes them, with a dash for what is missing; and the names that
-people use for states and causes.
-"""
+"""Formats values for pages as `core/formatting.py` does, with a dash for None; labels and addresses of pages."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -50,29 +48,29 @@ _ACRONYMS: Final = {"api": "API", "id": "ID", "sms": "SMS"}
 
 
 def format_display_amount(amount: int | None, currency: str) -> str:
-    """An amount in minor units; a dash for none."""
+    """An amount in minor units as text with its currency; a dash for None."""
     if amount is None:
         return MISSING
     return format_amount(amount, currency) if currency else f"{amount:,} (currency not known yet)"
 
 
 def format_number(value: int | None) -> str:
-    """With separators for thousands; a dash for none."""
+    """A number with thousands separators; a dash for None."""
     return MISSING if value is None else f"{value:,}"
 
 
 def format_share(share: float | None, digits: int = 1) -> str:
-    """A share of 1 as percent; a dash where there is nothing to divide by."""
+    """A share (0 to 1) as a percentage; a dash for None."""
     return MISSING if share is None else format_percent(share, digits)
 
 
 def format_span(length: float | timedelta | None) -> str:
-    """A length of time in its two largest units; a dash for none."""
+    """A duration in its two largest units; a dash for None."""
     return MISSING if length is None else format_duration(length)
 
 
 def format_distance(at: datetime, now: datetime) -> str:
-    """How far away a moment is: in 3 h, 2 d 4 h ago, now. `admin.js` counts it down in the same words."""
+    """The distance of a moment from now: `in 3 h`, `2 d 4 h ago` or `now`. `admin.js` counts in the same words."""
     seconds = round((at - now).total_seconds())
     if seconds == 0:
         return "now"
@@ -80,7 +78,7 @@ def format_distance(at: datetime, now: datetime) -> str:
 
 
 def render_moment(at: datetime | None, now: datetime | None = None) -> Markup:
-    """A moment for people and programs: UTC on the page, how far away it is where `now` is given."""
+    """A moment as a `<time>` element in UTC, with its distance from `now` if that is given; a dash for None."""
     if at is None:
         return Markup('<span class="none">{}</span>').format(MISSING)
     near = Markup(' <span class="away">{}</span>').format(format_distance(at, now)) if now else ""
@@ -88,7 +86,7 @@ def render_moment(at: datetime | None, now: datetime | None = None) -> Markup:
 
 
 def render_list_moment(at: datetime | None, now: datetime) -> Markup:
-    """A moment in a list: how far away it is, then the moment, whose zone only the title names: columns are narrow."""
+    """A moment in a list: its distance from now, then the moment in UTC (named in the title only). A dash for None."""
     if at is None:
         return render_moment(None)
     moment = Markup("<small>{}</small>").format(format_moment(at).removesuffix(" UTC"))
@@ -96,14 +94,14 @@ def render_list_moment(at: datetime | None, now: datetime) -> Markup:
 
 
 def _time_element(at: datetime, text: str) -> Markup:
-    """To the second for programs, and for whoever hovers over it."""
+    """A `<time>` element whose attributes hold the moment to the second, for programs and on hover."""
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         at.astimezone(UTC).isoformat(), format_moment(at, seconds=True), text
     )
 
 
 def to_label(name: Any) -> str:
-    """A name of a program as people write it: INSUFFICIENT_FUNDS, payment_method_change."""
+    """An identifier as text: INSUFFICIENT_FUNDS as "Insufficient funds"; a dash for None."""
     if name in (None, ""):
         return MISSING
     first, *rest = str(name).replace("_", " ").replace(".", " ").lower().split() or [""]
@@ -111,47 +109,47 @@ def to_label(name: Any) -> str:
 
 
 def state_label(name: str) -> str:
-    """What people call a state."""
+    """The label of a state."""
     return STATE_LABELS.get(name, to_label(name))
 
 
 def state_tone(name: str) -> str:
-    """The colour of a state's chip: good, bad, warn, done or busy."""
+    """The CSS class for a state's colour: good, bad, warn, done or busy."""
     return _STATE_TONES.get(name, "busy")
 
 
 def recovery_address(provider: str, invoice_id: str) -> str:
-    """The page of a recovery."""
+    """The address of a recovery's page."""
     return f"{ROOT}/recoveries/{encode_segment(provider)}/{encode_segment(invoice_id)}"
 
 
 def encode_segment(text: str) -> str:
-    """A text as one segment of a path, slashes and all."""
+    """A text percent-encoded as one segment of a path, slashes included."""
     return quote(text, safe="")
 
 
 def review_address(provider: str, invoice_id: str) -> str:
-    """Where decisions about a recovery are sent that leave people at the queue."""
+    """The address for review decisions from the queue, which lead back to the queue."""
     return f"{ROOT}/reviews/{encode_segment(provider)}/{encode_segment(invoice_id)}"
 
 
 def webhook_address(provider: str, event_id: str) -> str:
-    """The page of a webhook."""
+    """The address of a webhook's page."""
     return f"{ROOT}/webhooks/{encode_segment(provider)}/{encode_segment(event_id)}"
 
 
 def card_address(provider: str, fingerprint: str) -> str:
-    """The page of a card."""
+    """The address of a card's page."""
     return f"{ROOT}/credentials/{encode_segment(provider)}/{encode_segment(fingerprint)}"
 
 
 def build_query(known: Mapping[str, Any], **changes: Any) -> str:
-    """The query of an address with some values changed; empty ones are left out, lists become several."""
+    """A query string of the known values with some changed; empty values are left out, lists are repeated."""
     merged = {name: value for name, value in {**known, **changes}.items() if value not in (None, "", [], ())}
     return f"?{urlencode(merged, doseq=True)}"
 
 
-# Jinja's names are short and stay: a template reads `amount|money`.
+# Filter names are part of the templates, which read `amount|money`.
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "money": format_display_amount,
     "short_money": format_short_amount,
@@ -176,7 +174,7 @@ GLOBALS: Final[Mapping[str, Callable[..., Any]]] = {
 
 
 def render_fact_value(value: FactValue, now: datetime) -> Markup:
-    """One fact's value, escaped."""
+    """The value of a timeline fact as escaped markup."""
     match value:
         case Code(text=text):
             return Markup("<code>{}</code>").format(text)

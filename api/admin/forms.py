@@ -1,4 +1,4 @@
-"""Every form carries a token of its session, and says what came of it on the page that follows."""
+"""Forms of the admin console: the CSRF token, and flash messages on the page that follows."""
 
 import hmac
 import secrets
@@ -15,7 +15,7 @@ MOST_FLASH_MESSAGES: Final = 5
 
 
 class Tone(StrEnum):
-    """How something is said."""
+    """Tone of a flash message."""
 
     GOOD = "good"
     BAD = "bad"
@@ -23,7 +23,7 @@ class Tone(StrEnum):
 
 
 def session_token(request: Request) -> str:
-    """The token of this session, which its forms have to carry."""
+    """The CSRF token of this session, which every form must send; created at the first call."""
     found = request.session.get(TOKEN_KEY)
     if not isinstance(found, str):
         found = request.session[TOKEN_KEY] = secrets.token_urlsafe(24)
@@ -31,7 +31,7 @@ def session_token(request: Request) -> str:
 
 
 async def check_form_token(request: Request, sent: Annotated[str, Form(alias=TOKEN_KEY)] = "") -> None:
-    """A dependency of every form's route: it comes from a page of this session. 403 otherwise."""
+    """A dependency of every form's route: answers 403 unless the form sends this session's CSRF token."""
     known = request.session.get(TOKEN_KEY)
     if not isinstance(known, str) or not hmac.compare_digest(known.encode(), sent.encode()):
         raise HTTPException(403, "This form is out of date or did not come from this page. Go back and send it again.")
@@ -41,16 +41,16 @@ GenuineForm = Depends(check_form_token)
 
 
 def flash_message(request: Request, text: str, tone: Tone = Tone.GOOD) -> None:
-    """Shown once, on the page that comes next."""
+    """Stores a message (up to 500 characters) that the next page shows once; only the last five are kept."""
     messages = [*request.session.get(FLASH_MESSAGES_KEY, []), [tone.value, text[:500]]]
     request.session[FLASH_MESSAGES_KEY] = messages[-MOST_FLASH_MESSAGES:]
 
 
 def take_flash_messages(request: Request) -> list[Any]:
-    """What is to be shown now: pairs of tone and text."""
+    """The stored messages as pairs of tone and text; they are removed from the session."""
     return list(request.session.pop(FLASH_MESSAGES_KEY, []))
 
 
 def redirect_to(address: str) -> RedirectResponse:
-    """To a page, after a form was sent: loading that page again sends nothing twice."""
+    """A redirect (303) to a page after a form was sent, so that reloading the page does not send it again."""
     return RedirectResponse(address, 303)

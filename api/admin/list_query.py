@@ -1,4 +1,4 @@
-"""What the address of the list says: filter, order and place; read kindly, since people write addresses, too."""
+"""Parses filter and order from the address of the list. Tolerant, since people edit addresses too."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ ATTEMPT_WINDOWS: Final[Mapping[str, tuple[str, timedelta]]] = {
     "3d": ("the next 3 days", timedelta(days=3)),
     "7d": ("the next 7 days", timedelta(days=7)),
 }
-"""Those that are overdue are in each of them."""
+"""Labels and lengths of the filter on the next attempt. Overdue attempts match each of them."""
 ALL_OPEN: Final = "open"
-"""All states that are not the end."""
+"""Value of the state filter for all open states."""
 SORT_ORDERS: Final[Mapping[str, Order]] = {
     "opened": Order.OPENED, "next": Order.NEXT, "amount": Order.AMOUNT, "changed": Order.UPDATED,
 }  # fmt: skip
@@ -34,28 +34,28 @@ QUERY_NAMES: Final = (
     "q", "state", "cause", "segment", "provider", "strategy", "currency", "from", "to", "within", "sort", "way",
 )  # fmt: skip
 LARGEST_AMOUNT: Final = 2**63 - 1
-"""What the column holds."""
+"""The largest value of the column (bigint)."""
 
 
 @dataclass(frozen=True)
 class ListQuery:
-    """The list that is wanted."""
+    """The parsed query of the list."""
 
     chosen: dict[str, str]
-    """As it stands in the address; what is not there is empty."""
+    """Each of QUERY_NAMES as in the address; empty if it is not there."""
     filters: RecoveryFilters
     sort: Sort
     problems: tuple[str, ...]
-    """What could not be understood, and was left out."""
+    """Sentences about values that could not be understood and were ignored."""
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything is left out at all."""
+        """Whether any filter is set."""
         return any(self.chosen[name] for name in QUERY_NAMES if name not in {"sort", "way"})
 
 
 def parse_list_query(given: QueryParams | Mapping[str, str], now: datetime) -> ListQuery:
-    """Never raises."""
+    """The query of an address. Never raises: values that can't be understood are ignored and listed in `problems`."""
     chosen = {name: _clean_text(given.get(name, "")) for name in QUERY_NAMES}
     problems: list[str] = []
     filters = RecoveryFilters(
@@ -95,7 +95,7 @@ def _parse_choice(kind: Any, name: str, label: str, problems: list[str]) -> Any:
 
 
 def _parse_minor_units(chosen: Mapping[str, str], name: str, problems: list[str]) -> int | None:
-    """Typed in major units. Without a currency, amounts are taken to have two decimals."""
+    """An amount typed in major units as minor units. Without a currency, two decimals are assumed."""
     typed = chosen[name].replace(" ", "").replace("\N{NO-BREAK SPACE}", "")
     if not typed:
         return None
@@ -110,7 +110,10 @@ def _parse_minor_units(chosen: Mapping[str, str], name: str, problems: list[str]
 
 
 def _normalise_decimal(typed: str) -> str:
-    """`1,234.50`, `1.234,50` and `49,5` as people type them; a lone comma before three digits separates thousands."""
+    """A number as `Decimal` reads it, from `1,234.50`, `1.234,50` or `49,5`.
+
+    A single comma before exactly three digits separates thousands.
+    """
     last = max(typed.rfind(","), typed.rfind("."))
     if last == -1:
         return typed
@@ -122,7 +125,7 @@ def _normalise_decimal(typed: str) -> str:
 
 def _parse_sort(chosen: Mapping[str, str]) -> Sort:
     by = SORT_ORDERS.get(chosen["sort"], Order.OPENED)
-    # Whoever asks for the next attempts wants the soonest first; of anything else the newest or the most.
+    # By default the next attempts are shown soonest first, everything else newest or largest first.
     usual = by is not Order.NEXT
     return Sort(by=by, descending={"up": False, "down": True}.get(chosen["way"], usual))
 
@@ -130,7 +133,7 @@ def _parse_sort(chosen: Mapping[str, str]) -> Sort:
 def filter_options(
     policy: Callable[[], Policy], providers: Iterable[str], chosen: Mapping[str, str]
 ) -> dict[str, list[tuple[str, str]]]:
-    """What can be chosen: what the policy and the providers know, and whatever the address says."""
+    """The choices of each filter: values of the active policy and the providers, and the value in the address."""
     try:
         rules = policy()
     except InvalidPolicy:  # the list must open all the same

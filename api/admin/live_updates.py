@@ -1,4 +1,4 @@
-"""Pages that stay up to date: a stream of server-sent events with the parts that changed."""
+"""Live updates of pages: a stream of server-sent events with the parts that changed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,28 +13,27 @@ from api.deps import Parts
 
 LOOK_INTERVAL: Final = timedelta(seconds=1)
 LONGEST_STREAM: Final = timedelta(minutes=15)
-"""The browser connects again by itself; a page that was forgotten doesn't hold a connection for ever."""
+"""Limit of one stream, so that a forgotten page does not hold a connection; the browser reconnects by itself."""
 
 
 @dataclass(frozen=True)
 class PageSnapshot:
-    """One look at what a page shows."""
+    """The state of a page at one moment."""
 
     mark: object
-    """Differs from the look before where something changed."""
+    """Differs from that of the previous snapshot if something changed."""
     is_final: bool = False
     """Whether nothing can change any more."""
     parts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
-    """By id of the element, its new inside; made only when the mark is a new one."""
+    """Functions that render the content of an element, by its id; called only if the mark changed."""
 
 
 async def stream_updates(
     parts: Parts, person: Person, look: Callable[[], Awaitable[PageSnapshot]], shown: object = None
 ) -> AsyncIterator[ServerSentEvent]:
-    """The changed parts, looked for once a second, until it ended, the session did, or the service stops.
+    """Yields the changed parts once a second, until the snapshot is final, the session ends or the service stops.
 
-    `look` opens and closes what it needs: nothing is held between two looks. `shown` is the mark of what the page
-    shows already.
+    `look` takes a snapshot and must hold no connection afterwards. `shown` is the mark of what the page shows already.
     """
     mark = shown
     until = min(person.until, parts.clock() + LONGEST_STREAM)

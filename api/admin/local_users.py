@@ -1,4 +1,4 @@
-"""People of a development machine: user `admin` with BOOTSTRAP_API_KEY, and those of LOCAL_USERS."""
+"""Password logins for development machines: user `admin` with BOOTSTRAP_API_KEY, and the users of LOCAL_USERS."""
 
 import hashlib
 import hmac
@@ -26,23 +26,26 @@ class LocalUser(Value):
 
 
 class LocalUsers:
-    """Who may sign in by password. Checking one is slow on purpose: call it in a thread."""
+    """The users who may sign in by password."""
 
     def __init__(self, people: Mapping[str, LocalUser], bootstrap_key: str) -> None:
         self._people, self._bootstrap = dict(people), bootstrap_key
-        # Checked where there is nobody of that name, so that the time it takes names nobody.
+        # Checked for unknown names, so that the time of an answer does not reveal which names exist.
         self._decoy_hash = _HASHER.hash("nobody's") if people else ""
 
     def __bool__(self) -> bool:
-        """Whether there is anybody."""
+        """Whether there is any user."""
         return bool(self._people or self._bootstrap)
 
     def role_of(self, name: str, password: str) -> Role | None:
-        """The role of whoever has this name and password; None where they don't fit."""
+        """The role of the user with this name and password; None if they are wrong.
+
+        Slow on purpose (argon2): call it in a thread.
+        """
         known = self._people.get(name)
         if _is_password_right(known.hash if known else self._decoy_hash, password) and known:
             return known.role
-        # Somebody whom LOCAL_USERS calls admin is no longer the one with the key.
+        # If LOCAL_USERS has a user `admin`, the bootstrap key no longer opens that name.
         return Role.ADMIN if known is None and self._is_bootstrap(name, password) else None
 
     def _is_bootstrap(self, name: str, password: str) -> bool:
@@ -51,7 +54,7 @@ class LocalUsers:
 
 
 def parse_local_users(text: str) -> dict[str, LocalUser]:
-    """The people of LOCAL_USERS. Raises InvalidInput, without the hashes."""
+    """The users of LOCAL_USERS by name. Raises InvalidInput, without hashes in the text, for an invalid entry."""
     found = {}
     for number, entry in enumerate(text.split(), 1):
         name, _, rest = entry.partition(":")
@@ -65,7 +68,7 @@ def parse_local_users(text: str) -> dict[str, LocalUser]:
 
 
 def format_local_user(name: str, role: Role, password: str) -> str:
-    """Somebody as LOCAL_USERS has them. Raises InvalidInput for a name or password that is no good."""
+    """An entry for LOCAL_USERS. Raises InvalidInput for a name or password that can't be used."""
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidInput("A name has letters, digits and . _ @ -, 100 of them at most.")
     if len(password) < 8:

@@ -1,4 +1,4 @@
-"""Signing in and out: at the OpenID provider, or by password where this is a development machine."""
+"""Signing in and out: at the OpenID provider, or by password on a development machine."""
 
 from typing import Annotated, Final
 
@@ -18,12 +18,12 @@ from db.repositories.operator_actions import AuditAction
 router: Final = APIRouter()
 NEXT_KEY: Final = "next"
 LONGEST_NEXT: Final = 500
-"""It travels in the cookie, which browsers drop when it grows beyond 4 KB."""
+"""Limit of the address to return to: it is kept in the session cookie, which browsers drop beyond 4 KB."""
 
 
 @router.get("/login")
 async def show_login_page(request: Request, next: str = "", expired: bool = False) -> Response:
-    """The ways to sign in; where nobody could, what to set."""
+    """The login page with the configured ways to sign in; without any, the settings to make."""
     return _render_login(request, next, "Your session has ended. Please sign in again." if expired else "")
 
 
@@ -35,7 +35,7 @@ async def submit_login(
     password: Annotated[str, Form(max_length=500)] = "",
     next: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
-    """Signed in, or the form again with what is wrong."""
+    """Signs in by password and redirects, or shows the form with the problem (401, 403 or 429)."""
     if not login_config.login_config_of(request).local:
         return _render_login(request, next, "Nobody signs in by password here.", 403)
     try:
@@ -43,13 +43,13 @@ async def submit_login(
     except TooManyRequests as refusal:
         return _throttled_form(request, next, refusal)
     if role is None:
-        return _render_login(request, next, "This name and password don't fit.", 401)
+        return _render_login(request, next, "Wrong name or password.", 401)
     return await _complete_login(request, parts, username, role, next, "password")
 
 
 @router.get("/login/start")
 async def start_openid_login(request: Request, next: str = "") -> Response:
-    """To the OpenID provider."""
+    """Redirects to the OpenID provider."""
     wanted = safe_next_address(next)
     try:
         answer = await _require_openid(request).start_login(request)
@@ -61,7 +61,7 @@ async def start_openid_login(request: Request, next: str = "") -> Response:
 
 @router.get("/login/callback")
 async def finish_openid_login(request: Request, parts: PartsDep) -> Response:
-    """Back from the OpenID provider."""
+    """Signs in the person who comes back from the OpenID provider, or shows why not."""
     openid, next = _require_openid(request), str(request.session.get(NEXT_KEY, ""))
     try:
         who = await openid.finish_login(request)
@@ -73,7 +73,7 @@ async def finish_openid_login(request: Request, parts: PartsDep) -> Response:
 
 @router.post("/logout", dependencies=[GenuineForm])
 async def log_out(request: Request, parts: PartsDep) -> RedirectResponse:
-    """The session is over here; whoever came by OpenID may still have one at the provider."""
+    """Ends the session here. A session at the OpenID provider is not ended."""
     try:
         who = signed_in_person(request, parts.clock())
         await login_throttle.record_session_event(request, parts, who.name, who.role, AuditAction.LOGOUT)

@@ -1,4 +1,4 @@
-"""How people get in: by OpenID Connect, or on a development machine by password; and what signs their sessions."""
+"""Configuration of logins: OpenID Connect, or passwords on a development machine; and the key that signs sessions."""
 
 import asyncio
 import hashlib
@@ -20,27 +20,30 @@ from settings import Settings
 
 @dataclass(frozen=True)
 class LoginConfig:
-    """What the settings say about signing in."""
+    """Ways to sign in and properties of sessions, from the settings."""
 
     secret: str
-    """Signs the sessions."""
+    """Key that signs the session cookies."""
     secure: bool
     """Whether browsers send the cookie over https only."""
     session_length: timedelta
     openid: OpenIdClient | None
     local: LocalUsers
     notes: tuple[str, ...]
-    """What whoever starts the service should know."""
+    """Warnings to log at the start of the service."""
     password_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a password is checked: one at a time, since each takes 64 MB."""
 
     def keyed_hash(self, kind: str, text: str) -> bytes:
-        """A keyed hash: equal texts are counted as one, and nobody reads them back."""
+        """An HMAC-SHA256 of a name or address: equal texts can be counted, and none can be read back."""
         return hmac.digest(self.secret.encode(), f"{kind}\n{text}".encode(errors="replace"), hashlib.sha256)
 
 
 def build_login_config(settings: Settings) -> LoginConfig:
-    """Raises InvalidInput for settings that are not as they should be."""
+    """The login configuration. Raises InvalidInput for settings that can't be used.
+
+    Password logins are off if OIDC_ISSUER is set or a provider is live.
+    """
     _check_addresses(settings)
     people = local_users.parse_local_users(settings.local_users.get_secret_value())
     closed = _password_login_obstacle(settings)
@@ -61,14 +64,15 @@ def build_login_config(settings: Settings) -> LoginConfig:
 
 
 def login_config_of(request: Request) -> LoginConfig:
-    """That of the application that serves this request."""
+    """The login configuration of the application that serves this request."""
     found = request.app.state.access
     assert isinstance(found, LoginConfig)
     return found
 
 
 def client_address(request: Request) -> str:
-    """Where a request comes from, as far as it can be told apart: an IPv6 network is one place."""
+    """The client's address for counting logins: an IPv4 address, or the /64 network of an IPv6 address."""
+    # One client controls a whole IPv6 network, so single addresses would make the throttle useless.
     given = request.client.host if request.client else ""
     try:
         found = ipaddress.ip_address(given)
@@ -80,7 +84,7 @@ def client_address(request: Request) -> str:
 
 
 def _password_login_obstacle(settings: Settings) -> str:
-    """Why nobody signs in by password; empty where they may."""
+    """Why password logins are off, as a sentence; empty if they are on."""
     if settings.oidc_issuer:
         return "the admin console's sign-in by password is off: OIDC_ISSUER is set"
     if settings.live_providers:
@@ -98,11 +102,12 @@ def _check_addresses(settings: Settings) -> None:
 
 
 def _session_secret(settings: Settings, local: bool) -> tuple[str, bool]:
-    """The same in every API process and after a restart, if there is something that it can come from.
+    """The key that signs sessions, and whether it stays the same after a restart and in every API process.
 
-    Another issuer means other sessions. The bootstrap key may be short enough to be guessed from what it signs, so it
-    signs nothing where it opens nothing.
+    Derived from SESSION_SECRET, else from the bootstrap key, and from the issuer, so that another issuer ends all
+    sessions; random without either.
     """
+    # The bootstrap key may be short enough to be guessed from what it signs, so it signs only where it may log in.
     known = settings.session_secret.get_secret_value()
     known = known or (settings.bootstrap_api_key.get_secret_value() if local else "")
     if not known:

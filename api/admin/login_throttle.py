@@ -1,4 +1,4 @@
-"""How often signing in may fail, and what is kept of it. Counted in the database, for all API processes together."""
+"""The login throttle, and audit entries of logins. Failures are counted in the database, for all API processes."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -16,21 +16,22 @@ from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Session
 
 UNKNOWN_ACTOR = "unknown"
-"""The actor of a failed sign-in: what was typed as a name may have been a password."""
+"""The actor of a failed sign-in: the name is not recorded, since it may be a password typed into the wrong field."""
 SHORT_WAIT = timedelta(seconds=1)
 
 
 async def log_in_by_password(request: Request, parts: Parts, name: str, password: str) -> Role | None:
-    """The role of whoever has this name and password; None, and one failure more, where they don't fit.
+    """The role of the user with this name and password; None, with the failure recorded, if they are wrong.
 
-    Raises TooMany. One name and one address have one try at a time, so that parallel ones can't outrun the count.
+    Raises TooManyRequests with the wait after too many failures of this name or this address; StoreUnavailable.
     """
     ways = login_config.login_config_of(request)
     of_name, of_address = (
         ways.keyed_hash("name", name.casefold()),
         ways.keyed_hash("address", login_config.client_address(request)),
     )
-    # Whoever waits in this process does so without a connection; what goes on in others is told at once.
+    # The lock before the connection, so that waiting requests of this process occupy none. Another process's attempt
+    # with the same name or address is refused at once instead: parallel attempts can't outrun the count.
     async with ways.password_lock, parts.database.begin() as session:
         if not await operator_actions.try_locks(session, of_name, of_address):
             raise _too_many_logins(SHORT_WAIT)
@@ -49,10 +50,10 @@ async def log_in_by_password(request: Request, parts: Parts, name: str, password
 
 
 async def record_failed_login(request: Request, parts: Parts, name: str, why: str) -> None:
-    """Keep a sign-in at the OpenID provider that came to nothing; `name` where the provider vouched for it.
+    """Records a failed sign-in at the OpenID provider; `name` if the provider confirmed it. Raises StoreUnavailable.
 
-    Nobody is kept out by it, since there is no password to guess here and a proxy may make everybody one address; but
-    anybody may ask for this page, so only so many are kept.
+    It does not throttle anybody: there is no password to guess here, and behind a proxy everybody has one address. But
+    anybody may request this page, so entries without a name are limited per address.
     """
     ways, now = login_config.login_config_of(request), parts.clock()
     mark, detail = ways.keyed_hash("address", login_config.client_address(request)), {"how": "openid", "why": why}
@@ -66,7 +67,7 @@ async def record_failed_login(request: Request, parts: Parts, name: str, why: st
 async def record_session_event(
     request: Request, parts: Parts, name: str, role: Role, action: AuditAction, **detail: object
 ) -> None:
-    """Keep that somebody came or went."""
+    """Records a login or logout in the audit log. Raises StoreUnavailable."""
     mark = login_config.login_config_of(request).keyed_hash("address", login_config.client_address(request))
     done = AuditEntry(actor=name, role=role.value, action=action, detail=detail, address_hash=mark)
     async with parts.database.begin() as session:

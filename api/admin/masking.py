@@ -1,7 +1,7 @@
-"""Webhook bodies for people's eyes: readable, without secrets and personal data.
+"""Masks webhook bodies for display: readable, without secrets and personal data.
 
-What is not known to be harmless is not shown: numbers, ids, codes and dates are, persons and secrets never, any other
-text only by its first letters. So a key that a provider adds tomorrow hides too much rather than too little.
+Only what is known to be harmless is shown: numbers, ids, codes and dates. Persons and secrets are never shown, any
+other text only by its first letters. So a key that a provider adds later hides too much rather than too little.
 """
 
 import base64
@@ -18,14 +18,14 @@ from core.base import Value
 
 MASK: Final = "••••"
 LONGEST_SHOWN: Final = 200_000
-"""Characters; what is behind is left out."""
+"""Characters of a body that are shown; the rest is left out."""
 LONGEST_ID: Final = 64
 DEEPEST: Final = 60
 
 _MAIL: Final = re.compile(r"\S+@\S+")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]*")
 _MARKED: Final = re.compile(r"(?=.*[a-z0-9])(?=.*[_\d])")
-"""Of an id that people wouldn't have: an underscore or a digit."""
+"""An underscore or a digit, which ids have and names of people don't."""
 _SECRET: Final = re.compile(r"(sk|rk|pk|whsec|ek|seti|pi|src|cs)_\w*secret|^(sk|rk|pk|whsec|ek)_|_secret|^eyJ", re.I)
 _DIGITS: Final = re.compile(r"[\d\s()+./\-]{7,}")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| ?UTC|[+-]\d\d:?\d\d)?)?")
@@ -35,18 +35,18 @@ _PLAIN: Final = frozenset({"true", "false", "null", "yes", "no", "none", ""})
 
 
 class MaskedBody(Value):
-    """A body as it is shown."""
+    """A masked body."""
 
     kind: str
-    """JSON, XML, form or something else, in words."""
+    """The format for people: JSON, XML, form or something else."""
     text: str
-    """Empty where nothing of it may be shown."""
+    """Empty if nothing of it may be shown."""
     is_truncated: bool = False
     """Whether its end is left out."""
 
 
 def mask_body(body: bytes) -> MaskedBody:
-    """The body with everything that names a person or opens a door hidden. Never raises."""
+    """The body with personal data and secrets masked. Never raises."""
     try:
         kind, text = _mask_by_format(body)
     except (ValueError, RecursionError, ElementTree.ParseError):
@@ -55,7 +55,7 @@ def mask_body(body: bytes) -> MaskedBody:
 
 
 def _mask_by_format(body: bytes) -> tuple[str, str]:
-    """Raises ValueError, ParseError or RecursionError for what can't be read."""
+    """Format and masked text. Raises ValueError, ParseError or RecursionError for a body that can't be parsed."""
     text = body.decode("utf-8")
     if not text.strip():
         raise ValueError("nothing")
@@ -67,7 +67,7 @@ def _mask_by_format(body: bytes) -> tuple[str, str]:
 
 
 def _mask_form(text: str) -> tuple[str, str]:
-    """A form; the payload of Braintree's is XML in base64 and comes after the other fields. Raises ValueError."""
+    """A form as masked JSON; Braintree's payload, XML in base64, comes after the other fields. Raises ValueError."""
     fields = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=50))
     payload = fields.pop("bt_payload", None)
     if payload is None:
@@ -87,7 +87,8 @@ def _format_json(found: Any) -> str:
 
 
 def _mask_xml(text: str) -> str:
-    """Raises ValueError where it declares entities: nobody's webhook does, and they can grow without end."""
+    """XML as masked text. Raises ValueError for XML with declarations."""
+    # No provider's webhook declares entities, and nested ones can expand without end.
     if "<!" in text:
         raise ValueError("declarations")
     root = ElementTree.fromstring(text)
@@ -110,9 +111,9 @@ def _mask_element(element: ElementTree.Element, *, hidden: bool, depth: int) -> 
 
 
 def mask_tree(found: Any, key: str = "", *, hidden: bool = False, depth: int = 0) -> Any:
-    """The same tree with every text and number replaced that isn't known to be harmless. `hidden`: below such a key.
+    """The tree with every text and number masked that isn't known to be harmless; `hidden` below a key that hides.
 
-    Raises ValueError where it is too deep to be anybody's webhook.
+    Raises ValueError beyond 60 levels.
     """
     if depth > DEEPEST:
         raise ValueError("too deep")
@@ -133,21 +134,21 @@ def mask_tree(found: Any, key: str = "", *, hidden: bool = False, depth: int = 0
 
 
 def _mask_key(name: str) -> str:
-    """Some use ids or addresses as keys."""
+    # Some providers use ids or e-mail addresses as keys.
     harmless = name.replace(".", "").replace(" ", "").replace("/", "")
     fit = len(name) <= LONGEST_ID and (harmless == "" or _ID.fullmatch(harmless)) and not _is_personal(name)
     return name if fit else _keep_beginning(name)
 
 
 def mask_number(key: str, number: float, *, hidden: bool) -> float | str:
-    """Amounts, times and counts; not what could be a card, a phone or belongs to a person."""
+    """The number; masked below a key that hides, or if it could be a card number."""
     if hidden and not masking_keys.is_shown_inside(key):
         return MASK
     return MASK if _has_card_number(str(number)) else number
 
 
 def mask_text(key: str, text: str, *, hidden: bool) -> str:
-    """The text, its beginning, or nothing of it."""
+    """The text as it is, shortened to its beginning, or masked, by its key and shape."""
     if text.lower() in _PLAIN:
         return text
     if _is_suspect(text):
@@ -162,7 +163,7 @@ def mask_text(key: str, text: str, *, hidden: bool) -> str:
 
 
 def _is_suspect(text: str) -> bool:
-    """Whether its shape says that it is about a person, or opens a door, whatever the key."""
+    """Whether the text has the shape of a secret or of personal data, whatever its key."""
     return bool(_SECRET.search(text)) or _is_personal(text)
 
 
@@ -177,12 +178,12 @@ def _is_personal(text: str) -> bool:
 
 
 def _is_phone_number(text: str) -> bool:
-    """Digits in groups, or behind a plus; plain ones are ids as often."""
+    """Whether the text is 7 to 15 digits in groups or after a plus; plain digits are more often ids."""
     return not _MOMENT.fullmatch(text) and 7 <= sum(map(str.isdigit, text)) <= 15 and not text.isdigit()
 
 
 def _has_card_number(text: str) -> bool:
-    """Whether some run of digits in it could be a card's number (ISO/IEC 7812: 12 to 19 digits, Luhn's sum)."""
+    """Whether a run of digits in it could be a card number (ISO/IEC 7812: 12 to 19 digits with a Luhn checksum)."""
     joined = re.sub(r"(?<=\d)[ \-](?=\d)", "", text)
     return any(_passes_luhn(run) for run in re.findall(r"(?<![A-Za-z\d])\d{12,19}(?![A-Za-z\d])", joined))
 
@@ -193,7 +194,7 @@ def _passes_luhn(digits: str) -> bool:
 
 
 def _is_iban(text: str) -> bool:
-    """Whether it is one, by its check digits (ISO 13616)."""
+    """Whether the text is an IBAN with valid check digits (ISO 13616)."""
     joined = text.replace(" ", "")
     if not (_IBAN.fullmatch(joined) and joined.isascii()):
         return False
@@ -205,14 +206,14 @@ def _is_one_word(text: str) -> bool:
 
 
 def _is_harmless(text: str) -> bool:
-    """An id or a number under a key that nobody knows; long runs of digits could be a phone's."""
+    """Whether the text may be shown under an unknown key: an id, or up to six digits (more could be a phone number)."""
     if text.isdigit():
         return len(text) <= 6
     return _MARKED.match(text) is not None and not text.replace(".", "").replace("-", "").isalpha()
 
 
 def _mask_address(text: str) -> str:
-    """Only where it leads: the rest of a link is often as good as a password."""
+    """Scheme and host of a link; the rest is masked, since it often works like a password."""
     try:
         return f"{urlsplit(text).scheme}://{urlsplit(text).hostname or ''}/{MASK}"
     except ValueError:
@@ -220,5 +221,5 @@ def _mask_address(text: str) -> str:
 
 
 def _keep_beginning(text: str) -> str:
-    """Its first letters, at most a quarter of it."""
+    """The first three characters, at most a quarter of the text, and a mask."""
     return f"{text[: min(3, len(text) // 4)]}{MASK}"

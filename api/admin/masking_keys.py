@@ -1,4 +1,4 @@
-"""Which keys of webhooks hold what may be shown, and which hold persons or secrets."""
+"""Keys of webhook bodies whose values may be shown, and keys that hold personal data or secrets."""
 
 import re
 from typing import Final
@@ -21,7 +21,7 @@ _PERSONAL_WORDS: Final = (
 )
 PERSONAL_WORDS: Final = frozenset(_PERSONAL_WORDS.split())
 HIDING_WORDS: Final = SECRET_WORDS | PERSONAL_WORDS
-"""A key with one of these words hides its value, and all that is below it."""
+"""A key with one of these words hides its value and everything below it."""
 
 _SHOWN_KEYS: Final = (
     "accountupdater action advice advice_code amount amount_due amount_paid amount_remaining api_version attempt_count "
@@ -37,11 +37,11 @@ _SHOWN_KEYS: Final = (
     "status_transitions subscription subscription_id success timestamp transaction_id type value version"
 )
 SHOWN_KEYS: Final = frozenset(_SHOWN_KEYS.split())
-"""Keys whose values of one word are shown: ids of objects, codes, states. Sentences are not."""
+"""Keys whose one-word values are shown: ids of objects, codes, states. Sentences are not."""
 AMOUNT_WORDS: Final = frozenset({"amount", "amounts", "total", "subtotal"})
-"""Money, whatever else the key names: `total_excluding_tax`."""
+"""Words of amounts, which are shown whatever else the key names, such as `total_excluding_tax`."""
 SHOWN_INSIDE: Final = frozenset({"country", "currency", "last4", "type", "object", "status"})
-"""Shown also below a key that hides; what they hold names nobody."""
+"""Keys whose values are shown also below a key that hides, since they identify nobody."""
 
 
 def split_key(key: str) -> tuple[str, ...]:
@@ -50,21 +50,21 @@ def split_key(key: str) -> tuple[str, ...]:
 
 
 def normalise_key(key: str) -> str:
-    """One spelling for all."""
+    """The key in snake case."""
     return "_".join(split_key(key)).replace("last_4", "last4")
 
 
 def is_hiding_key(key: str) -> bool:
-    """Whether the value of this key, and all below it, is a secret or about a person."""
+    """Whether the value of this key, and everything below it, may be a secret or personal data."""
     found = frozenset(split_key(key))
     return normalise_key(key) not in SHOWN_KEYS and bool(found & HIDING_WORDS) and not found & AMOUNT_WORDS
 
 
 def is_shown_key(key: str) -> bool:
-    """Whether this key's values of one word name nobody."""
+    """Whether one-word values of this key may be shown."""
     return normalise_key(key) in SHOWN_KEYS or normalise_key(key).endswith("_id")
 
 
 def is_shown_inside(key: str) -> bool:
-    """Whether this key's value of one word is shown even below a key that hides."""
+    """Whether one-word values of this key may be shown even below a key that hides."""
     return normalise_key(key) in SHOWN_INSIDE

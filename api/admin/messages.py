@@ -1,4 +1,4 @@
-"""What customers are told: every letter to look at, the campaigns that send them, and what went out."""
+"""Messages to customers: a preview of every message, the campaigns, and the messages that were sent."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,9 +24,9 @@ from notifications.preview import EdgeCase, MessageExample, causes_for_kind, pre
 router: Final = APIRouter(prefix="/messages")
 PAGE_SIZE: Final = 25
 MESSAGE_CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
-"""A letter brings its style along and nothing else; the page of messages shows it in a frame."""
+"""Content-Security-Policy of a previewed message: it holds its own style and nothing else; the page frames it."""
 LARGEST_AMOUNT: Final = 10**12
-"""Minor units; enough for any letter."""
+"""Limit of a previewed amount, in minor units."""
 LANGUAGE_CHOICES: Final = (
     ("en", "English"),
     ("de", "German"),
@@ -44,7 +44,7 @@ EDGE_CHOICES: Final = (
 
 @router.get("")
 async def show_messages_page(request: Request, parts: PartsDep, _: Viewer, cursor: str = "") -> Response:
-    """The letter that was chosen, the campaigns, and the messages that went out."""
+    """The preview of the chosen message, the campaigns, and the messages that were sent, newest first."""
     chosen, problem = _parse_example(request.query_params)
     message, broken = _preview_message(parts, chosen)
     policy = parts.policy()
@@ -69,24 +69,24 @@ async def show_messages_page(request: Request, parts: PartsDep, _: Viewer, curso
 
 @router.get("/letter")
 async def show_message_html(request: Request, parts: PartsDep, _: Viewer) -> HTMLResponse:
-    """The HTML of a letter by itself, as a mail program shows it."""
+    """The HTML of a message by itself, as a mail client shows it; 422 if it can't be composed."""
     found, problem = _preview_message(parts, _parse_example(request.query_params)[0])
     headers = {"Content-Security-Policy": MESSAGE_CONTENT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return HTMLResponse(found.html if found else f"<p>{problem}</p>", 200 if found else 422, headers)
 
 
 def _preview_message(parts: Parts, example: MessageExample) -> tuple[CustomerMessage | None, str]:
-    """As the worker would write it now, or why it can't."""
+    """The message as the worker would compose it now, or the reason why it can't."""
     known = parts.settings
     try:
         composer = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         return preview_message(composer, example, parts.clock()), ""
     except RecoveryError as error:
-        return None, f"This letter can't be written: {error}"
+        return None, f"This message can't be composed: {error}"
 
 
 def _parse_example(asked: Mapping[str, Any]) -> tuple[MessageExample, str]:
-    """What to show, and what of the command could not be followed."""
+    """The message to preview, and a sentence about an amount that could not be understood."""
     wanted = str(asked.get("kind"))
     kind = MessageKind(wanted) if wanted in set(MessageKind) else MessageKind.PAYMENT_FAILED
     fitting = {cause.value: cause for cause in causes_for_kind(kind)}
@@ -106,7 +106,7 @@ def _parse_example(asked: Mapping[str, Any]) -> tuple[MessageExample, str]:
 
 
 def _parse_amount(text: str) -> int:
-    """Raises InvalidInput."""
+    """An amount in minor units. Raises InvalidInput for text that is no whole number below LARGEST_AMOUNT."""
     plain = text.replace(",", "").strip()
     if not (plain.isascii() and plain.isdigit() and int(plain) < LARGEST_AMOUNT):
         raise InvalidInput("The amount is a whole number of minor units, for instance cents.")
@@ -119,7 +119,7 @@ def _parse_currency(text: str) -> str:
 
 
 def _example_fields(example: MessageExample) -> dict[str, str]:
-    """The same choice as an address has it."""
+    """The previewed message as query parameters."""
     fields = {
         "kind": example.kind.value,
         "language": example.language,

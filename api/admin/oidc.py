@@ -1,4 +1,4 @@
-"""OpenID Connect: people sign in where they have their accounts; we learn name and groups, nothing else."""
+"""OpenID Connect: people sign in at the configured issuer, from which we take name and groups only."""
 
 import re
 from collections.abc import Mapping
@@ -21,14 +21,17 @@ DISCOVERY: Final = "/.well-known/openid-configuration"
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-"""What an ID token may be signed with: by the issuer's own key, never by a shared one, never not at all."""
+"""Accepted signature algorithms of ID tokens: asymmetric ones only, no shared keys, no unsigned tokens."""
 LEEWAY_SECONDS: Final = 60
-"""Between the issuer's clock and ours."""
+"""Accepted difference between the issuer's clock and ours."""
 LONGEST_NAME: Final = 200
 
 
 class LoginDenied(Exception):
-    """Nobody is signed in: the sentence for them, the status, a word for the audit, and who it was if that is known."""
+    """A sign-in that failed. Its text is for the person; `status` is the HTTP status, `why` a word for the audit log.
+
+    `name` is who it was, if the issuer confirmed it.
+    """
 
     def __init__(self, status: int, why: str, sentence: str, name: str = "") -> None:
         super().__init__(sentence)
@@ -36,14 +39,17 @@ class LoginDenied(Exception):
 
 
 class Identity(Value):
-    """Who signed in."""
+    """The person who signed in, with the highest role of their groups."""
 
     name: str
     role: Role
 
 
 class OpenIdClient:
-    """One issuer. Its discovery document is read at the first sign-in and kept."""
+    """Client of one issuer. Its discovery document is read at the first sign-in and kept.
+
+    Raises InvalidInput for an OIDC_ROLES that can't be parsed.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.oidc_issuer
@@ -64,7 +70,10 @@ class OpenIdClient:
         )
 
     async def start_login(self, request: Request) -> Response:
-        """To the issuer, with state, nonce and a PKCE challenge; all three are kept in the session. Raises Denied."""
+        """A redirect to the issuer with state, nonce and a PKCE challenge, which are kept in the session.
+
+        Raises LoginDenied if the issuer can't be used.
+        """
         try:
             await self._discover_issuer()
             answer: Response = await self._client.authorize_redirect(request, self._redirect)
@@ -73,7 +82,10 @@ class OpenIdClient:
         return answer
 
     async def finish_login(self, request: Request) -> Identity:
-        """Who came back from the issuer. Raises Denied."""
+        """The person who came back from the issuer.
+
+        Raises LoginDenied if the issuer refused or can't be used, its token is not valid, or the person has no role.
+        """
         claims = await self._fetch_claims(request)
         name = _claimed_name(claims, self._name_claim)
         theirs = set(_text_values(_find_claim(claims, self._roles_claim)))
@@ -105,7 +117,7 @@ class OpenIdClient:
         return claims
 
     async def _discover_issuer(self) -> str:
-        """The issuer as its document and its tokens spell it. Raises ValueError where it is another one."""
+        """The issuer as its discovery document spells it. Raises ValueError if that is of another issuer."""
         known = await self._client.load_server_metadata()
         issuer = str(known.get("issuer", ""))
         if issuer.rstrip("/") != self._issuer.rstrip("/"):
@@ -116,7 +128,7 @@ class OpenIdClient:
 
 
 def parse_role_groups(text: str) -> tuple[tuple[str, Role], ...]:
-    """OIDC_ROLES as pairs of group and role; a group may hold commas. Raises InvalidInput."""
+    """OIDC_ROLES as pairs of group and role; a group may hold commas. Raises InvalidInput for any other shape."""
     found = []
     for one in re.split(r",\s*(?=(?:viewer|operator|admin)\s*=)", text.strip()):
         role, _, group = one.partition("=")
@@ -127,14 +139,14 @@ def parse_role_groups(text: str) -> tuple[tuple[str, Role], ...]:
 
 
 def check_base_address(name: str, text: str) -> None:
-    """Raises InvalidInput unless it is an http(s) address with nothing behind its path."""
+    """Raises InvalidInput, naming the setting, unless `text` is an http(s) URL without query and fragment."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise InvalidInput(f"{name} must be an address like https://name.example.com.")
 
 
 def _find_claim(claims: Mapping[str, Any], path: str) -> Any:
-    """A claim by its name, which may hold dots itself, or by the way that the dots lead."""
+    """A claim by its name, which may contain dots, or by a path with dots; None if there is none."""
     if path in claims:
         return claims[path]
     here: Any = claims
@@ -149,7 +161,7 @@ def _text_values(value: Any) -> list[str]:
 
 
 def _claimed_name(claims: Mapping[str, Any], claim: str) -> str:
-    """What the claim says, or `sub`, which every ID token has."""
+    """The text of the claim, or of `sub`, which every ID token has. Raises LoginDenied if neither can be used."""
     for given in (_find_claim(claims, claim), claims.get("sub")):
         if isinstance(given, str) and given.strip() and given.isprintable() and len(given) <= LONGEST_NAME:
             return given.strip()
@@ -157,7 +169,7 @@ def _claimed_name(claims: Mapping[str, Any], claim: str) -> str:
 
 
 def _issuer_refusal(code: str) -> LoginDenied:
-    """The issuer said no, or the answer belongs to no sign-in of this browser."""
+    """The error for a refusal by the issuer, or for an answer to a sign-in of another browser."""
     if code == "mismatching_state":
         return LoginDenied(400, code, "This sign-in was not begun in this browser, or took too long. Please try again.")
     word = code if re.fullmatch(r"[a-z_]{1,40}", code) else "an error"

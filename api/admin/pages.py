@@ -1,4 +1,4 @@
-"""Pages out of templates."""
+"""Renders pages from templates."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Nothing from elsewhere and nothing written into the page."""
+"""Content-Security-Policy of every page: nothing from other servers, no inline scripts and styles."""
 MENU: Final = (
     ("", "Dashboard", Role.VIEWER),
     ("recoveries", "Recoveries", Role.VIEWER),
@@ -31,11 +31,11 @@ MENU: Final = (
     ("messages", "Messages", Role.VIEWER),
     ("audit", "Audit", Role.VIEWER),
 )
-"""Address below /admin/, name, and who sees it."""
+"""Menu entries: address below /admin/, name, and the role that sees it."""
 
 
 class PageRenderer:
-    """The templates, compiled as they are first needed."""
+    """The templates of the admin console, each compiled at its first use."""
 
     def __init__(self) -> None:
         self._templates = Environment(
@@ -51,7 +51,7 @@ class PageRenderer:
         )
 
     def render_page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-        """The page for whoever is signed in; what forms said is on it, once."""
+        """The page for the person who is signed in, with the flash messages of earlier forms, which are shown once."""
         shared = {
             "person": _find_person(request),
             "sayings": forms.take_flash_messages(request),
@@ -64,20 +64,20 @@ class PageRenderer:
         )
 
     def render_part(self, request: Request, template: str, **context: Any) -> str:
-        """A piece of a page, to be put into one that is open."""
+        """The HTML of one part of a page, for live updates."""
         shared = {"token": forms.session_token(request), "now": get_parts(request).clock()}
         return self._templates.get_template(template).render(shared | context)
 
 
 def renderer_of(request: Request) -> PageRenderer:
-    """The pages of the application that serves this request."""
+    """The renderer of the application that serves this request."""
     found = request.app.state.pages
     assert isinstance(found, PageRenderer)
     return found
 
 
 def show_page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """See `Pages.show`."""
+    """See `PageRenderer.render_page`."""
     return renderer_of(request).render_page(request, template, status, **context)
 
 
@@ -93,12 +93,12 @@ def _find_person(request: Request) -> Person | None:
 
 
 def _menu_section(request: Request) -> str:
-    """Which entry of the menu a page belongs to."""
+    """The menu entry that a page belongs to."""
     return str(request.scope["path"]).removeprefix(ROOT).strip("/").partition("/")[0]
 
 
 def _asset_addresses() -> dict[str, str]:
-    """By file name, with a mark of their content: browsers may keep them until it changes."""
+    """Addresses of the assets by file name, each with a hash of its content, so that browsers may cache them."""
     files = [path for path in ASSETS.iterdir() if path.is_file()]
     return {
         path.name: f"{ROOT}/assets/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}" for path in files

@@ -1,4 +1,4 @@
-"""The active policy in words, a candidate held against it, experiments and the shadow policy."""
+"""Policies: the active one in words, a candidate compared with it, experiments and the shadow policy."""
 
 from datetime import timedelta
 from difflib import unified_diff
@@ -23,22 +23,22 @@ from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
 COMPARISON_SPAN: Final = timedelta(days=90)
-"""Of experiments and shadow plans on the page."""
+"""Period of the experiments and shadow plans on the page."""
 
 
 class CandidateCheck(Value):
-    """A candidate and what is to be said of it."""
+    """A candidate policy with its problem, or its version and its changes."""
 
     text: str
     problem: str | None = None
     version: str = ""
     changes: tuple[str, ...] = ()
-    """Lines of a unified diff from the active file; none where both are the same."""
+    """Lines of a unified diff from the active file; empty if both are the same."""
 
 
 @router.get("/policies")
 async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Response:
-    """What holds now."""
+    """The active policy, its experiments and the shadow policy. Raises InvalidPolicy, StoreUnavailable."""
     text = read_active_policy(parts)
     file = PolicyFile(parts.settings.policy_file)
     policy = file.current_policy()
@@ -60,7 +60,7 @@ async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Re
 
 @router.get("/policies/candidate")
 async def show_candidate_page(request: Request, _: Viewer) -> Response:
-    """Where one is pasted or uploaded."""
+    """The form for pasting or uploading a candidate."""
     return show_page(request, "candidate.html", checked=None)
 
 
@@ -72,7 +72,7 @@ async def check_candidate_form(
     policy: Annotated[str, Form(max_length=LONGEST_TEXT)] = "",
     file: UploadFile | None = None,
 ) -> Response:
-    """Whether it can be used, and what it would change."""
+    """Checks a candidate and shows what it would change; 422 if it can't be used. A valid one is recorded."""
     found = check_candidate(parts, await read_policy_form(policy, file))
     if not found.problem:
         await record_audit_entry(parts, person.name, AuditAction.POLICY_UPLOADED, found.version, person.role)
@@ -80,7 +80,7 @@ async def check_candidate_form(
 
 
 async def read_policy_form(text: str, file: UploadFile | None) -> str:
-    """The text of a form, or of the file that was chosen instead. Raises InvalidInput."""
+    """The text of a form, or of the file that was chosen instead. Raises InvalidInput for a file that can't be read."""
     if file is None or not file.filename:
         return text.replace("\r\n", "\n")
     read = await file.read(LONGEST_TEXT + 1)
@@ -93,7 +93,7 @@ async def read_policy_form(text: str, file: UploadFile | None) -> str:
 
 
 def check_candidate(parts: Parts, text: str) -> CandidateCheck:
-    """The candidate beside the active policy."""
+    """The candidate compared with the active policy. Raises InvalidPolicy if the active one can't be read."""
     if not text.strip():
         return CandidateCheck(text=text, problem="There is nothing in it: paste a policy or choose a file.")
     try:
@@ -107,7 +107,7 @@ def check_candidate(parts: Parts, text: str) -> CandidateCheck:
 
 
 async def _load_arm_reports(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
-    """The arms of every experiment, by currency."""
+    """Reports on the arms of every experiment by currency; currencies without any are left out."""
     since, now = parts.clock() - COMPARISON_SPAN, parts.clock()
     async with parts.database.begin() as session:
         names = [one.keys[0] or "" for one in await sums_of.load_sums(session, ("currency",), since, now)]

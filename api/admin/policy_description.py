@@ -1,4 +1,4 @@
-"""A policy as people read it: segments, ladders, messages, limits and rules instead of keys."""
+"""Describes a policy in words: segments, strategies, campaigns, limits and rules."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -18,7 +18,7 @@ from core.segmentation.rules import Condition, ConditionOperator
 
 
 class SegmentDescription(Value):
-    """One kind of customer and how their payments are won back."""
+    """A segment and how its payments are recovered."""
 
     name: str
     who: str
@@ -29,11 +29,11 @@ class SegmentDescription(Value):
     campaign: str
     important: bool
     ladders: tuple[tuple[str, str], ...]
-    """Pairs of causes and the strategy for them."""
+    """Pairs of causes and their strategy."""
 
 
 class StrategyDescription(Value):
-    """One strategy."""
+    """A strategy with its options in words."""
 
     name: str
     kind: str
@@ -41,26 +41,26 @@ class StrategyDescription(Value):
 
 
 class CampaignDescription(Value):
-    """The messages of some segments."""
+    """A campaign: its channels, quiet hours and messages."""
 
     name: str
     channels: str
     quiet: str
     endings: str
     messages: tuple[tuple[str, tuple[str, ...]], ...]
-    """Pairs of a cause and what is sent, when."""
+    """Pairs of a cause and its messages, each with its time."""
 
 
 class ExperimentDescription(Value):
-    """Who is treated differently."""
+    """An experiment and its arms."""
 
     name: str
     arms: tuple[tuple[str, str, str], ...]
-    """Name, share and what it does differently."""
+    """Name, share, and differences from the policy."""
 
 
 class PolicyDescription(Value):
-    """All of it."""
+    """A whole policy in words."""
 
     segments: tuple[SegmentDescription, ...]
     strategies: tuple[StrategyDescription, ...]
@@ -73,7 +73,7 @@ class PolicyDescription(Value):
 
 
 def describe_policy(policy: Policy) -> PolicyDescription:
-    """The policy in words."""
+    """The policy in words, in the order of its file."""
     return PolicyDescription(
         segments=tuple(_describe_segment(one) for one in policy.segments),
         strategies=tuple(_describe_strategy(one) for one in (*policy.strategies.values(), policy.fallback)),
@@ -101,7 +101,7 @@ def _describe_segment(one: SegmentPolicy) -> SegmentDescription:
 
 
 def _group_by_strategy(strategies: Mapping[Cause, str]) -> Iterator[tuple[str, str]]:
-    """Causes that share a strategy stand in one line."""
+    """Pairs of causes and strategy, with the causes that share a strategy in one pair."""
     for chosen in dict.fromkeys(strategies.values()):
         yield ", ".join(to_label(cause) for cause, used in strategies.items() if used == chosen), to_label(chosen)
 

@@ -1,4 +1,4 @@
-"""The list of recoveries: filter, order and place are all in its address."""
+"""The list of recoveries; filter, order and page are in its address."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -31,7 +31,7 @@ SORTABLE_COLUMNS: Final = (
 async def show_recoveries_page(
     request: Request, parts: PartsDep, person: Viewer, cursor: Annotated[str, Query(max_length=2000)] = ""
 ) -> Response:
-    """Newest first, unless another order is asked for."""
+    """One page of matching recoveries, newest first by default."""
     wanted = list_query.parse_list_query(request.query_params, parts.clock())
     async with parts.database.begin() as session:
         count = await recovery_search.count_matches(session, wanted.filters)
@@ -40,7 +40,7 @@ async def show_recoveries_page(
                 session, wanted.filters, wanted.sort, PAGE_SIZE, cursor or None
             )
         except InvalidInput:
-            # A place in another order, or one that somebody cut short: the list begins anew.
+            # A cursor of another order, or a shortened one: show the first page instead.
             page, cursor = await recovery_search.search_recoveries(session, wanted.filters, wanted.sort, PAGE_SIZE), ""
     return show_page(
         request,
@@ -59,7 +59,7 @@ async def show_recoveries_page(
 
 def _filter_choices(parts: Parts, chosen: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "states": [(list_query.ALL_OPEN, "Open (all that go on)"), *STATE_LABELS.items()],
+        "states": [(list_query.ALL_OPEN, "All open states"), *STATE_LABELS.items()],
         "causes": sorted(((cause.value, to_label(cause.value)) for cause in Cause), key=lambda one: one[1]),
         "withins": [(name, text) for name, (text, _) in list_query.ATTEMPT_WINDOWS.items()],
         "known": list_query.filter_options(parts.policy, parts.webhooks, chosen),
@@ -67,7 +67,7 @@ def _filter_choices(parts: Parts, chosen: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _sortable_column(wanted: ListQuery, name: str, by: str) -> dict[str, str]:
-    """A column that can be ordered by: where its link leads, and what it is ordered by now."""
+    """A sortable column's head: name, link to sort by it, and `aria-sort` for the present order."""
     now = wanted.sort.by is SORT_ORDERS[by]
     turned = ("up" if wanted.sort.descending else "down") if now else ""
     aria = ("descending" if wanted.sort.descending else "ascending") if now else "none"

@@ -1,4 +1,4 @@
-"""The page of one recovery: what happened, what comes next, and what a person can do about it."""
+"""The page of one recovery: timeline, upcoming steps, commands, card and raw rows."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,28 +31,28 @@ LIVE_PARTS: Final = ("standing", "acts", "next", "timeline", "card", "raw")
 
 
 class PageData(NamedTuple):
-    """All that the page is made of."""
+    """The data of the page."""
 
     view: RecoveryView
     rows: list[dict[str, Any]]
     recovery: Recovery
-    """Before its first row is written, a blank one."""
+    """A blank one until the first row is written."""
     card: CredentialView | None
     waiting: list[Approval]
-    """Commands that take a second person."""
+    """Commands that wait for a second person."""
 
 
 @router.get("")
 async def show_recovery_page(
     request: Request, parts: PartsDep, person: Viewer, provider: ProviderName, invoice_id: InvoiceId
 ) -> Response:
-    """Known from the moment its webhook was answered with 202."""
+    """The page of a recovery, which exists from the moment its webhook was answered with 202. Raises NotFound."""
     known = await _load_page_data(parts, provider, invoice_id)
     return show_page(request, "story.html", **_page_context(parts, person, known))
 
 
 async def _require_recovery(parts: PartsDep, _: Viewer, provider: ProviderName, invoice_id: InvoiceId) -> None:
-    """Once a stream has begun, nobody can be told any more that there is nothing. Raises NotFound."""
+    """Raises NotFound before the stream begins: after its first byte the status can't be 404 any more."""
     await load_recovery_view(parts, provider, invoice_id)
 
 
@@ -65,14 +65,14 @@ async def stream_recovery(
     invoice_id: InvoiceId,
     after: Annotated[int | None, Query()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """The page's parts whenever the log has grown beyond the row `after`; ends behind the last message."""
+    """Streams the page's parts whenever the log has grown beyond row `after`; ends when nothing more can follow."""
     follower = RecoveryFollower(request, parts, person, provider, invoice_id)
     async for update in stream_updates(parts, person, follower.take_snapshot, after):
         yield update
 
 
 class RecoveryFollower:
-    """Looks at one recovery: at its newest row each time, at everything only where that is a new one."""
+    """Takes snapshots of one recovery. It reads the newest sequence each time, and everything only if that changed."""
 
     def __init__(self, request: Request, parts: Parts, person: Person, provider: str, invoice_id: str) -> None:
         self._request, self._parts, self._person = request, parts, person
@@ -80,7 +80,7 @@ class RecoveryFollower:
         self._data: PageData | None = None
 
     async def take_snapshot(self) -> PageSnapshot:
-        """See `live.Look`."""
+        """The present state of the page; its mark is the recovery's sequence. Raises NotFound, StoreUnavailable."""
         if self._data is None or await self._has_grown(self._data):
             self._data = await _load_page_data(self._parts, *self._names)
         known = self._data
@@ -99,7 +99,7 @@ class RecoveryFollower:
 
 
 async def _load_page_data(parts: Parts, provider: str, invoice_id: str) -> PageData:
-    """Raises NotFound."""
+    """All data of the page. Raises NotFound, StoreUnavailable."""
     view = await load_recovery_view(parts, provider, invoice_id)
     async with parts.database.begin() as session:
         rows = await event_log.load_rows(session, view.recovery_id)
@@ -109,7 +109,7 @@ async def _load_page_data(parts: Parts, provider: str, invoice_id: str) -> PageD
 
 
 async def _find_card(parts: Parts, recovery: Recovery) -> CredentialView | None:
-    """What the network still allows; None where the card isn't known, or was never tried."""
+    """The attempt ledger of the recovery's card; None if the card isn't known or was never charged."""
     if recovery.fingerprint is None:
         return None
     try:
@@ -139,5 +139,5 @@ def _page_context(parts: Parts, person: Person, known: PageData) -> dict[str, An
 
 
 def _raw_row(row: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """A row for engineers, and its data as JSON."""
+    """A row of the log, and its data as indented JSON."""
     return row, json.dumps(to_event_view(row).data, indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What waits for a person: recoveries in review, the nearest deadline first, and commands that take a second one."""
+"""The review queue: recoveries in review, the nearest deadline first, and commands that wait for a second person."""
 
 from typing import Annotated, Any, Final
 
@@ -28,36 +28,36 @@ from db.session import Session
 
 router: Final = APIRouter(prefix="/reviews")
 FRAUD_REASON: Final = "fraud"
-"""The reason of a decision that a suspicion led to."""
+"""The reason of a decision that was made on suspicion of fraud."""
 PAGE_SIZE: Final = 25
 MOST_WAITING_APPROVALS: Final = 50
-"""Requests for a second person on one page; more of them are not usual."""
+"""Commands on the page that wait for a second person; more are unusual."""
 REVIEW_OFFERS: Final = tuple(one for one in COMMAND_OFFERS if one.command in {CommandKind.APPROVE, CommandKind.REJECT})
 
 
 class WaitingApproval(Value):
-    """An operator command that takes a second person, with its recovery."""
+    """An operator command that waits for a second person, with its recovery."""
 
     approval: Approval
     recovery: dict[str, Any]
     offer: CommandOffer
-    """What the second person asks for."""
+    """The button by which the second person submits the same command."""
     is_own: bool
-    """Whether whoever looks at it is the first one."""
+    """Whether the person who views the page is the first one, who can't approve it."""
 
 
 class ReviewReason(Value):
-    """What led to a review."""
+    """Why a recovery is in review."""
 
     kind: str
     reasons: tuple[str, ...]
     score: int | None
-    """Of suspicion, 0 to 100; None where nothing was suspicious."""
+    """Fraud score, 0 to 100; None if the review is not about fraud."""
 
 
 @router.get("")
 async def show_reviews_page(request: Request, parts: PartsDep, person: Viewer, cursor: str = "") -> Response:
-    """The queue."""
+    """The review queue. Raises InvalidInput for a foreign cursor."""
     async with parts.database.begin() as session:
         page = await reviews.load_review_queue(session, PAGE_SIZE, cursor or None)
         count = await reviews.count_reviews(session)
@@ -88,7 +88,7 @@ async def submit_review_form(
     reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
     once: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Done, refused with why, or left as a signal; said above the queue, where the next one waits."""
+    """Submits a decision or a second approval and shows its result above the queue."""
     if reason.strip():
         found = await submit_from_console(
             parts, provider, invoice_id, person.name, command, reason.strip(), once or None
@@ -125,4 +125,4 @@ def _review_reason(row: dict[str, Any]) -> ReviewReason:
     )
 
 
-_KIND_LABELS: Final = {"configuration": "Set-up has to be mended", "unknown": "Code that nobody knows"}
+_KIND_LABELS: Final = {"configuration": "Configuration problem", "unknown": "Unknown decline code"}

@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie names them and their role, and for how long."""
+"""Sessions of the admin console: a signed cookie with the person's name, role and end of session."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from api.deps import PartsDep
 from core.base import Value
 
 PERSON_KEY: Final = "person"
-"""Their place in the session."""
+"""Key of the person in the session."""
 ROOT: Final = "/admin"
 
 
 class Role(StrEnum):
-    """What a person may do, each one all that the ones before it may."""
+    """Roles of people, in ascending order: each includes the ones before it."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -27,26 +27,26 @@ class Role(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Higher ones may do more."""
+        """The role's place in that order, from 0."""
         return list(Role).index(self)
 
 
 class Person(Value):
-    """Someone who is signed in."""
+    """A person who is signed in."""
 
     name: str
-    """The actor of what they do."""
+    """Recorded as the actor of their commands."""
     role: Role
     until: datetime
-    """When they have to sign in again, whatever they did meanwhile."""
+    """When they must sign in again, however active they were."""
 
     def has_role(self, role: Role) -> bool:
-        """Whether they have this role or one above it."""
+        """Whether the person has this role or a higher one."""
         return self.role.rank >= role.rank
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in, or not any more. `expired` tells the two apart."""
+    """Nobody is signed in; `expired` if a session has ended."""
 
     def __init__(self, expired: bool = False) -> None:
         super().__init__("Sign in first.")
@@ -54,7 +54,8 @@ class SignInNeeded(Exception):
 
 
 def start_session(request: Request, name: str, role: Role, now: datetime, stay: timedelta) -> Person:
-    """From here on the session is theirs; whatever it held before is gone."""
+    """Starts a session of length `stay` for this person."""
+    # Cleared first: a session that somebody else prepared in this browser must not become the person's.
     person = Person(name=name, role=role, until=now + stay)
     request.session.clear()
     request.session[PERSON_KEY] = person.model_dump(mode="json")
@@ -62,7 +63,7 @@ def start_session(request: Request, name: str, role: Role, now: datetime, stay: 
 
 
 def signed_in_person(request: Request, now: datetime) -> Person:
-    """The person of this session. Raises SignInNeeded."""
+    """The person of this session. Raises SignInNeeded if there is none or the session has ended."""
     try:
         person = Person.model_validate(request.session.get(PERSON_KEY))
     except ValidationError:
@@ -74,7 +75,10 @@ def signed_in_person(request: Request, now: datetime) -> Person:
 
 
 def require_role(role: Role) -> Callable[..., Awaitable[Person]]:
-    """A dependency: the person signed in, who has this role. 403 for a lower one."""
+    """A FastAPI dependency that returns the person signed in if they have this role or a higher one.
+
+    Raises SignInNeeded, which leads to the login page, and answers 403 for a lower role.
+    """
 
     async def authorize_person(request: Request, parts: PartsDep) -> Person:
         found = signed_in_person(request, parts.clock())
@@ -91,7 +95,7 @@ Administrator = Annotated[Person, Depends(require_role(Role.ADMIN))]
 
 
 def login_address(request: Request, expired: bool = False) -> str:
-    """The sign-in page that leads back to this one; a form's answer can't be repeated, so it leads to its page."""
+    """The address of the login page, which leads back to this page; after a form, to the dashboard."""
     query = {"next": _current_address(request)} | ({"expired": "1"} if expired else {})
     return f"{ROOT}/login?{urlencode(query)}"
 
@@ -105,6 +109,9 @@ def _current_address(request: Request) -> str:
 
 
 def safe_next_address(wanted: str) -> str:
-    """Where to go after signing in: a page of the admin console, whatever the address says."""
+    """The address to go to after signing in: `wanted` if it is a page of the admin console, else the dashboard.
+
+    Prevents open redirects.
+    """
     plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted and "//" not in wanted.partition("?")[0]
     return wanted if plain and (wanted == ROOT or wanted.startswith(ROOT + "/")) else ROOT + "/"

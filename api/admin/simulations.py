@@ -1,4 +1,4 @@
-"""Dry runs: start one, watch it, read what came of it."""
+"""Dry runs: the form to start one, its progress and its report."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -32,13 +32,13 @@ from db.repositories import simulations
 router: Final = APIRouter(prefix="/simulations")
 PAGE_SIZE: Final = 25
 REPORT_CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-"""The report brings its style along and nothing else; the page of its dry run shows it in a frame."""
+"""Content-Security-Policy of a report: it holds its own style and nothing else; the page of the dry run frames it."""
 Text = Annotated[str, Form(max_length=LONGEST_TEXT)]
 
 
 @router.get("")
 async def show_simulations_page(request: Request, parts: PartsDep, _: Viewer, cursor: str = "") -> Response:
-    """The form for a new one, and the ones before."""
+    """The form for a new dry run, and earlier ones, newest first."""
     return await _render_simulations(request, parts, dict.fromkeys(_FORM_FIELDS, ""), cursor)
 
 
@@ -54,7 +54,7 @@ async def submit_simulation_form(
     recoveries: Annotated[str, Form(max_length=20)] = "",
     seed: Annotated[str, Form(max_length=20)] = "1",
 ) -> Response:
-    """To its page; or the form again with what is wrong."""
+    """Starts a dry run and redirects to its page, or shows the form with the problem (422)."""
     filled = {"policy": policy, "baseline": baseline, "source": source, "recoveries": recoveries, "seed": seed}
     try:
         filled["policy"] = await read_policy_form(policy, file)
@@ -66,7 +66,7 @@ async def submit_simulation_form(
 
 @router.get("/{simulation_id}")
 async def show_simulation_page(request: Request, parts: PartsDep, _: Viewer, simulation_id: str) -> Response:
-    """How far it is, or what came of it."""
+    """The page of a dry run, with its progress or its result. Raises NotFound."""
     return show_page(
         request, "simulation.html", one=await load_simulation_detail(parts, parse_simulation_id(simulation_id))
     )
@@ -76,7 +76,7 @@ async def show_simulation_page(request: Request, parts: PartsDep, _: Viewer, sim
 async def stream_simulation(
     request: Request, parts: PartsDep, person: Viewer, simulation_id: str
 ) -> AsyncIterator[ServerSentEvent]:
-    """Its progress as it grows, and its result once it is there."""
+    """Streams the progress of a dry run, and its result at the end."""
     id = parse_simulation_id(simulation_id)
 
     async def take_snapshot() -> PageSnapshot:
@@ -91,7 +91,7 @@ async def stream_simulation(
 
 @router.post("/{simulation_id}/cancel", dependencies=[GenuineForm])
 async def submit_cancellation_form(request: Request, parts: PartsDep, person: Operator, simulation_id: str) -> Response:
-    """It ends within seconds."""
+    """Requests the cancellation of a dry run, which ends within seconds. Raises NotFound, EngineUnavailable."""
     id = parse_simulation_id(simulation_id)
     try:
         await request_cancellation(parts, id, person.name)
@@ -103,7 +103,7 @@ async def submit_cancellation_form(request: Request, parts: PartsDep, person: Op
 
 @router.get("/{simulation_id}/report")
 async def show_simulation_report(parts: PartsDep, _: Viewer, simulation_id: str) -> HTMLResponse:
-    """The whole report, as the API has it."""
+    """The report as HTML, as `/v1/simulations/{id}/report` has it. Raises NotFound until the dry run is done."""
     headers = {"Content-Security-Policy": REPORT_CONTENT_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return HTMLResponse(await load_report_html(parts, parse_simulation_id(simulation_id)), headers=headers)
 
@@ -113,7 +113,7 @@ def _render_run(request: Request, found: SimulationDetail) -> str:
 
 
 def _parse_request(filled: dict[str, str]) -> SimulationRequest:
-    """The request of the API, out of a form. Raises InvalidInput."""
+    """The API's request from the values of a form. Raises InvalidInput for the first value that does not fit."""
     numbers = {name: filled[name].replace(",", "") or None for name in ("recoveries", "seed")}
     known: dict[str, Any] = {name: text or None for name, text in filled.items()} | numbers
     try:

@@ -1,4 +1,4 @@
-"""The inbox: what providers sent, what became of it, and a stored one delivered once more."""
+"""The webhook inbox: received webhooks, their outcomes, and the replay of a stored one."""
 
 from typing import Annotated, Any, Final
 
@@ -41,7 +41,7 @@ async def show_webhooks_page(
     event_type: str = "",
     cursor: str = "",
 ) -> Response:
-    """Newest first, narrowed."""
+    """Webhooks that match the filters, newest first. Raises InvalidInput for a foreign cursor."""
     chosen = {"q": q.strip(), "provider": provider, "outcome": outcome, "event_type": event_type}
     async with parts.database.begin() as session:
         page = await webhooks.search_webhooks(session, _parse_filters(chosen), PAGE_SIZE, cursor or None)
@@ -63,7 +63,7 @@ async def show_webhooks_page(
 async def show_webhook_page(
     request: Request, parts: PartsDep, _: Viewer, provider: ProviderName, event_id: EventId
 ) -> Response:
-    """What is known of it, and its body without persons and secrets."""
+    """The page of a webhook, with its body without personal data and secrets. Raises NotFound."""
     async with parts.database.begin() as session:
         row = await webhooks.load_webhook_row(session, provider, event_id)
         if row is None:
@@ -90,7 +90,7 @@ async def submit_replay_form(
     event_id: EventId,
     reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
 ) -> Response:
-    """Delivered once more; what came of it is said on its page."""
+    """Replays a webhook and shows the result on its page. Raises NotFound, StoreUnavailable."""
     if not reason.strip():
         flash_message(request, "Please give a reason: it is kept in the audit.", Tone.BAD)
         return redirect_to(webhook_address(provider, event_id))
@@ -104,7 +104,7 @@ async def submit_replay_form(
 
 
 def _parse_filters(chosen: dict[str, str]) -> WebhookFilters:
-    """What makes no sense in an address narrows to nothing that is stored, not to an error."""
+    """The filters of an address; an unknown outcome is ignored."""
     narrowed: dict[str, Any] = {name: chosen[name] or None for name in ("q", "provider", "event_type")}
     known = chosen["outcome"] in set(WebhookOutcome)
     return WebhookFilters(
@@ -126,5 +126,5 @@ def _describe_delivery(verdict: Delivery) -> tuple[str, Tone]:
 
 
 def _mark_hidden(body: MaskedBody) -> Markup:
-    """What is hidden stands out."""
+    """The body as markup, with masks emphasised."""
     return Markup(Markup.escape(body.text).replace("••••", Markup("<b>••••</b>")))

@@ -1,4 +1,4 @@
-"""What a story of the demo can do: let a payment fail, act as customer or operator, and read what came of it."""
+"""Steps of the demo's scenarios: let a payment fail, act as customer or operator, and read the results."""
 
 import asyncio
 import time
@@ -18,18 +18,18 @@ Row = dict[str, Any]
 MESSAGE_TYPES: Final = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
 DELIVER_AND_WAIT: Final = Delivery(wait=True)
 SPARE_SECONDS: Final = 120.0
-"""What a slow machine may take on top of the planned waits."""
+"""Time that a slow machine may take in addition to the planned waits."""
 LONGEST_PLAN: Final = 36 * 3600
 POLL_SECONDS: Final = 0.2
 TWO_YEARS: Final = 2 * 365 * 24 * 3600
 
 
 class UnexpectedOutcome(RecoveryError):
-    """A story that did not go as it should; the text says what was different."""
+    """A scenario with another outcome than expected; the text says what was different."""
 
 
 class ScenarioDriver:
-    """The API and the sandbox of one running stack, and how much its time is compressed."""
+    """Client of the API and the sandbox of one running stack, with its time scale."""
 
     def __init__(self, api: str, key: str, sandbox: str, provider_key: str, scale: int) -> None:
         self.scale = scale
@@ -49,7 +49,10 @@ class ScenarioDriver:
     async def fail_payment(
         self, code: str, *script: str, delivery: Delivery = DELIVER_AND_WAIT, amount: int = 4900
     ) -> FailedInvoiceIds:
-        """A customer of two years whose payment fails, told by webhook; our charges will be answered as scripted."""
+        """Lets a payment of a two-year-old customer fail in the sandbox, which sends the webhook.
+
+        Our charges will be answered as `script` says. Raises UnexpectedOutcome if the webhook is not accepted.
+        """
         made = await self._box.create_failed_invoice(
             decline_code=code, script=script, delivery=delivery, amount=amount, currency="eur",
             customer_created=int(time.time()) - TWO_YEARS,
@@ -58,36 +61,39 @@ class ScenarioDriver:
         return made
 
     async def add_card(self, customer: str) -> None:
-        """The customer enters another card."""
+        """The customer enters another card. Raises UnexpectedOutcome if the webhook is not accepted."""
         _check_accepted((await self._box.add_card(customer, delivery=DELIVER_AND_WAIT)).deliveries)
 
     async def pay_hosted(self, invoice: str) -> None:
-        """The customer pays on the provider's page."""
+        """The customer pays on the provider's page. Raises UnexpectedOutcome if the webhook is not accepted."""
         happened: ActionResult = await self._box.pay_hosted(invoice, delivery=DELIVER_AND_WAIT)
         _check_accepted(happened.deliveries)
 
     async def send_operator_command(self, invoice: str, action: str, reason: str) -> None:
-        """An operator's request over the API. Raises Unexpected when it is refused."""
+        """Submits an operator command over the API. Raises UnexpectedOutcome if it is refused."""
         answer = await self._api.post(f"/v1/recoveries/stripe/{invoice}/{action}", json={"reason": reason})
         if not answer.is_success:
             raise UnexpectedOutcome(f"{action} was answered with {answer.status_code}: {answer.text}")
 
     async def pass_time(self, hours: float) -> None:
-        """Let that much compressed time go by."""
+        """Waits for so many hours of scaled time."""
         await asyncio.sleep(hours * 3600 / self.scale)
 
     async def wait_for_plan(self, invoice: str) -> None:
-        """Wait for the first plan."""
+        """Waits for the first plan. Raises UnexpectedOutcome if none is made in time."""
         await self._wait_for_rows(
             invoice, _has_type(EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED), "no plan was made"
         )
 
     async def wait_for_end(self, invoice: str) -> None:
-        """Wait for the end."""
+        """Waits for the end of the recovery. Raises UnexpectedOutcome if it does not end in time."""
         await self._wait_for_rows(invoice, lambda rows: State(rows[-1]["to_state"]).is_final, "it did not end")
 
     async def wait_for_last_message(self, invoice: str) -> list[Row]:
-        """The log of a recovery that has ended, its last message among it where one is due."""
+        """The log of a recovery that has ended, including the row of its last message if one is due.
+
+        Raises UnexpectedOutcome if that message is not sent in time.
+        """
 
         def is_last_message_sent(rows: list[Row]) -> bool:
             kinds = [row["data"].get("kind") for row in rows if row["type"] in MESSAGE_TYPES]
@@ -98,22 +104,22 @@ class ScenarioDriver:
         return await self.read_rows(invoice)
 
     async def read_rows(self, invoice: str) -> list[Row]:
-        """The recovery's log, as the API tells it."""
+        """The recovery's log from the API. Raises httpx.HTTPError."""
         answer = await self._api.get(f"/v1/recoveries/stripe/{invoice}/events")
         items: list[Row] = answer.raise_for_status().json()["items"]
         return items
 
     async def count_recoveries(self, invoice: str) -> int:
-        """How many recoveries the API knows for an invoice."""
+        """Number of recoveries that the API lists for an invoice."""
         answer = await self._api.get("/v1/recoveries", params={"q": invoice})
         return len(answer.raise_for_status().json()["items"])
 
     async def read_charge_keys(self, invoice: str) -> list[str | None]:
-        """The idempotency key of every successful charge that the provider made for an invoice."""
+        """Idempotency keys of the provider's successful charges for an invoice; None for one that is not ours."""
         return [entry.idempotency_key for entry in await self._box.read_ledger(invoice)]
 
     async def count_events(self, made: FailedInvoiceIds) -> int:
-        """How many of the provider's events are about this invoice or its customer."""
+        """Number of the provider's events about this invoice or its customer."""
         await self._box.wait_until_idle()
         names, count, page = {made.invoice, made.customer}, 0, await self._read_events({})
         while True:
@@ -141,7 +147,7 @@ class ScenarioDriver:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _rows_if_any(self, invoice: str) -> list[Row]:
-        """None as long as the API is too busy to answer."""
+        """The recovery's log; empty while the API does not answer."""
         try:
             return await self.read_rows(invoice)
         except httpx.HTTPError:

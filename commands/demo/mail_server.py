@@ -1,4 +1,4 @@
-"""The mail server of the demo: keeps every message that the worker hands in, and sends nothing on."""
+"""The mail server of the demo: keeps every message that it receives from the worker, and delivers none."""
 
 import email
 import email.policy
@@ -16,14 +16,14 @@ from devstack.ports import free_port
 
 @dataclass
 class Mailbox:
-    """What was handed in so far, by the thread of the server."""
+    """The messages received so far. Written by the server's thread, read by another."""
 
     port: int
     _mails: list[EmailMessage] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
-        """aiosmtpd's hook."""
+        """Keeps a message; aiosmtpd calls it for each one."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         mail = email.message_from_bytes(content, policy=email.policy.default)
         with self._lock:
@@ -32,19 +32,19 @@ class Mailbox:
 
     @property
     def mails(self) -> Sequence[EmailMessage]:
-        """In the order in which they came."""
+        """The messages in the order of their arrival."""
         with self._lock:
             return tuple(self._mails)
 
     @property
     def smtp_settings(self) -> dict[str, str]:
-        """What the worker needs to know."""
+        """The worker's settings for this server."""
         return {"SMTP_URL": f"smtp://127.0.0.1:{self.port}", "MAIL_FROM": "Demo Shop <billing@shop.example>"}
 
 
 @contextmanager
 def mail_server() -> Iterator[Mailbox]:
-    """A mail server on this machine for as long as the block runs."""
+    """Runs a mail server on a free local port during the block."""
     box = Mailbox(free_port())
     controller = Controller(box, hostname="127.0.0.1", port=box.port)
     controller.start()

@@ -1,4 +1,4 @@
-"""How the demo is printed: timelines and a summary, plain text wherever stdout is no terminal."""
+"""Prints the demo's results: timelines, messages and a summary, as plain text if stdout is no terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ from core.formatting import format_duration
 
 PIPE_WIDTH: Final = 160
 NARROW_WIDTH: Final = 120
-"""Below this many columns the data of a row gets a line of its own."""
+"""Width in columns below which the data of a row gets a line of its own."""
 
 
 @contextmanager
 def captured_console() -> Iterator[Console]:
-    """What is printed goes to stdout at the end: in colour on a terminal; elsewhere plain and of one width."""
+    """A console whose output goes to stdout at the end: in colour on a terminal, else plain text of a fixed width."""
     out = Console(highlight=False, markup=False, emoji=False)
     if not out.is_terminal:
         out = Console(highlight=False, markup=False, emoji=False, width=PIPE_WIDTH)
@@ -38,7 +38,7 @@ def captured_console() -> Iterator[Console]:
 
 
 def print_timelines(out: Console, played: Iterable[ScenarioResult], scale: int) -> None:
-    """Every story: its plot, then its log."""
+    """Prints every scenario's description and log."""
     for number, one in enumerate(played, start=1):
         out.print()
         out.print(Text(f"{number}. {one.scenario.description}", style="bold"))
@@ -74,7 +74,7 @@ def _state_change(row: Row) -> str:
 
 
 def print_messages(out: Console, played: Iterable[ScenarioResult], mails: Sequence[EmailMessage]) -> None:
-    """What the demo's mail server was handed, by story, and one mail in full."""
+    """Prints the mails that the demo's mail server received, by scenario, and one mail in full."""
     out.print()
     out.print(Text(f"E-mail to customers: {len(mails)} messages reached the demo's mail server", style="bold"))
     grid = Table.grid(padding=(0, 2))
@@ -88,14 +88,14 @@ def print_messages(out: Console, played: Iterable[ScenarioResult], mails: Sequen
 
 
 def to_ascii(text: object) -> str:
-    """As ASCII, which every terminal and pipe shows."""
+    """The text in ASCII, which every terminal and pipe shows; other characters become `?`."""
     return str(text).replace("\N{EURO SIGN}", "EUR ").encode("ascii", "replace").decode()
 
 
 def print_summary(out: Console, played: Iterable[ScenarioResult]) -> None:
-    """One line for each story."""
+    """Prints one line per scenario."""
     table = Table(box=box.ASCII2 if not out.is_terminal else box.ROUNDED)
-    for name in ("story", "expected", "state"):
+    for name in ("scenario", "expected", "state"):
         table.add_column(name, no_wrap=True)
     table.add_column("webhooks sent", justify="right")
     table.add_column("charges at the provider", justify="right")
@@ -115,12 +115,12 @@ def print_summary(out: Console, played: Iterable[ScenarioResult]) -> None:
 
 
 def _charge_count(keys: Sequence[str | None]) -> str:
-    """Only charges of ours have a key."""
+    """Number of charges, marked if one was not ours: only our charges have a key."""
     return f"{len(keys)}{' (theirs)' if None in keys else ''}"
 
 
 def print_addresses(out: Console, places: Mapping[str, str]) -> None:
-    """Where one could click around."""
+    """Prints the addresses of the running stack."""
     grid = Table.grid(padding=(0, 2))
     for name, address in places.items():
         grid.add_row(name, Text(address, overflow="fold"))

@@ -1,4 +1,4 @@
-"""A story that was played: what can be read of it afterwards, and whether it went as it should."""
+"""Results of the demo's scenarios: what API and provider report afterwards, compared with what is expected."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +15,12 @@ from sandbox.client import SandboxError
 from sandbox.models import FailedInvoiceIds
 
 MAX_JITTER: Final = 1.1
-"""A planned wait is up to a tenth longer than its rung."""
+"""Factor for planned waits, which jitter makes up to a tenth longer."""
 
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """A story, what API and provider say of it, and what is wrong with that (nothing, as a rule)."""
+    """A scenario with what API and provider report about it; `complaint` is empty if all of it is as expected."""
 
     scenario: Scenario
     rows: Sequence[Row] = ()
@@ -32,12 +32,12 @@ class ScenarioResult:
 
     @property
     def state(self) -> str:
-        """Where it stands at the end."""
+        """The recovery's state at the end; `nothing` if it has no log."""
         return str(self.rows[-1]["to_state"]) if self.rows else "nothing"
 
 
 async def play_scenario(stage: ScenarioDriver, scenario: Scenario) -> ScenarioResult:
-    """Play it, read it back, check it. Never raises: what goes wrong is the complaint."""
+    """Plays a scenario, reads its results and checks them. Failures become the result's complaint, not an error."""
     try:
         played = await _read_result(stage, scenario, await scenario.play(stage))
     except UnexpectedOutcome as different:
@@ -59,7 +59,7 @@ async def _read_result(stage: ScenarioDriver, scenario: Scenario, made: FailedIn
 
 
 def find_complaints(played: ScenarioResult) -> Iterator[str]:
-    """Everything that is not as the story wants it, a sentence each."""
+    """Yields a sentence for everything that is not as the scenario expects."""
     story, rows = played.scenario, played.rows
     if played.state != story.ending:
         yield f"it ended {played.state} instead of {story.ending}"
@@ -82,7 +82,7 @@ def _plan_complaints(played: ScenarioResult) -> Iterator[str]:
 
 
 def _charge_complaints(played: ScenarioResult) -> Iterator[str]:
-    """One row and one key per attempt, and no money that no row asked for, except what the customer paid."""
+    """Checks triggers and keys: one key per attempt, and no charge of ours without a `charge.requested` row."""
     requests = _rows_of_type(played.rows, EventType.CHARGE_REQUESTED)
     triggers = tuple(row["data"]["trigger"] for row in requests)
     if triggers != played.scenario.triggers:
@@ -99,5 +99,6 @@ def _rows_of_type(rows: Iterable[Row], wanted: EventType) -> list[Row]:
 
 
 def _appear_in_order(wanted: Iterable[str], found: Iterator[str]) -> bool:
-    """Whether all of `wanted` are found, in their order, whatever else is in between."""
+    """Whether all of `wanted` occur in `found` in this order, with anything in between."""
+    # `in` consumes the iterator up to the match, so each search continues after the one before it.
     return all(one in found for one in wanted)

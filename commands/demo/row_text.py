@@ -1,4 +1,4 @@
-"""A row of the log in words: what of its data a reader wants to see."""
+"""Describes rows of the log for the demo: the part of their data that explains what happened."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ RowData = Mapping[str, Any]
 
 
 def describe_row(row: Row) -> str:
-    """The interesting part of the row's data, on one line."""
+    """The relevant part of the row's data on one line."""
     words = _DESCRIBERS.get(row["type"], _describe_scalars)(row["data"])
     return f"attempt {row['attempt']}, {words}" if row["type"] == EventType.CHARGE_REQUESTED else words
 

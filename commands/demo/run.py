@@ -1,4 +1,4 @@
-"""`pri demo`: the whole service on this machine, a handful of stories in compressed time, and what came of them."""
+"""`pri demo`: runs the whole service on this machine, plays a few scenarios in scaled time, and prints the results."""
 
 import asyncio
 import shutil
@@ -30,13 +30,14 @@ SILENCED_PREFIXES: Final = (
     "ADYEN_", "BRAINTREE_", "SMTP_URL", "MAIL_FROM", "UNSUBSCRIBE_URL", "MESSAGE_DIR", "CUSTOMER_",
     "OPERATOR_NOTIFY_URLS", "OUTGOING_WEBHOOK_", "SENTRY_DSN", "OTEL_",
 )  # fmt: skip
-"""What must not hear of a demo, even where this machine is set up for it."""
+"""Settings that the demo empties, so that no provider, mail server or operator tool of this machine is used."""
 
 
 def run_demo(data_dir: Path | None, scale: int, keep: bool) -> None:
-    """Start, play, print, end. Raises Unexpected when a story did not end as it should, DevstackError.
+    """Starts the stack, plays the scenarios, prints the results and stops.
 
-    Everything is embedded, whatever DATABASE_URL or TEMPORAL_ADDRESS say: compressed time is not for real data.
+    Raises UnexpectedOutcome if a scenario did not end as expected, DevstackError if the stack can't run. Everything is
+    embedded, whatever DATABASE_URL or TEMPORAL_ADDRESS say: scaled time must not touch real data.
     """
     stop = threading.Event()
     try:
@@ -58,7 +59,7 @@ def run_demo(data_dir: Path | None, scale: int, keep: bool) -> None:
 
 
 def _demo_settings(scale: int) -> Settings:
-    """Those of a newcomer: nothing given from outside but the provider that we play ourselves."""
+    """Settings without anything from outside: the only provider is our sandbox."""
     return Settings(
         smtp_url=NO_SECRET,
         operator_notify_urls=NO_SECRET,
@@ -91,7 +92,7 @@ def _child_environment(scale: int) -> dict[str, str]:
 
 @contextmanager
 def _data_folder(given: Path | None) -> Iterator[Path]:
-    """The one given, or a temporary one that goes away unless something went wrong in it."""
+    """The given folder, or a temporary one that is removed unless an error occurred."""
     if given:
         yield given
         return
@@ -109,8 +110,8 @@ def _data_folder(given: Path | None) -> Iterator[Path]:
 
 
 def _play_and_print(stack: DevStack, box: Mailbox, scale: int, keep: bool, stop: threading.Event) -> None:
-    """The stories, printed. Raises Unexpected after everything is printed."""
-    print_status(f"ready; playing {len(SCENARIOS)} stories at once, {scale} times faster than life")
+    """Plays and prints the scenarios. Raises UnexpectedOutcome after everything is printed."""
+    print_status(f"ready; playing {len(SCENARIOS)} scenarios at once, {scale} times faster than real time")
     played = asyncio.run(_play_scenarios(stack, scale, stop))
     intact = _print_results(stack, played, box, scale, keep)
     if keep:
@@ -131,7 +132,7 @@ async def _play_scenarios(stack: DevStack, scale: int, stop: threading.Event) ->
                 stories.cancel()
                 with suppress(asyncio.CancelledError):
                     await stories
-                raise StackInterrupted("stopped before every story had ended")
+                raise StackInterrupted("stopped before every scenario had ended")
         return await stories
 
 
@@ -142,9 +143,9 @@ async def _play_one(stage: ScenarioDriver, story: Scenario) -> ScenarioResult:
 
 
 def _print_results(stack: DevStack, played: Sequence[ScenarioResult], box: Mailbox, scale: int, keep: bool) -> bool:
-    """Everything, and what `pri audit verify` says of the log; whether that is intact."""
+    """Prints the results and the verification of the log; returns whether the log is intact."""
     report = database.verify_audit(Settings(database_url=SecretStr(stack.addresses.writer_url)), None)
-    found = "every hash fits" if report.is_clean else f"{len(report.problems)} problems"
+    found = "every hash is right" if report.is_clean else f"{len(report.problems)} problems"
     with printing.captured_console() as out:
         printing.print_timelines(out, played, scale)
         printing.print_messages(out, played, box.mails)
@@ -169,4 +170,4 @@ def _check_results(played: Sequence[ScenarioResult], intact: bool) -> None:
         raise UnexpectedOutcome("the hash chain of the event log is broken")
     wrong = [f"{one.scenario.name}: {one.complaint}" for one in played if one.complaint]
     if wrong:
-        raise UnexpectedOutcome(f"{len(wrong)} of {len(played)} stories did not end as expected: {' | '.join(wrong)}")
+        raise UnexpectedOutcome(f"{len(wrong)} of {len(played)} scenarios did not end as expected: {' | '.join(wrong)}")

@@ -1,7 +1,7 @@
-"""When things happened in a story's own time, which its recovery lived through compressed.
+"""Converts times of a scenario that ran in scaled time back to the times that it stands for.
 
-Waiting is compressed and working is not: half a second of work must not look like an hour. So a wait that somebody
-ended counts TIME_SCALE-fold, a planned one counts what was planned, and everything else counts as it was.
+Only waits are scaled, work is not: half a second of work must not look like an hour. So a wait that was ended from
+outside counts TIME_SCALE-fold, a planned wait counts as planned, and everything else counts as it was.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,11 +14,11 @@ from core.recovery.machine import FAILURE_EVENT_TYPES
 
 WAITING_STATES: Final = {State.WAITING, State.AWAITING_CUSTOMER, State.IN_REVIEW, State.PAUSED}
 OUTSIDE_EVENT_PREFIXES: Final = ("operator.", "payment_method.", "invoice.", "dispute.", "payment.")
-"""Types of rows that come from outside and end a wait."""
+"""Prefixes of event types that come from outside and end a wait."""
 
 
 class ScenarioClock:
-    """Follows the rows of one recovery from the first on."""
+    """The clock of one recovery in a scenario."""
 
     def __init__(self, scale: int) -> None:
         self._scale = scale
@@ -28,7 +28,7 @@ class ScenarioClock:
         self._due: tuple[datetime, timedelta] | None = None
 
     def follow_rows(self, rows: Iterable[Row]) -> Iterator[tuple[timedelta, Row]]:
-        """Every row with the time since the failure."""
+        """Yields every row, in order from the first, with the unscaled time since the failure."""
         for row in rows:
             self._advance_to(row, datetime.fromisoformat(row["occurred_at"]))
             yield self._now, row

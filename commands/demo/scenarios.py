@@ -1,4 +1,4 @@
-"""The stories that `pri demo` plays, and how each must end."""
+"""The scenarios that `pri demo` plays, with their expected results."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ PlayScenario = Callable[[ScenarioDriver], Awaitable[FailedInvoiceIds]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One recovery from the failure to its end; the demo checks every field of it."""
+    """One recovery from the failure to its end; the demo checks its expected results."""
 
     name: str
     description: str
     play: PlayScenario
     ending: State
     expected_rows: tuple[EventType, ...]
-    """Rows that its log must hold, in this order."""
+    """Rows that the log must hold, in this order, among others."""
     triggers: tuple[Trigger, ...] = ()
-    """Why each of our charges was made."""
+    """The trigger of each of our charges."""
     expected_charges: int = 1
-    """Successful charges in the provider's books."""
+    """Number of successful charges at the provider."""
     copies: int = 1
-    """How often the first webhook is sent."""
+    """How many times the first webhook is sent."""
     first_wait_hours: int | None = None
 
 
@@ -132,7 +132,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "operator: retry now",
-        "An operator doesn't wait for tomorrow's retry: POST .../retry.",
+        "An operator retries now instead of tomorrow: POST .../retry.",
         _play_operator_retry,
         State.RECOVERED,
         (*PLAN_ROWS, EventType.RETRY_REQUESTED, *PAID_ROWS),
@@ -150,7 +150,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "duplicate webhooks",
-        f"The same webhook comes {WEBHOOK_COPIES} times, eight at once: one recovery, one charge.",
+        f"The same webhook is sent {WEBHOOK_COPIES} times, eight at once: one recovery, one charge.",
         _play_duplicate_webhooks,
         State.RECOVERED,
         (*PLAN_ROWS, *PAID_ROWS),
@@ -160,7 +160,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "lost connection",
-        "The provider charges and the connection breaks: asked what happened, charged once.",
+        "The provider charges and the connection breaks: the charge is reconciled, and made once.",
         _play_lost_connection,
         State.RECOVERED,
         (*PLAN_ROWS, REQUEST_ROW, EventType.CHARGE_RECONCILED, EventType.RECOVERY_CLOSED),
@@ -169,7 +169,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "paid on hosted page",
-        "The customer pays by themselves while we wait: we charge nothing.",
+        "The customer pays on the provider's page before the retry: nothing is charged.",
         _play_hosted_payment,
         State.RECOVERED,
         (*PLAN_ROWS, EventType.PAID_ELSEWHERE, EventType.RECOVERY_CLOSED),

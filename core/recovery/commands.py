@@ -43,7 +43,7 @@ def handle_command(recovery: Recovery, command: Command, now: datetime, *, await
 
 
 def accept_command(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
-    """The event of an operator command. Raises Refused with the reason.
+    """The event of an operator command. Raises CommandRefused with the reason.
 
     Where things are so already only a signal has one, since nobody answers whoever sent it; not under older rules: what
     has run must replay.
@@ -87,7 +87,7 @@ _COMMAND_EVENT_TYPES: Final[Mapping[Action, EventType]] = {
 
 
 def check_command(recovery: Recovery, command: Command) -> None:
-    """Return when the command can be followed now. Raises Refused with one of the contract's codes and a sentence."""
+    """Return when the command can be followed now. Raises CommandRefused with one of the contract's codes."""
     if recovery.stage.is_final or recovery.ending:
         raise CommandRefused("closed", f"This recovery has ended: {recovery.close_reason or 'it is being closed'}.")
     if command.action is Action.RETRY:

@@ -22,7 +22,7 @@ async def test_a_page_without_sign_in_leads_there_and_back(window: Window, servi
 async def test_wrong_password_is_reported_and_changes_nothing(window: Window) -> None:
     window.expect_complaints("401 (Unauthorized)")
     await window.sign_in("oscar", "not-the-password")
-    await window.wait_for_words("don't fit")
+    await window.wait_for_words("Wrong name or password")
     await window.open_page("/recoveries")
     assert window.path.startswith("/admin/login")
 

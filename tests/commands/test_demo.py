@@ -115,7 +115,7 @@ def _assert_every_scenario_is_shown(out: str) -> None:
         r"\+3 h( \d+ min)?  charge\.requested +waiting -> charging +attempt 1, scheduled, key pri-", timelines
     )
     assert "bootstrap: the order was taken back" in timelines
-    assert "recoveries: every hash fits" in out
+    assert "recoveries: every hash is right" in out
     assert re.search(r"hard decline +Jenny Rosen <jenny.rosen@example.com> +Please check your card: EUR 49.00", out)
     assert re.search(r"hard decline .*Your payment of EUR 49.00 has gone through", out)
     assert re.search(r"Temporal UI +http://127\.0\.0\.1:\d+", summary)

@@ -89,7 +89,7 @@ def test_every_difference_is_a_complaint_and_fails_the_demo(fields: dict[str, An
     run = replace(good_run(), **fields)
     complaints = "; ".join(find_complaints(run))
     assert complaint in complaints
-    with pytest.raises(UnexpectedOutcome, match="1 of 2 stories did not end as expected: soft decline: "):
+    with pytest.raises(UnexpectedOutcome, match="1 of 2 scenarios did not end as expected: soft decline: "):
         _check_results([good_run(), replace(run, complaint=complaints)], intact=True)
 
 

@@ -50,7 +50,7 @@ def test_shadow_plans_are_compared_with_decisions(pri: Pri, addresses: Addresses
 def test_shipped_policy_passes_the_check(pri: Pri) -> None:
     answer = pri("policy", "check", str(SHIPPED_POLICY))
     assert (answer.code, answer.err) == (0, "")
-    assert "right, version " in answer.out
+    assert "valid, version " in answer.out
 
 
 def test_policy_mistake_is_one_line_with_its_place(pri: Pri, tmp_path: Path) -> None:

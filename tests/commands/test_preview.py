@@ -32,9 +32,9 @@ def test_preview_of_edge_cases(pri: Pri) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("update_your_card",), "'update_your_card' is no message; there are payment_failed"),
+        (("update_your_card",), "'update_your_card' is no kind of message; there are payment_failed"),
         (("card_data", "--cause", "NONSENSE"), "'NONSENSE' is no cause for card_data; there are CARD_DATA"),
-        (("card_data", "--edge", "no_sense"), "'no_sense' is no edge; there are no_name"),
+        (("card_data", "--edge", "no_sense"), "'no_sense' is no edge case; there are no_name"),
         (("card_data", "--cause", "INSUFFICIENT_FUNDS"), "'INSUFFICIENT_FUNDS' is no cause for card_data"),
     ],
 )

@@ -26,7 +26,7 @@ async def test_ended_session_is_reported(console: AdminBrowser) -> None:
 async def test_signing_in_with_name_and_password(console: AdminBrowser) -> None:
     form = (await console.get_page("/login", next="/admin/recoveries")).form_to("/login")
     refused = await console.submit_form("/login", **form.fields | {"username": "admin", "password": "no"})
-    assert (refused.status, "don't fit" in refused.text) == (401, True)
+    assert (refused.status, "Wrong name or password" in refused.text) == (401, True)
     accepted = await console.submit_form("/login", **form.fields | {"username": "admin", "password": BOOTSTRAP})
     assert (accepted.status, accepted.response.headers["location"]) == (303, "/admin/recoveries")
     assert "admin" in (await console.get_page("/recoveries")).text

@@ -193,7 +193,7 @@ async def test_bulk_command_on_all_matches_is_limited(console: AdminBrowser, mon
     other = await open_recovery(console, unique_id("cus_else"))
     preview = await browser.submit_form("/recoveries/bulk", command="pause", every="1", narrowed=f"q={customer}")
     assert "Pause 2 recoveries?" in preview.text
-    assert "More than 2 fit" in preview.text
+    assert "More than 2 match" in preview.text
     words = preview.text.split()
     assert [invoice for invoice in (*invoices, other) if invoice in words] == invoices[1:]
     assert len((await confirm_bulk_command(browser, preview)).rows) == 1 + 2
