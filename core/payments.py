@@ -158,9 +158,7 @@ class ProviderEvent(Value):
 
     @property
     def opens_recovery(self) -> bool:
-        """Whether this event opens a recovery of an invoice that has none; a debit that the bank returned with a reason
-        is a failed payment too.
-        """
+        """Whether it opens a recovery of an invoice that has none; a returned debit with a reason does too."""
         returned = self.kind is EventKind.PAYMENT_REVERSED and self.failure is not None
         return self.kind in OPENING_KINDS or returned
 
