@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
 
-from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
 from core import money
 from core.base import Value
@@ -31,7 +31,7 @@ class Event(Value):
     occurred_at: datetime
     attempt: int | None = None
     """The charge attempt it belongs to, if any."""
-    data: SerializeAsAny[EventData] = EventData()
+    data: SerializeAsAny[EventData] = Field(default=EventData(), validate_default=True)
 
     @field_validator("data", mode="before")
     @classmethod
