@@ -168,7 +168,7 @@ def test_no_row_of_any_release_raises_or_differs(shipped: Policy, tables: Declin
 def test_unreadable_row_is_reported(
     kind: EventType, changes: Mapping[str, Any], shipped: Policy, tables: DeclineTables
 ) -> None:
-    data = REQUIRED_DATA[kind] | {"policy_version": shipped.version} | changes
+    data = REQUIRED_DATA[kind] | {"policy_version": shipped.version, **changes}
     found = rederive_anyhow(as_stored(kind, data), shipped, tables)
     assert (found.agrees, "can't be read" in found.why) == (None, True)
 
