@@ -9,6 +9,7 @@ from temporalio import activity
 from core.contracts import OpenedRecovery, OpenInput, RecordInput, WrittenRecords
 from core.errors import CommandRefused
 from core.events import Event, EventType
+from core.events.data import OperatorCommand, OperatorReviewed
 from core.ids import recovery_id
 from core.operators import Action, OperatorRules, needs_second_approver, second_approver_refusal
 from core.payments import EventKind, ProviderEvent
@@ -49,12 +50,13 @@ class ApprovalCheck:
         """Why the first of these may not be written; None where it may, and for all that is no command."""
         event = events[0] if events else None
         action = _ACTIONS.get(event.type) if event else None
-        if event is None or action is None or event.data.get("refused"):
+        if event is None or action is None or event.is_refused:
             return None
-        decision = event.data.get("decision")
+        command = event.read(OperatorCommand)
+        decision = str(command.decision) if isinstance(command, OperatorReviewed) and command.decision else None
         if not needs_second_approver(self._rules(), action, decision, recovery.amount, recovery.currency):
             return None
-        granted = await self._is_granted(recovery.recovery_id, action, decision, event.data.get("request_id"))
+        granted = await self._is_granted(recovery.recovery_id, action, decision, command.request_id)
         return None if granted else second_approver_refusal()
 
 
@@ -150,7 +152,7 @@ class Recording:
         if refusal is None:
             return WrittenRecords(records=await self._log.append_events(rows.recovery, rows.events, rows.now))
         command = rows.events[0]
-        if "signal" in command.data:
+        if command.read(OperatorCommand).signal is not None:
             unheard = command.having(refused=refusal.code)
             return WrittenRecords(records=await self._log.append_events(rows.recovery, (unheard,), rows.now))
         written = await self._log.load_since(rows.recovery)

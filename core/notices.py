@@ -10,8 +10,9 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from core.base import Value
 from core.classification.taxonomy import Cause
 from core.events import EventType, Record, SkipAction, State, format_timestamp
-from core.events.data import MessageFailed, RecoveryClosed
+from core.events.data import DisputeOpened, EventData, MessageFailed, RecoveryClosed
 from core.events.decision_data import FailureClassified, RetrySkipped
+from core.events.money_data import MoneyMoved, PaymentLate
 from core.formatting import format_amount, spell_duration
 from core.recovery.machine import apply
 from core.recovery.state import Recovery
@@ -156,24 +157,37 @@ def _build_notice(
 
 
 def _operator_data(recovery: Recovery, record: Record) -> dict[str, Any]:
-    data, moved = record.data, record.type in _MONEY_EVENTS
-    why = data.get("why") or data.get("code") or data.get("reason") or data.get("kind")
+    moved = record.data if isinstance(record.data, MoneyMoved) else None
     return {
         "provider": recovery.provider,
         "invoice_id": recovery.invoice_id,
-        "amount": data.get("amount") if moved else recovery.amount,
-        "currency": _currency_of(recovery, record),
-        "why": why or ("paid after the end" if record.type is EventType.PAYMENT_LATE else None),
+        "amount": moved.amount if moved else recovery.amount,
+        "currency": (moved.currency if moved else None) or recovery.currency,
+        "why": _reason_of(record.data),
     }
 
 
-def _currency_of(recovery: Recovery, record: Record) -> str:
-    return (record.data.get("currency") if record.type in _MONEY_EVENTS else None) or recovery.currency
+def _reason_of(data: EventData) -> str | None:
+    """The sentence or code that a notice to operators gives; None where the row has none."""
+    match data:
+        case RetrySkipped():
+            return data.why or data.reason
+        case FailureClassified():
+            return data.code
+        case DisputeOpened():
+            return data.kind.value
+        case MessageFailed():
+            return data.reason or data.kind
+        case RecoveryClosed():
+            return data.reason
+        case MoneyMoved():
+            return data.kind or ("paid after the end" if isinstance(data, PaymentLate) else None)
+    return None
 
 
 def _webhook_data(recovery: Recovery, record: Record, name: str) -> dict[str, Any]:
     """Webhook payload: the recovery with the API's field names and, if money moved, the payment."""
-    data = {
+    data: dict[str, Any] = {
         "recovery_id": recovery.recovery_id,
         "provider": recovery.provider,
         "invoice_id": recovery.invoice_id,
@@ -189,17 +203,22 @@ def _webhook_data(recovery: Recovery, record: Record, name: str) -> dict[str, An
         "segment": recovery.segment,
         "attempts_used": recovery.attempts_used,
         "next_attempt_at": format_timestamp(recovery.next_attempt_at) if recovery.next_attempt_at else None,
-        "reason": record.data.get("reason"),
+        "reason": record.data.reason if isinstance(record.data, RecoveryClosed) else None,
     }
-    if record.type in _MONEY_EVENTS:
-        data["payment"] = _payment_data(recovery, record)
+    if isinstance(record.data, MoneyMoved):
+        data["payment"] = _payment_data(recovery, record.data)
     return {"type": name, "timestamp": format_timestamp(record.occurred_at), "data": data}
 
 
-def _payment_data(recovery: Recovery, record: Record) -> dict[str, Any]:
+def _payment_data(recovery: Recovery, moved: MoneyMoved) -> dict[str, Any]:
     """Amount moved (minor units; None where the provider gave none), currency, payment and kind."""
-    moved = {name: record.data.get(name) for name in ("kind", "amount", "payment_id", "detail")}
-    return moved | {"currency": _currency_of(recovery, record)}
+    return {
+        "kind": moved.kind,
+        "amount": moved.amount,
+        "payment_id": moved.payment_id,
+        "detail": moved.detail,
+        "currency": moved.currency or recovery.currency,
+    }
 
 
 DIGEST_PAUSE: Final = timedelta(minutes=10)

@@ -9,6 +9,7 @@ from api.admin.masking import mask_tree
 from core.base import Value
 from core.errors import InvalidInput
 from core.events import EventType
+from core.events.data import OperatorCommand
 from core.timeline.timeline import describe_record
 from db import cursors
 from db.queries import operator_events
@@ -87,8 +88,9 @@ def _next_cursor(found: list[AuditListEntry], limit: int, log_after: str | None,
 
 
 def _from_log_row(row: dict[str, Any]) -> AuditListEntry:
-    description = describe_record(event_log.record_of(row))
-    actor = str(row["data"].get("actor") or "somebody")
+    record = event_log.record_of(row)
+    description = describe_record(record)
+    actor = (record.data.actor if isinstance(record.data, OperatorCommand) else None) or "somebody"
     return AuditListEntry(
         at=row["recorded_at"],
         actor=actor,
@@ -97,7 +99,7 @@ def _from_log_row(row: dict[str, Any]) -> AuditListEntry:
         subject=row["invoice_id"],
         address=recovery_address(row["provider"], row["invoice_id"]),
         details=tuple((fact.label, fact.value) for fact in description.facts if isinstance(fact.value, str)),
-        is_refused=bool(row["data"].get("refused")),
+        is_refused=record.is_refused,
         is_in_event_log=True,
         cursor=cursors.encode_cursor(row["recorded_at"], row["recovery_id"], row["sequence"]),
     )

@@ -19,8 +19,9 @@ from api.admin.pages import show_page
 from api.admin.sessions import ROOT, Operator, Person, Viewer
 from api.deps import InvoiceId, PartsDep, ProviderName
 from core.base import Value
+from core.events.decision_data import FraudAssessed, RetrySkipped
 from core.operators import Action
-from core.timeline.entries import TolerantData, to_sentence
+from core.timeline.entries import to_sentence
 from db.queries import reviews
 from db.repositories import approvals, recoveries
 from db.repositories.approvals import Approval
@@ -114,15 +115,26 @@ def _offer_for(one: Approval) -> CommandOffer:
 
 
 def _review_reason(row: dict[str, Any]) -> ReviewReason:
-    decision, assessment = TolerantData(row["decision"]), TolerantData(row["assessment"])
-    reason, suspicions = decision.read_text("reason"), assessment.read_texts("reasons")
-    fraud = reason == FRAUD_REASON
-    reasons = suspicions if fraud and suspicions else (decision.read_text("why") or "a person has to look at this",)
+    decision = row["decision"] if isinstance(row["decision"], RetrySkipped) else None
+    if decision and decision.reason == FRAUD_REASON:
+        return _suspicion(decision, row["assessment"] if isinstance(row["assessment"], FraudAssessed) else None)
+    reason = decision.reason if decision else "other"
     return ReviewReason(
-        kind="Suspicion of fraud" if fraud else _KIND_LABELS.get(reason, to_label(reason or "other")),
-        reasons=tuple(map(to_sentence, reasons)),
-        score=(assessment.read_number("score") or None) if fraud else None,
+        kind=_KIND_LABELS.get(reason, to_label(reason)), reasons=(_decision_words(decision),), score=None
     )
+
+
+def _suspicion(decision: RetrySkipped, assessment: FraudAssessed | None) -> ReviewReason:
+    suspicions = assessment.reasons if assessment else ()
+    return ReviewReason(
+        kind="Suspicion of fraud",
+        reasons=tuple(map(to_sentence, suspicions)) or (_decision_words(decision),),
+        score=(assessment.score or None) if assessment else None,
+    )
+
+
+def _decision_words(decision: RetrySkipped | None) -> str:
+    return to_sentence((decision.why if decision else None) or "a person has to look at this")
 
 
 _KIND_LABELS: Final = {"configuration": "Configuration problem", "unknown": "Unknown decline code"}

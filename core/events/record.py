@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
 
-from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
 from core import money
 from core.base import Value
-from core.events.data import EventData, UnreadableData
+from core.events.data import EventData, OperatorCommand, UnreadableData
 from core.events.registry import MODELS
 from core.events.types import EventType, State
 
@@ -31,7 +31,7 @@ class Event(Value):
     occurred_at: datetime
     attempt: int | None = None
     """The charge attempt it belongs to, if any."""
-    data: SerializeAsAny[EventData] = EventData()
+    data: SerializeAsAny[EventData] = Field(default=EventData(), validate_default=True)
 
     @field_validator("data", mode="before")
     @classmethod
@@ -41,6 +41,11 @@ class Event(Value):
         if kind is None or isinstance(given, MODELS[kind] | UnreadableData):
             return given
         return read_data(kind, given.stored if isinstance(given, EventData) else given)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is an operator command that had no effect."""
+        return isinstance(self.data, OperatorCommand) and bool(self.data.refused)
 
     def read(self, model: builtins.type[D]) -> D:
         """`data` as this model. Raises ValueError for a row of another type, and for one that can't be read."""

@@ -7,19 +7,32 @@ from core.base import Value
 from core.classification.classify import classify_with_card
 from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause, Classification
-from core.events import EventType, Record, format_timestamp, parse_timestamp
+from core.events import EventType, Record, format_timestamp
+from core.events.data import JsonObject
+from core.events.decision_data import (
+    Countries,
+    CustomerSegmented,
+    FailureClassified,
+    FraudAssessed,
+    PlanInputs,
+    RetryPlanned,
+    RetrySkipped,
+    ShadowPlanned,
+)
 from core.fraud.assessment import assess_fraud
-from core.fraud.signals import FraudSignals
 from core.messages.plans import is_reproducible
 from core.payments import Card, CustomerView, Failure, FailureFacts, InvoiceStatus, InvoiceView, Risk
 from core.planning.planner import Exhausted, Plan, plan_next_retry
 from core.planning.planner_inputs import PlannerInputs, parse_planner_inputs
 from core.policy.policy import Policy, StrategyFactory
-from core.segmentation.rules import CustomerProfile, find_segment
+from core.segmentation.rules import find_segment
 
+PlanData = RetryPlanned | RetrySkipped | ShadowPlanned
 PLAN_EVENTS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED, EventType.SHADOW_PLANNED})
 PLAN_FIELDS: Final = ("at", "delay_seconds", "strategy", "why", "rejected")
 GIVE_UP_FIELDS: Final = ("reason", "strategy", "why", "rejected")
+UNREADABLE_ERRORS: Final = (ValueError, KeyError, TypeError, ArithmeticError)
+"""Raised by rows whose data or recorded inputs don't fit; ArithmeticError by times beyond the calendar."""
 CLASSIFICATION_FIELDS: Final = ("category", "cause", "code", "decided_by", "wait_seconds")
 
 
@@ -51,63 +64,85 @@ def rederive_decision(
     A plan needs only its row and the installed strategies; `policy` only gives the plan of today. A classification uses
     today's tables and today's overrides of the policy.
     """
-    stored = record.data.stored
-    if record.type is EventType.FAILURE_CLASSIFIED and tables:
-        return _rederive_classification(stored, provider, tables, policy.overrides if policy else {})
-    if record.type not in PLAN_EVENTS:
-        return NOT_REDERIVABLE
     try:
-        found = _rederive_plan(stored, strategies, policy) if "inputs" in stored else NOT_REDERIVABLE
-        return _check_messages(found, stored)
-    except (ValueError, KeyError, TypeError) as error:
-        return Rederivation(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
+        if record.type is EventType.FAILURE_CLASSIFIED and tables:
+            overrides = policy.overrides if policy else {}
+            return _rederive_classification(record.read(FailureClassified), provider, tables, overrides)
+        if record.type in PLAN_EVENTS:
+            return _rederive_plan_row(_read_plan(record), strategies, policy)
+    except UNREADABLE_ERRORS as error:
+        return _unreadable(error)
+    return NOT_REDERIVABLE
 
 
-def _check_messages(found: Rederivation, data: Mapping[str, Any]) -> Rederivation:
-    """The comparison, extended to the row's planned messages if it has any."""
-    if "messages" not in data or found.agrees is False:
+def _unreadable(error: Exception) -> Rederivation:
+    return Rederivation(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
+
+
+def _read_plan(record: Record) -> PlanData:
+    """The data of a row of `PLAN_EVENTS`. Raises ValueError or OverflowError where it doesn't fit its type."""
+    match record.type:
+        case EventType.RETRY_PLANNED:
+            return record.read(RetryPlanned)
+        case EventType.RETRY_SKIPPED:
+            return record.read(RetrySkipped)
+    return record.read(ShadowPlanned)
+
+
+def _rederive_plan_row(
+    data: PlanData, strategies: Mapping[str, StrategyFactory], policy: Policy | None
+) -> Rederivation:
+    found = _rederive_plan(data, data.inputs, strategies, policy) if data.inputs else NOT_REDERIVABLE
+    messages = None if isinstance(data, ShadowPlanned) else data.messages
+    return found if messages is None else _check_messages(found, messages)
+
+
+def _check_messages(found: Rederivation, messages: JsonObject) -> Rederivation:
+    """The comparison, extended to the row's planned messages."""
+    if found.agrees is False:
         return found
-    if is_reproducible(data["messages"]):
+    if is_reproducible(messages):
         same = {"agrees": True, "why": "its messages come out the same"}
         return found if found.agrees else found.model_copy(update=same)
     return found.model_copy(update={"agrees": False, "why": "differs in messages"})
 
 
 def _rederive_plan(
-    data: Mapping[str, Any], strategies: Mapping[str, StrategyFactory], policy: Policy | None
+    data: PlanData, inputs: PlanInputs, strategies: Mapping[str, StrategyFactory], policy: Policy | None
 ) -> Rederivation:
-    data = _before_network(data)
-    inputs = data["inputs"]
+    planned = _before_network(data)
     if "kept_at" in inputs:
-        return _check_kept_plan(data, inputs)
-    given = parse_planner_inputs(inputs, data["policy_version"])
+        return _check_kept_plan(planned, inputs)
+    # The recorded inputs and the compared fields are the stored JSON: what was hashed is what must come out again.
+    given = parse_planner_inputs(inputs.stored, data["policy_version"])
     answer = plan_next_retry(given.situation, given.policy, strategies, given.window_ends_at, given.time_scale)
-    fields = PLAN_FIELDS if "at" in data else GIVE_UP_FIELDS
-    compared = _compare_fields(data, _to_row_data(answer), fields)
+    fields = PLAN_FIELDS if "at" in planned else GIVE_UP_FIELDS
+    compared = _compare_fields(planned, _to_row_data(answer), fields)
     return compared.model_copy(update={"today": _plan_of_today(given, strategies, policy)})
 
 
-def _before_network(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The row as planned before a card network's rule moved or ended the plan."""
-    network = data.get("network") or {}
-    if "planned_at" not in network:
-        return data
-    return {**data, "at": network["planned_at"], "why": network["planned_why"]}
+def _before_network(data: PlanData) -> Mapping[str, Any]:
+    """The row's stored JSON as planned before a card network's rule moved or ended the plan."""
+    network = data.network
+    if network is None or "planned_at" not in network:
+        return data.stored
+    return {**data.stored, "at": network["planned_at"], "why": network["planned_why"]}
 
 
-def _check_kept_plan(data: Mapping[str, Any], inputs: Mapping[str, Any]) -> Rederivation:
+def _check_kept_plan(planned: Mapping[str, Any], inputs: PlanInputs) -> Rederivation:
     """Check a kept schedule: its time must lie after the requested waits and within the window."""
-    earliest, at, ends = (parse_timestamp(inputs[key]) for key in ("earliest", "kept_at", "window_ends_at"))
-    fits = bool(earliest and at and ends and earliest < at <= ends)
-    return _compare_fields(data, {"at": inputs["kept_at"] if fits else None}, ("at",))
+    earliest, at, ends = inputs.earliest, inputs.kept_at, inputs.window_ends_at
+    if not (earliest and at and ends):
+        raise ValueError("a kept schedule needs its time, the end of the waits and the end of the window")
+    return _compare_fields(planned, {"at": inputs["kept_at"] if earliest < at <= ends else None}, ("at",))
 
 
 def _rederive_classification(
-    data: Mapping[str, Any], provider: str, tables: DeclineTables, overrides: Mapping[str, Cause]
+    data: FailureClassified, provider: str, tables: DeclineTables, overrides: Mapping[str, Cause]
 ) -> Rederivation:
-    failure, card = Failure.model_validate(data.get("failure") or {}), Card.model_validate(data.get("card") or {})
+    failure, card = data.failure or Failure(), data.card or Card()
     found = classify_with_card(failure, card, tables, overrides, provider=provider)
-    return _compare_fields(data, found.model_dump(mode="json"), CLASSIFICATION_FIELDS)
+    return _compare_fields(data.stored, found.model_dump(mode="json"), CLASSIFICATION_FIELDS)
 
 
 def _to_row_data(answer: Plan | Exhausted) -> dict[str, Any]:
@@ -139,44 +174,51 @@ RECHECKED_EVENTS: Final = frozenset({EventType.CUSTOMER_SEGMENTED, EventType.FRA
 
 def rederive_segment_or_fraud(record: Record, policy: Policy) -> Rederivation:
     """The row's segment or fraud level, derived again. Never raises for the content of a row of any release."""
-    data = record.data.stored
-    if data.get("policy_version") != policy.version:
-        why = f"made by policy {data.get('policy_version')}; the one in force is {policy.version}"
-        return Rederivation(agrees=None, why=why, recorded=dict(data))
+    made_by = record.data.policy_version
+    if made_by != policy.version:
+        why = f"made by policy {made_by}; the one in force is {policy.version}"
+        return Rederivation(agrees=None, why=why, recorded=dict(record.data.stored))
     try:
         again = (
-            _rederive_segment(data, policy)
+            _rederive_segment(record.read(CustomerSegmented), policy)
             if record.type is EventType.CUSTOMER_SEGMENTED
-            else _rederive_assessment(data, policy)
+            else _rederive_assessment(record.read(FraudAssessed), policy)
         )
-    except (ValueError, KeyError, TypeError) as error:
-        return Rederivation(agrees=None, why=f"its inputs can't be read: {type(error).__name__} {error}")
-    before = {key: data.get(key) for key in again}
-    differing = [key for key in again if before[key] != again[key]]
-    why = f"differs in {', '.join(differing)}" if differing else "comes out the same"
-    return Rederivation(agrees=not differing, why=why, recorded=before, derived=again)
+    except UNREADABLE_ERRORS as error:
+        return _unreadable(error)
+    return _compare_fields(record.data.stored, again, tuple(again))
 
 
-def _rederive_segment(data: Any, policy: Policy) -> dict[str, Any]:
-    profile = CustomerProfile.model_validate(data["profile"]) if data["profile"] is not None else None
-    found = find_segment(profile, policy.segments)
+def _rederive_segment(data: CustomerSegmented, policy: Policy) -> dict[str, Any]:
+    if "profile" not in data:  # null is a customer of whom nothing is known; no key is an older release
+        raise ValueError("the profile is not recorded")
+    found = find_segment(data.profile, policy.segments)
     return {"segment": found.name, "rule": found.rule, "why": found.why}
 
 
-def _rederive_assessment(data: Any, policy: Policy) -> dict[str, Any]:
-    cause, countries = Cause(data["cause"]), data["countries"]
-    classification = Classification(category=cause.category, cause=cause, decided_by=data["decided_by"], source="")
-    risk = Risk(
-        level=data["radar_level"],
-        score=data["radar_score"],
-        early_warning=data["early_warning"],
-        disputed=data["disputed"],
-    )
-    facts = FailureFacts(
-        invoice=InvoiceView(invoice_id="", status=InvoiceStatus.OPEN),
-        card=Card(country=countries["card"]),
-        customer=CustomerView(customer_id="", country=countries["customer"]),
-        risk=risk,
-    )
-    found = assess_fraud(facts, classification, FraudSignals.model_validate(data["signals"]), policy.fraud)
+_ASSESSMENT_INPUTS: Final = frozenset({"radar_level", "radar_score", "early_warning", "disputed"})
+"""Keys that may hold null; without a key, the row's release recorded no inputs."""
+
+
+def _rederive_assessment(data: FraudAssessed, policy: Policy) -> dict[str, Any]:
+    cause, decided_by, countries, signals = data.cause, data.decided_by, data.countries, data.signals
+    if not (cause and decided_by and countries and signals) or _ASSESSMENT_INPUTS - data.keys():
+        raise ValueError("an input of the assessment is not recorded")
+    classification = Classification(category=cause.category, cause=cause, decided_by=decided_by, source="")
+    found = assess_fraud(_assessed_facts(data, countries), classification, signals, policy.fraud)
     return {"level": found.level.value, "score": found.score, "reasons": list(found.reasons)}
+
+
+def _assessed_facts(data: FraudAssessed, countries: Countries) -> FailureFacts:
+    """What an assessment reads of a failure, out of its row."""
+    return FailureFacts(
+        invoice=InvoiceView(invoice_id="", status=InvoiceStatus.OPEN),
+        card=Card(country=countries.card),
+        customer=CustomerView(customer_id="", country=countries.customer),
+        risk=Risk(
+            level=data.radar_level,
+            score=data.radar_score,
+            early_warning=data.early_warning,
+            disputed=data.disputed,
+        ),
+    )

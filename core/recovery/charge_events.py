@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.classification.taxonomy import Chargeability
-from core.events import Event, EventType, Record, Trigger, format_timestamp
+from core.events import Event, EventType, Record, SkipAction, Trigger, format_timestamp
+from core.events.decision_data import RetrySkipped
+from core.events.money_data import ChargeEnd, ChargeReconciled, ChargeRequested
 from core.ids import idempotency_key
 from core.payments import (
     Card,
@@ -42,13 +44,11 @@ def request_charge(
     if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
         return (refusal_event(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
     if events := check_invoice(recovery, invoice, now):
-        stands_back = events[0].data.get("action") == "stand_back"
+        found = events[0].data
         # A manual charge is refused, not postponed: an operator waits for the answer.
-        return (
-            (refusal_event(trigger, "paused", events[0].data["why"], now),)
-            if trigger is Trigger.MANUAL and stands_back
-            else events
-        )
+        if trigger is Trigger.MANUAL and isinstance(found, RetrySkipped) and found.action is SkipAction.STAND_BACK:
+            return (refusal_event(trigger, "paused", found.why or "", now),)
+        return events
     if invoice.status is InvoiceStatus.MISSING:
         return (_missing_invoice_event(now),)
     if trigger is Trigger.SCHEDULED and invoice.processing:
@@ -195,10 +195,10 @@ def facts_from_decline(recovery: Recovery, records: Sequence[Record]) -> Failure
     Taken from the rows, so that a repeated execution that only finds them returns the same facts.
     """
     landed = next((record for record in reversed(records) if record.type in _RESULT_OUTCOMES), None)
-    if landed is None or landed.data.get("outcome", _RESULT_OUTCOMES[landed.type]) != Outcome.DECLINED:
+    if landed is None or _result_outcome(landed) is not Outcome.DECLINED:
         return None
-    failure = Failure.model_validate(landed.data.get("failure") or {})
-    card = Card.model_validate(landed.data.get("card") or {})
+    data = landed.read(ChargeEnd)
+    failure, card = data.failure or Failure(), data.card or Card()
     # The network of the failed card doesn't apply to a method that is charged for the first time.
     same = _requested_method(records) in {None, recovery.method_in_use}
     network = failure.network or card.network or (recovery.failure.network if same else None)
@@ -209,7 +209,11 @@ def facts_from_decline(recovery: Recovery, records: Sequence[Record]) -> Failure
 def _requested_method(records: Sequence[Record]) -> str | None:
     """The payment method that the newest `charge.requested` in these rows named; None: the provider's default."""
     request = next((one for one in reversed(records) if one.type is EventType.CHARGE_REQUESTED), None)
-    return request.data.get("method_id") if request else None
+    return request.read(ChargeRequested).method_id if request else None
+
+
+def _result_outcome(record: Record) -> Outcome | None:
+    return record.data.outcome if isinstance(record.data, ChargeReconciled) else _RESULT_OUTCOMES[record.type]
 
 
 _RESULT_OUTCOMES: Final[Mapping[EventType, Outcome | None]] = {

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from core.durations import REAL_TIME, TimeScale
 from core.events import Event, EventType, format_timestamp
+from core.events.decision_data import RetrySkipped
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
 from core.policy.scope import describe_scope_rule
 from core.recovery.machine import Close, closing_event
@@ -149,7 +150,8 @@ def provider_refusal_event(recovery: Recovery, sentence: str, now: datetime) -> 
 def final_check_events(recovery: Recovery, step: Close, invoice: InvoiceView, now: datetime) -> tuple[Event, ...]:
     """The closing event, or what the final read found instead; stopped collection doesn't delay the end."""
     found = check_invoice(recovery, invoice, now)
-    waits = any(event.data.get("reason") in {COLLECTION_PAUSED, WRITTEN_OFF} for event in found)
+    skipped = (event.data for event in found if isinstance(event.data, RetrySkipped))
+    waits = any(data.reason in {COLLECTION_PAUSED, WRITTEN_OFF} for data in skipped)
     return found if found and not waits else (closing_event(step, now),)
 
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from core import money
 from core.base import Value
-from core.events import AMOUNT_EVENT_TYPES, Event, EventType, Record, State, Trigger, upgrade_record
+from core.events import Event, EventType, Record, State, Trigger, upgrade_record
+from core.events.money_data import ChargeRequested, PaymentFailed
 from core.messages.plans import Message
 from core.recovery.command_ids import is_row_of, remember_command
 from core.recovery.folds import FOLDS
@@ -210,7 +211,7 @@ def apply(recovery: Recovery, record: Record) -> Recovery:
     """The recovery after one more record. Records must come in sequence; a refused command changes nothing."""
     record = upgrade_record(record, recovery.provider)
     recovery = remember_command(recovery, record)
-    if record.data.get("refused"):
+    if record.is_refused:
         return recovery.with_changes(sequence=record.sequence)
     change = FOLDS.get(record.type)
     return (change(recovery, record) if change else recovery).with_changes(sequence=record.sequence)
@@ -232,8 +233,10 @@ def _policy_fields(recovery: Recovery) -> dict[str, str]:
 
 
 def _amount_units(recovery: Recovery, event: Event) -> dict[str, str]:
-    counted = event.type in AMOUNT_EVENT_TYPES and event.data.get("amount") is not None
-    return money.units_field(recovery.provider, event.data.get("currency") or "") if counted else {}
+    data = event.data
+    if not isinstance(data, PaymentFailed | ChargeRequested) or data.amount is None:
+        return {}
+    return money.units_field(recovery.provider, data.currency or "")
 
 
 def append_events(recovery: Recovery, events: Iterable[Event], now: datetime) -> tuple[Recovery, tuple[Record, ...]]:

@@ -23,7 +23,7 @@ def build_ledger_entries(before: Recovery, records: Sequence[Record]) -> Iterato
     """Ledger entries of the rows written after `before`. A later entry with the same key replaces the earlier one."""
     recovery = before
     for record in records:
-        if not record.data.get("refused") and (entry := _build_entry(recovery, record)):
+        if not record.is_refused and (entry := _build_entry(recovery, record)):
             yield entry
         recovery = apply(recovery, record)
 

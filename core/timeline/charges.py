@@ -1,11 +1,22 @@
 """Describes charges: requested, answered, unknown and reconciled."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from core.events import Record
+from core.events.money_data import (
+    ChargeDeclined,
+    ChargeEnd,
+    ChargeReconciled,
+    ChargeRequested,
+    ChargeSucceeded,
+    ChargeUnknown,
+)
+from core.payments import Outcome
 from core.timeline.entries import (
     EventDescription,
     Fact,
     Mood,
-    TolerantData,
     amount_value,
     code_value,
     known_facts,
@@ -23,29 +34,28 @@ def _attempt_name(record: Record) -> str:
 
 def describe_charge_request(record: Record) -> EventDescription:
     """A charge request, which is recorded before the provider is called."""
-    data = TolerantData(record.data)
-    trigger = data.read_text("trigger")
+    data = record.read(ChargeRequested)
     return EventDescription(
         headline=f"{_attempt_name(record)}: the provider is asked to charge",
-        why=to_sentence(f"because {TRIGGERS.get(trigger, to_plain_words(trigger))}") if trigger else "",
+        why=to_sentence(f"because {TRIGGERS[data.trigger]}"),
         facts=known_facts(
-            ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
-            ("Payment method", code_value(data.read_text("method_id"))),
-            ("Card network", label_value(data.read_text("network"))),
-            ("Idempotency key", code_value(data.read_text("idempotency_key"))),
+            ("Amount", amount_value(data.amount, data.currency)),
+            ("Payment method", code_value(data.method_id)),
+            ("Card network", label_value(data.network)),
+            ("Idempotency key", code_value(data.idempotency_key)),
         ),
         mood=Mood.BUSY,
     )
 
 
-def _charge_facts(data: TolerantData) -> tuple[Fact, ...]:
-    return known_facts(("Charge at the provider", code_value(data.read_text("charge_id"))))
+def _charge_facts(data: ChargeEnd) -> tuple[Fact, ...]:
+    return known_facts(("Charge at the provider", code_value(data.charge_id)))
 
 
 def describe_charge_success(record: Record) -> EventDescription:
     """A successful charge, of the whole amount or of a part."""
-    data = TolerantData(record.data)
-    came = amount_value(data.read_number("amount"), data.read_text("currency"))
+    data = record.read(ChargeSucceeded)
+    came = amount_value(data.amount, data.currency)
     headline = (
         f"{_attempt_name(record)} collected a part of the amount" if came else f"{_attempt_name(record)} succeeded"
     )
@@ -54,21 +64,22 @@ def describe_charge_success(record: Record) -> EventDescription:
 
 def describe_decline(record: Record) -> EventDescription:
     """A declined charge, with the raw codes."""
-    data = TolerantData(record.data)
+    data = record.read(ChargeDeclined)
     return EventDescription(
         headline=f"{_attempt_name(record)} was declined",
-        facts=code_facts(data) + _charge_facts(data) + card_facts(data) + _provider_retry_facts(data),
+        facts=_answer_facts(data),
         mood=Mood.BAD,
     )
 
 
-def _provider_retry_facts(data: TolerantData) -> tuple[Fact, ...]:
-    return known_facts(("Provider's own next attempt", moment_value(data.read_moment("next_provider_attempt"))))
+def _answer_facts(data: ChargeEnd) -> tuple[Fact, ...]:
+    next_attempt = known_facts(("Provider's own next attempt", moment_value(data.next_provider_attempt)))
+    return code_facts(data.failure) + _charge_facts(data) + card_facts(data.card) + next_attempt
 
 
 def describe_unknown_charge(record: Record) -> EventDescription:
     """A charge without a definite answer."""
-    reason = TolerantData(record.data).read_text("reason")
+    reason = record.read(ChargeUnknown).reason or ""
     known = UNKNOWN_CHARGE_REASONS.get(
         reason, to_sentence(f"there was no clear answer ({to_plain_words(reason)})") if reason else ""
     )
@@ -82,23 +93,23 @@ def describe_unknown_charge(record: Record) -> EventDescription:
 
 def describe_reconciliation(record: Record) -> EventDescription:
     """The outcome of an unknown charge, and the evidence for it."""
-    data = TolerantData(record.data)
-    outcome = data.read_text("outcome")
-    found, mood = _OUTCOMES.get(outcome, (to_plain_words(outcome) or "its outcome", Mood.PLAIN))
+    data = record.read(ChargeReconciled)
+    found, mood = _OUTCOMES[data.outcome]
     return EventDescription(
         headline=f"{_attempt_name(record)} was reconciled: {found}",
-        why=_EVIDENCE.get(data.read_text("evidence"), "The same request was sent again, which can't charge twice."),
-        facts=code_facts(data) + _charge_facts(data) + card_facts(data) + _provider_retry_facts(data),
+        why=_EVIDENCE.get(data.evidence or "", "The same request was sent again, which can't charge twice."),
+        facts=_answer_facts(data),
         mood=mood,
     )
 
 
-_OUTCOMES = {
-    "succeeded": ("it succeeded", Mood.GOOD),
-    "declined": ("it was declined", Mood.BAD),
-    "not_charged": ("nothing was charged", Mood.PLAIN),
+_OUTCOMES: Final[Mapping[Outcome, tuple[str, Mood]]] = {
+    Outcome.SUCCEEDED: ("it succeeded", Mood.GOOD),
+    Outcome.DECLINED: ("it was declined", Mood.BAD),
+    Outcome.NOT_CHARGED: ("nothing was charged", Mood.PLAIN),
+    Outcome.UNKNOWN: ("unknown", Mood.PLAIN),
 }
-_EVIDENCE = {
+_EVIDENCE: Final[Mapping[str, str]] = {
     "read": "The provider's own records say so.",
     "webhook": "The provider reported it.",
     "operator": "An operator looked it up.",

@@ -1,58 +1,10 @@
-"""Reads a row's `data` tolerantly, and the values that a timeline entry shows.
+"""What a timeline entry is made of: a headline, a reason and typed facts, which each surface renders in its own way."""
 
-Rows are never changed, and other releases wrote them: a field that is missing or of another type is left out, and
-nothing is raised.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from core.base import Value
-from core.events import parse_timestamp
-from core.events.data import StoredObject
-
-
-class TolerantData:
-    """The data of a row, or of an object in it; anything but a mapping counts as empty."""
-
-    def __init__(self, data: Any) -> None:
-        found = data.stored if isinstance(data, StoredObject) else data
-        self._data: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-
-    def read_text(self, name: str) -> str:
-        """A text; empty if there is none."""
-        found = self._data.get(name)
-        return found if isinstance(found, str) else ""
-
-    def read_number(self, name: str) -> int | None:
-        """A whole number; None if there is none."""
-        found = self._data.get(name)
-        return found if isinstance(found, int) and not isinstance(found, bool) else None
-
-    def is_true(self, name: str) -> bool:
-        """Whether the field is true."""
-        return self._data.get(name) is True
-
-    def read_moment(self, name: str) -> datetime | None:
-        """A time as `core.events.format_timestamp` writes it; None if there is none."""
-        try:
-            return parse_timestamp(self.read_text(name))
-        except (ValueError, OverflowError):
-            return None
-
-    def read_texts(self, name: str) -> tuple[str, ...]:
-        """The texts of a list, without empty ones."""
-        found = self._data.get(name)
-        return tuple(one for one in found if isinstance(one, str) and one) if isinstance(found, list | tuple) else ()
-
-    def read_object(self, name: str) -> "TolerantData":
-        """An object in the data; empty if there is none."""
-        return TolerantData(self._data.get(name))
-
-    def __bool__(self) -> bool:
-        return bool(self._data)
 
 
 class Mood(StrEnum):

@@ -1,11 +1,14 @@
 """Describes a failed payment, its classification, the customer's segment and the fraud assessment."""
 
 from core.events import Record
+from core.events.decision_data import CustomerSegmented, FailureClassified, Fee, FraudAssessed
+from core.events.money_data import PaymentFailed
+from core.payments import Card, Failure
 from core.timeline.entries import (
     EventDescription,
     Fact,
+    FactValue,
     Mood,
-    TolerantData,
     amount_value,
     code_value,
     duration_value,
@@ -18,40 +21,47 @@ from core.timeline.entries import (
 from core.timeline.labels import ABILITIES, CATEGORIES, CAUSES, cause_name, to_plain_words
 
 
-def code_facts(data: TolerantData) -> tuple[Fact, ...]:
+def code_facts(failure: Failure | None) -> tuple[Fact, ...]:
     """The raw codes of provider and network."""
-    failure = data.read_object("failure")
+    if failure is None:
+        return ()
     return known_facts(
-        ("Provider's code", code_value(failure.read_text("code"))),
-        ("Network's code", code_value(failure.read_text("network_code"))),
-        ("Network's advice", code_value(failure.read_text("network_advice"))),
-        ("Provider's advice", code_value(failure.read_text("advice"))),
+        ("Provider's code", code_value(failure.code)),
+        ("Network's code", code_value(failure.network_code)),
+        ("Network's advice", code_value(failure.network_advice)),
+        ("Provider's advice", code_value(failure.advice)),
     )
 
 
-def card_facts(data: TolerantData) -> tuple[Fact, ...]:
+def card_facts(card: Card | None) -> tuple[Fact, ...]:
     """The card: network, last four digits, funding and country."""
-    found = data.read_object("card")
-    ending = f"ending in {found.read_text('last4')}" if found.read_text("last4") else ""
-    network = found.read_text("network").capitalize()
-    return known_facts(("Card", join_parts((network, ending, found.read_text("funding"), found.read_text("country")))))
+    if card is None:
+        return ()
+    ending = f"ending in {card.last4}" if card.last4 else ""
+    network = (card.network or "").capitalize()
+    return known_facts(("Card", join_parts((network, ending, card.funding, card.country))))
+
+
+def fee_value(fee: Fee | None) -> FactValue | None:
+    """A network's published fee as an amount; None where there is none."""
+    return amount_value(fee.amount, fee.currency.upper()) if fee else None
 
 
 def describe_failure(record: Record) -> EventDescription:
     """A failed payment that the provider reported."""
-    data = TolerantData(record.data)
-    again = data.read_moment("next_provider_attempt")
+    data = record.read(PaymentFailed)
+    again = data.next_provider_attempt
     return EventDescription(
         headline="The payment failed again at the provider" if record.sequence > 1 else "The payment failed",
         why="The provider will retry by itself; until then nothing is charged here." if again else "",
         facts=known_facts(
-            ("Amount", amount_value(data.read_number("amount"), data.read_text("currency"))),
+            ("Amount", amount_value(data.amount, data.currency)),
             ("Provider's own next attempt", moment_value(again)),
-            ("Provider's own attempts so far", _attempt_count(data.read_number("provider_attempt"))),
-            ("Reported by", code_value(data.read_text("event_type"))),
+            ("Provider's own attempts so far", _attempt_count(data.provider_attempt)),
+            ("Reported by", code_value(data.event_type)),
         )
-        + code_facts(data)
-        + card_facts(data),
+        + code_facts(data.failure)
+        + card_facts(data.card),
         mood=Mood.BAD,
     )
 
@@ -63,38 +73,36 @@ def _attempt_count(tries: int | None) -> str:
 
 def describe_classification(record: Record) -> EventDescription:
     """The classification: category, cause, and the table row that decided."""
-    data = TolerantData(record.data)
-    cause, fee = data.read_text("cause"), data.read_object("network_fee")
+    data = record.read(FailureClassified)
     return EventDescription(
-        headline=f"Why it failed: {cause_name(cause) or 'not known'}",
-        why=CAUSES[cause][1] if cause in CAUSES else "",
+        headline=f"Why it failed: {cause_name(data.cause)}",
+        why=CAUSES[data.cause][1],
         facts=known_facts(
-            ("Kind", CATEGORIES.get(data.read_text("category"), to_plain_words(data.read_text("category")))),
-            ("Decided by", code_value(data.read_text("decided_by"))),
-            ("Source", data.read_text("source")),
-            ("Can be charged", ABILITIES.get(data.read_text("ability"), "")),
-            ("Asked to wait", duration_value(data.read_number("wait_seconds"))),
-            ("Could not be read", join_parts(map(to_plain_words, data.read_texts("missing")))),
-            ("Network fee caused", amount_value(fee.read_number("amount"), fee.read_text("currency").upper())),
+            ("Kind", CATEGORIES[data.category]),
+            ("Decided by", code_value(data.decided_by)),
+            ("Source", data.source),
+            ("Can be charged", ABILITIES.get(data.ability) if data.ability else None),
+            ("Asked to wait", duration_value(data.wait_seconds)),
+            ("Could not be read", join_parts(map(to_plain_words, data.missing))),
+            ("Network fee caused", fee_value(data.network_fee)),
         )
-        + code_facts(data)
-        + card_facts(data),
+        + code_facts(data.failure)
+        + card_facts(data.card),
     )
 
 
 def describe_segment(record: Record) -> EventDescription:
     """The customer's segment, with its retry budget, window and campaign."""
-    data = TolerantData(record.data)
-    tries = data.read_number("attempts_allowed")
-    name = data.read_text("segment")
+    data = record.read(CustomerSegmented)
+    tries = data.attempts_allowed
     return EventDescription(
-        headline=f"Customer group: {to_plain_words(name) or 'not known'}",
-        why=_segment_reason(data.read_text("why")),
+        headline=f"Customer group: {to_plain_words(data.segment) or 'not known'}",
+        why=_segment_reason(data.why or ""),
         facts=known_facts(
             ("Retries allowed", None if tries is None else str(tries)),
-            ("Time for retries ends", moment_value(data.read_moment("window_ends_at"))),
-            ("Messages", label_value(data.read_text("campaign"))),
-            ("Rule", code_value(data.read_text("rule"))),
+            ("Time for retries ends", moment_value(data.window_ends_at)),
+            ("Messages", label_value(data.campaign)),
+            ("Rule", code_value(data.rule)),
         ),
     )
 
@@ -119,19 +127,18 @@ _PROFILE = {
 
 def describe_fraud_assessment(record: Record) -> EventDescription:
     """The fraud assessment: level, score, reasons, and what the provider says."""
-    data = TolerantData(record.data)
-    level, score = data.read_text("level"), data.read_number("score")
-    # Stored keys of the first release; they hold any provider's risk level and score.
-    risk, own = data.read_text("radar_level"), data.read_number("radar_score")
+    data = record.read(FraudAssessed)
+    # The `radar` keys of the first release hold any provider's risk level and score.
+    level, score, own = data.level, data.score, data.radar_score
     return EventDescription(
         headline=_LEVELS.get(level, f"Fraud check: {to_plain_words(level) or 'not known'}"),
-        why=to_sentence("; ".join(data.read_texts("reasons"))),
+        why=to_sentence("; ".join(data.reasons)),
         facts=known_facts(
             ("Risk score", f"{score} of 100" if score is not None else ""),
-            ("Provider's risk level", label_value(risk)),
+            ("Provider's risk level", label_value(data.radar_level)),
             ("Provider's risk score", "" if own is None else str(own)),
-            ("Card network's warning", "yes" if data.is_true("early_warning") else ""),
-            ("Disputed", "yes" if data.is_true("disputed") else ""),
+            ("Card network's warning", "yes" if data.early_warning else ""),
+            ("Disputed", "yes" if data.disputed else ""),
         ),
         mood=_MOODS.get(level, Mood.PLAIN),
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from core.classification.taxonomy import Category, Cause, Chargeability
-from core.events import State, Trigger
+from core.events import EventType, State, Trigger
 from core.messages.kinds import MessageKind
 
 CAUSES: Final[Mapping[str, tuple[str, str]]] = {
@@ -156,6 +156,11 @@ MONEY_BACK: Final[Mapping[str, str]] = {
 def cause_name(cause: str) -> str:
     """The cause in plain words."""
     return CAUSES[cause][0] if cause in CAUSES else to_plain_words(cause)
+
+
+def event_title(kind: EventType) -> str:
+    """The name of a row's type in plain words: "Retry planned"."""
+    return to_plain_words(kind.replace(".", " ")).capitalize()
 
 
 def to_plain_words(name: str) -> str:

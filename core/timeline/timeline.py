@@ -6,8 +6,10 @@ from typing import Final
 
 from core.base import Value
 from core.events import EventType, Record
+from core.events.registry import MODELS
 from core.timeline import actions, charges, decisions, failures
 from core.timeline.entries import EventDescription, Mood
+from core.timeline.labels import event_title
 
 DESCRIBERS: Final[Mapping[EventType, Callable[[Record], EventDescription]]] = {
     EventType.PAYMENT_FAILED: failures.describe_failure,
@@ -42,6 +44,7 @@ DESCRIBERS: Final[Mapping[EventType, Callable[[Record], EventDescription]]] = {
 INPUT_EVENTS: Final = frozenset({EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED})
 """Types of rows that are inputs of the decision that follows them."""
 DECISION_EVENTS: Final = frozenset({EventType.RETRY_PLANNED, EventType.RETRY_SKIPPED})
+UNREADABLE: Final = "The data of this row can't be read; it is kept as it was stored."
 
 
 class TimelineEntry(Value):
@@ -57,7 +60,9 @@ class TimelineEntry(Value):
 
 
 def describe_record(record: Record) -> EventDescription:
-    """The description of one row."""
+    """The description of one row; for `data` that doesn't fit its type, the type's title. Never raises."""
+    if not isinstance(record.data, MODELS[record.type]):
+        return EventDescription(headline=event_title(record.type), why=UNREADABLE, mood=Mood.WARN)
     return DESCRIBERS[record.type](record)
 
 

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import DateTime, func, literal_column, text
+from sqlalchemy import DateTime, RowMapping, func, literal_column, text
 
 from core.base import Value
-from core.events import State
+from core.events import EventType, State, read_data
+from core.events.data import EventData
 from db import cursors
 from db.models import recovery as table
 from db.repositories.recoveries import fetch_rows, select_recoveries
@@ -34,8 +35,8 @@ REASONS_QUERY: Final = text("""
 class ReviewPage(Value):
     """One page of the queue. `next_cursor` is None on the last page.
 
-    An item is a recovery as the API shows it, with `assessment` and `decision`: the data of its newest `fraud.assessed`
-    and `retry.skipped` row, or None.
+    An item is a recovery as the API shows it, with `assessment` and `decision`: typed data of its newest
+    `fraud.assessed` and `retry.skipped` row, or None.
     """
 
     items: tuple[dict[str, Any], ...]
@@ -66,5 +67,9 @@ async def count_reviews(session: Session) -> int:
 async def _add_reasons(session: Session, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     asked = {"names": [row["recovery_id"] for row in rows], "days": [row["opened_on"] for row in rows]}
     why = {row["recovery_id"]: row for row in (await session.execute(REASONS_QUERY, asked)).mappings()}
-    words = ("assessment", "decision")
-    return [row | {word: why[row["recovery_id"]][word] for word in words} for row in rows]
+    return [row | _read_reasons(why[row["recovery_id"]]) for row in rows]
+
+
+def _read_reasons(stored: RowMapping) -> dict[str, EventData | None]:
+    kinds = {"assessment": EventType.FRAUD_ASSESSED, "decision": EventType.RETRY_SKIPPED}
+    return {name: read_data(kind, stored[name]) if stored[name] else None for name, kind in kinds.items()}

@@ -16,13 +16,14 @@ from commands.demo.run import _check_results
 from commands.demo.scenario_clock import ScenarioClock
 from commands.demo.scenarios import SCENARIOS
 from core.events import EventType, State, format_timestamp
+from tests.support.builders import REQUIRED_DATA
 
 STARTED_AT = datetime(2026, 9, 1, 12, tzinfo=UTC)
 SCALE = 3600
 SOFT = SCENARIOS[0]
 
 
-def log_row(second: float, kind: EventType, before: State | None, after: State, **data: Any) -> Row:
+def log_row(second: float, kind: EventType, before: State | None, after: State, /, **data: Any) -> Row:
     at = format_timestamp(STARTED_AT + timedelta(seconds=second))
     attempt = 1 if kind.value.startswith("charge.") else None
     return {
@@ -39,17 +40,15 @@ def log_row(second: float, kind: EventType, before: State | None, after: State, 
 def good_run() -> ScenarioResult:
     """The result of a correct first scenario: three hours take three seconds."""
     due = format_timestamp(STARTED_AT + timedelta(seconds=3))
+    classified = {"category": "REVIEW", "cause": "UNKNOWN", "decided_by": "E"}
+    requested = {"trigger": "scheduled", "idempotency_key": "key-1", "amount": 4900, "currency": "EUR"}
     rows = [
         log_row(0, EventType.PAYMENT_FAILED, None, State.RECEIVED, amount=4900, currency="EUR"),
-        log_row(
-            0.5, EventType.FAILURE_CLASSIFIED, State.RECEIVED, State.CLASSIFIED, category="C", cause="D", decided_by="E"
-        ),
+        log_row(0.5, EventType.FAILURE_CLASSIFIED, State.RECEIVED, State.CLASSIFIED, **classified),
         log_row(0.5, EventType.CUSTOMER_SEGMENTED, State.CLASSIFIED, State.SEGMENTED, segment="default", why="none"),
         log_row(0.5, EventType.FRAUD_ASSESSED, State.SEGMENTED, State.SEGMENTED, level="clear", score=20),
         log_row(0.5, EventType.RETRY_PLANNED, State.SEGMENTED, State.WAITING, at=due, delay_seconds=10_800, why="so"),
-        log_row(
-            4, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, trigger="scheduled", idempotency_key="key-1"
-        ),
+        log_row(4, EventType.CHARGE_REQUESTED, State.WAITING, State.CHARGING, **requested),
         log_row(5, EventType.CHARGE_SUCCEEDED, State.CHARGING, State.CHARGING, charge_id="ch_1"),
         log_row(5, EventType.RECOVERY_CLOSED, State.CHARGING, State.RECOVERED, state="recovered", reason="charged"),
     ]
@@ -134,12 +133,48 @@ def test_output_fits_any_terminal_width(width: int) -> None:
     assert "[bold]" in captured.get()
 
 
-def test_every_type_of_row_can_be_described() -> None:
-    fields: dict[str, Any] = {
-        "amount": 4900, "currency": "EUR", "category": "A", "cause": "B", "decided_by": "C", "segment": "D", "why": "E",
-        "level": "clear", "delay_seconds": 60, "action": "ask_customer", "trigger": "manual", "idempotency_key": "F",
-        "method_id": "G", "event_type": "H", "state": "I", "reason": "J_K",
-    }  # fmt: skip
-    for kind in EventType:
-        assert describe_row(log_row(0, kind, None, State.RECEIVED, **fields))
+DESCRIBED_ROWS: list[tuple[EventType, dict[str, Any], str]] = [
+    (EventType.PAYMENT_FAILED, {"amount": 4900, "currency": "EUR"}, "49.00 EUR"),
+    (EventType.FAILURE_CLASSIFIED, {"decided_by": "a table"}, "SOFT_DECLINE / GENERIC, by a table"),
+    (EventType.CUSTOMER_SEGMENTED, {"why": "no rule fits"}, "default: no rule fits"),
+    (EventType.FRAUD_ASSESSED, {"score": 20, "reasons": ["odd"]}, "clear, risk score 20, odd"),
+    (EventType.RETRY_PLANNED, {"delay_seconds": 60, "why": "so"}, "in 1 min: so"),
+    (EventType.RETRY_SKIPPED, {"action": "ask_customer", "why": "so"}, "ask customer: so"),
+    (EventType.CHARGE_REQUESTED, {"trigger": "payment_method_change"}, "attempt 1, payment method change, key k"),
+    (EventType.CHARGE_DECLINED, {"failure": {"code": "x"}, "charge_id": "ch_1"}, "x, ch_1"),
+    (EventType.CHARGE_UNKNOWN, {"reason": "timeout"}, "timeout"),
+    (
+        EventType.CHARGE_RECONCILED,
+        {"evidence": "read", "charge_id": "ch_1"},
+        "declined, ch_1, found by asking the provider",
+    ),
+    (EventType.REVIEWED, {"actor": "ann", "decision": "approve", "reason": "known"}, "ann: approve: known"),
+    (EventType.PAUSED, {"actor": "ann", "reason": "call"}, "ann: call"),
+    (EventType.METHOD_UPDATED, {}, "new card pm_2"),
+    (EventType.PAID_ELSEWHERE, {}, "seen when reading the invoice"),
+    (EventType.NOTIFICATION_SENT, {"kind": "last_warning", "channel": "email"}, "last warning, email"),
+    (EventType.EVENT_LATE, {"event_type": "a.b"}, "a.b: came after the end, changes nothing"),
+    (EventType.RECOVERY_CLOSED, {"reason": "no_retry"}, "recovered: no retry"),
+    (EventType.DISPUTE_OPENED, {"amount": 5}, "kind dispute, amount 5"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "text"), DESCRIBED_ROWS)
+def test_row_is_described_by_its_type(kind: EventType, data: dict[str, Any], text: str) -> None:
+    assert describe_row(log_row(0, kind, None, State.RECEIVED, **REQUIRED_DATA.get(kind, {}) | data)) == text
+
+
+def test_unreadable_row_is_described_by_its_keys() -> None:
+    assert (
+        describe_row(log_row(0, EventType.RETRY_PLANNED, None, State.WAITING, at="soon", why="so")) == "at soon, why so"
+    )
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_every_type_of_row_can_be_described(kind: EventType) -> None:
+    text = dict.fromkeys(("event_type", "actor", "reason", "currency", "kind"), "dispute") | {"amount": 5}
+    assert describe_row(log_row(0, kind, None, State.RECEIVED, **text | REQUIRED_DATA.get(kind, {})))
+
+
+def test_request_is_described_with_its_attempt() -> None:
     assert describe_row(good_run().rows[5]) == "attempt 1, scheduled, key key-1"

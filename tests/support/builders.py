@@ -3,13 +3,29 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.events import Record
+from core.events import EventType, Record
 from core.payments import EventKind, Failure, ProviderEvent
 
 THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 """A Monday morning."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+
+REQUIRED_DATA: dict[EventType, dict[str, Any]] = {
+    EventType.FAILURE_CLASSIFIED: {"category": "SOFT_DECLINE", "cause": "GENERIC"},
+    EventType.CUSTOMER_SEGMENTED: {"segment": "default"},
+    EventType.FRAUD_ASSESSED: {"level": "clear"},
+    EventType.RETRY_PLANNED: {"at": "2026-03-02T12:30:00Z"},
+    EventType.RETRY_SKIPPED: {"action": "give_up", "reason": "budget"},
+    EventType.SHADOW_PLANNED: {"action": "retry"},
+    EventType.CHARGE_REQUESTED: {"idempotency_key": "k", "trigger": "scheduled", "amount": 4900, "currency": "EUR"},
+    EventType.CHARGE_RECONCILED: {"outcome": "declined"},
+    EventType.METHOD_UPDATED: {"method_id": "pm_2"},
+    EventType.CLOSED_ELSEWHERE: {"why": "voided"},
+    EventType.DISPUTE_OPENED: {"kind": "dispute"},
+    EventType.RECOVERY_CLOSED: {"state": "recovered", "reason": "charged"},
+}
+"""The least that `data` of a type must hold; a type that isn't here needs nothing."""
 
 
 def a_failure_event(**changes: Any) -> ProviderEvent:

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from api.admin.reviews import _review_reason
 from api.admin.sessions import Role
 from core.contracts import RecoveryStatus
 from core.errors import CommandRefused
-from core.events import Event, EventType, State, format_timestamp
+from core.events import Event, EventType, SkipAction, State, format_timestamp
+from core.events.data import EventData, UnreadableData
+from core.events.decision_data import FraudAssessed, RetrySkipped
 from core.ids import recovery_id
 from sandbox.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event
@@ -64,6 +67,29 @@ async def test_review_queue_shows_reasons_and_takes_a_decision(console: AdminBro
     assert after.flash_messages[0].startswith(f"{invoice}: Rejected")
     name, command = console.recoveries.submitted_commands[-1]
     assert (name, command.decision, command.actor) == (recovery_id("stripe", invoice), "reject", "olga")
+
+
+DECISION = RetrySkipped(action=SkipAction.REVIEW, reason="fraud", why="odd")
+ASSESSMENT = FraudAssessed(level="review", score=55, reasons=("declined as fraud",))
+UNREADABLE = UnreadableData.model_validate({"reasons": 7, "reason": {}})
+
+
+@pytest.mark.parametrize(
+    ("decision", "assessment", "kind", "reasons", "score"),
+    [
+        (DECISION, ASSESSMENT, "Suspicion of fraud", ("Declined as fraud.",), 55),
+        (DECISION, UNREADABLE, "Suspicion of fraud", ("Odd.",), None),
+        (DECISION, None, "Suspicion of fraud", ("Odd.",), None),
+        (UNREADABLE, ASSESSMENT, "Other", ("A person has to look at this.",), None),
+        (RetrySkipped(action=SkipAction.REVIEW, reason="configuration"), None,
+         "Set-up has to be mended", ("A person has to look at this.",), None),
+    ],
+)  # fmt: skip
+def test_review_reason_shows_only_readable_rows(
+    decision: EventData, assessment: EventData | None, kind: str, reasons: tuple[str, ...], score: int | None
+) -> None:
+    found = _review_reason({"decision": decision, "assessment": assessment})
+    assert (found.kind, found.reasons, found.score) == (kind, reasons, score)
 
 
 async def test_review_decision_needs_a_reason_and_may_be_refused(console: AdminBrowser) -> None:

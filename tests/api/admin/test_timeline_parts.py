@@ -2,16 +2,22 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from api.admin.formatting import render_fact_value
 from api.admin.pages import PageRenderer
-from core.events import EventType, Record, State
-from core.timeline.timeline import build_timeline
+from core.events import EventType, Record, State, read_data
+from core.events.data import UnreadableData
+from core.events.registry import MODELS
+from core.payments import Failure
+from core.timeline.timeline import UNREADABLE, build_timeline
+from tests.support.builders import REQUIRED_DATA
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
@@ -37,15 +43,33 @@ def log_record(type_: EventType, data: dict[str, Any], sequence: int = 2) -> Rec
     return Record(type=type_, occurred_at=NOW, sequence=sequence, attempt=1, to_state=State.WAITING, data=data)
 
 
+FEE = {"amount": 1, "currency": HOSTILE}
+INNER = dict.fromkeys([*Failure.model_fields, "last4", "country", "funding", "rule", "source", "planned_why"], HOSTILE)
+SHAPES: tuple[Any, ...] = (INNER | FEE | {"fee": FEE, "planned_at": "2026-11-23T08:00:00Z"}, [HOSTILE], HOSTILE)
+
+
+def hostile_data(type_: EventType) -> dict[str, Any]:
+    """Data that fits this type, with markup in every field that takes text, a list of texts or an object."""
+    data = dict(REQUIRED_DATA.get(type_, {}))
+    for name, shape in product(MODELS[type_].model_fields, SHAPES):
+        changed = data | {name: shape}
+        data = data if isinstance(read_data(type_, changed), UnreadableData) else changed
+    return data
+
+
 @pytest.mark.parametrize("type_", EventType)
 def test_no_text_of_a_row_is_markup(type_: EventType) -> None:
-    texts: dict[str, Any] = dict.fromkeys(NAMES, HOSTILE)
-    inner = {"failure": texts, "card": texts, "network": texts, "network_fee": texts, "fee": texts}
-    lists = {"rejected": [HOSTILE], "reasons": [HOSTILE], "missing": [HOSTILE]}
-    for data in (texts | lists, texts | inner, texts | inner | lists):
-        html = render_timeline(log_record(type_, data), log_record(EventType.RETRY_PLANNED, data, 3))
-        assert "alert(1)" in html
-        assert "<script" not in html
+    html = render_timeline(log_record(type_, hostile_data(type_)))
+    assert "alert(1)" in html
+    assert "<script" not in html
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_nothing_of_an_unreadable_row_is_markup(type_: EventType) -> None:
+    unreadable = {name: {HOSTILE: [HOSTILE]} for name in MODELS[type_].model_fields}
+    html = render_timeline(log_record(type_, unreadable))
+    assert escape(UNREADABLE) in html
+    assert "<script" not in html
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -59,8 +83,13 @@ DATA = st.dictionaries(
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from(EventType), DATA), max_size=6))
-def test_no_data_breaks_the_page(rows: list[tuple[EventType, dict[str, Any]]]) -> None:
-    html = render_timeline(*(log_record(type_, data, at) for at, (type_, data) in enumerate(rows, start=1)))
+@given(st.lists(st.tuples(st.sampled_from(EventType), st.booleans(), DATA), max_size=6))
+def test_no_data_breaks_the_page(rows: list[tuple[EventType, bool, dict[str, Any]]]) -> None:
+    html = render_timeline(
+        *(
+            log_record(type_, (REQUIRED_DATA.get(type_, {}) if is_complete else {}) | data, at)
+            for at, (type_, is_complete, data) in enumerate(rows, start=1)
+        )
+    )
     assert html.encode()
     assert ("Just received" in html) is (not rows)

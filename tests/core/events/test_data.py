@@ -1,9 +1,6 @@
 """Every row ever written can be read, and is written again byte for byte as it was hashed."""
 
-import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,31 +12,7 @@ from core.events.money_data import ChargeRequested, PaymentFailed
 from core.events.registry import MODELS
 from core.payments import Failure
 from tests.support.builders import THEN
-
-HISTORIES = Path(__file__).parents[2] / "replay" / "histories"
-Row = tuple[str, EventType, dict[str, Any]]
-
-
-def rows_in(value: Any, release: str) -> Iterator[Row]:
-    """The event rows within any JSON that crossed Temporal."""
-    if isinstance(value, dict):
-        if value.get("type") in set(EventType) and isinstance(value.get("data"), dict) and "occurred_at" in value:
-            yield release, EventType(value["type"]), value["data"]
-        if isinstance(value.get("data"), str) and "metadata" in value:
-            yield from rows_in(json.loads(base64.b64decode(value["data"]) or b"null"), release)
-        for inner in value.values():
-            yield from rows_in(inner, release)
-    if isinstance(value, list):
-        for inner in value:
-            yield from rows_in(inner, release)
-
-
-STORED = [
-    row
-    for path in sorted(HISTORIES.glob("*.json"))
-    for row in rows_in(json.loads(path.read_text()), path.name.split(".", 1)[1])
-]
-"""Rows as each release stored them, out of the histories that are kept for replay."""
+from tests.support.stored_rows import STORED
 
 
 def test_there_are_rows_of_both_releases_and_of_most_types() -> None:

@@ -10,14 +10,21 @@ import pytest
 import catalog
 from core.classification.tables import DeclineTables
 from core.classification.taxonomy import Cause
-from core.events import EventType, Record
+from core.events import EventType, Record, State
 from core.operators import Action
 from core.planning.decision_input import DecisionConfig
-from core.planning.rederivation import Rederivation, rederive_decision
+from core.planning.rederivation import (
+    RECHECKED_EVENTS,
+    Rederivation,
+    rederive_decision,
+    rederive_segment_or_fraud,
+)
 from core.policy.policy import Policy, parse_policy
 from db import chain
+from tests.support.builders import REQUIRED_DATA, THEN
 from tests.support.gateway import decline_result
 from tests.support.recovery_scenario import RecoveryScenario, decision_config_of
+from tests.support.stored_rows import STORED
 
 STRATEGIES = catalog.installed_strategies()
 
@@ -124,3 +131,62 @@ def test_a_schedule_that_was_kept_is_checked_too() -> None:
     assert "kept_at" in row.data["inputs"]
     assert rederive_record(row).agrees
     assert rederive_record(row, at="2030-01-01T00:00:00Z").agrees is False
+
+
+def as_stored(kind: EventType, data: Mapping[str, Any]) -> Record:
+    return Record(type=kind, occurred_at=THEN, sequence=4, to_state=State.WAITING, data=data)
+
+
+def rederive_anyhow(record: Record, policy: Policy, tables: DeclineTables) -> Rederivation:
+    """By today's policy, as if it had made the row."""
+    if record.type not in RECHECKED_EVENTS:
+        return rederive_decision(record, "stripe", STRATEGIES, policy, tables)
+    version = record.data.policy_version
+    return rederive_segment_or_fraud(record, policy.model_copy(update={"version": version}))
+
+
+def test_no_row_of_any_release_raises_or_differs(shipped: Policy, tables: DeclineTables) -> None:
+    found = [(kind, rederive_anyhow(as_stored(kind, data), shipped, tables)) for _, kind, data in STORED]
+    assert not [one for one in found if one[1].agrees is False]
+    assert {kind for kind, one in found if one.agrees} == {
+        EventType.FAILURE_CLASSIFIED, EventType.CUSTOMER_SEGMENTED, EventType.FRAUD_ASSESSED, EventType.RETRY_PLANNED,
+        EventType.RETRY_SKIPPED,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (EventType.FAILURE_CLASSIFIED, {"failure": 7}),
+        (EventType.CUSTOMER_SEGMENTED, {"profile": 7}),
+        (EventType.FRAUD_ASSESSED, {"signals": 7}),
+        (EventType.RETRY_PLANNED, {"at": "9999-12-31T23:59:59-23:00"}),
+        (EventType.RETRY_SKIPPED, {"inputs": 7}),
+        (EventType.SHADOW_PLANNED, {"inputs": {"fallback": 7}}),
+    ],
+)
+def test_unreadable_row_is_reported(
+    kind: EventType, changes: Mapping[str, Any], shipped: Policy, tables: DeclineTables
+) -> None:
+    data = REQUIRED_DATA[kind] | {"policy_version": shipped.version, **changes}
+    found = rederive_anyhow(as_stored(kind, data), shipped, tables)
+    assert (found.agrees, "can't be read" in found.why) == (None, True)
+
+
+@pytest.mark.parametrize("missing", ["cause", "decided_by", "countries", "signals", "radar_level", "disputed"])
+def test_assessment_without_recorded_inputs_is_not_compared(missing: str, shipped: Policy) -> None:
+    record = last_record(RecoveryScenario().fail_payment(), EventType.FRAUD_ASSESSED)
+    data = {name: value for name, value in record.data.stored.items() if name != missing}
+    policy = shipped.model_copy(update={"version": record.data.policy_version})
+    assert rederive_segment_or_fraud(record, policy).agrees
+    found = rederive_segment_or_fraud(record.holding(record.type, data), policy)
+    assert (found.agrees, "not recorded" in found.why) == (None, True)
+
+
+def test_segment_without_a_recorded_profile_is_not_compared(shipped: Policy) -> None:
+    data = {"segment": "default", "rule": "default", "why": "the profile could not be loaded"}
+    record = as_stored(EventType.CUSTOMER_SEGMENTED, data | {"policy_version": shipped.version})
+    found = rederive_segment_or_fraud(record, shipped)
+    assert (found.agrees, "not recorded" in found.why) == (None, True)
+    assert rederive_segment_or_fraud(record.having(profile=None), shipped).agrees
+    assert rederive_segment_or_fraud(record.having(profile=None, segment="vip"), shipped).agrees is False

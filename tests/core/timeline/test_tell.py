@@ -8,18 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.classification.taxonomy import Category, Cause
-from core.events import EventType, Record, State, Trigger
+from core.events import CloseReason, EventType, Record, SkipAction, State, Trigger
+from core.events.data import UnreadableData
+from core.events.registry import MODELS
 from core.messages.kinds import MessageKind
+from core.payments import Outcome
+from core.timeline import charges, decisions
 from core.timeline import labels as words
 from core.timeline.entries import Amount, Code, Duration, EventDescription, Label, Mood
-from core.timeline.timeline import DESCRIBERS, build_timeline, describe_record
+from core.timeline.timeline import DESCRIBERS, UNREADABLE, build_timeline, describe_record
+from tests.support.builders import REQUIRED_DATA
 
 THEN = datetime(2026, 11, 23, 8, tzinfo=UTC)
 LATER = "2026-11-23T11:00:00Z"
 
 
 def log_record(type_: EventType, /, attempt: int | None = None, sequence: int = 2, **data: Any) -> Record:
-    """A row of the log."""
+    """A row of the log, with what its type requires besides."""
+    return raw_record(type_, REQUIRED_DATA.get(type_, {}) | data, attempt, sequence)
+
+
+def raw_record(type_: EventType, data: dict[str, Any], attempt: int | None = None, sequence: int = 2) -> Record:
+    """A row of the log with exactly this data, fit or not."""
     return Record(type=type_, occurred_at=THEN, attempt=attempt, sequence=sequence, to_state=State.WAITING, data=data)
 
 
@@ -92,7 +102,7 @@ EXPECTED_WORDS = [
         "All used.",
         Mood.BAD,
     ),
-    (log_record(EventType.RETRY_SKIPPED, action="dance"), "No attempt now: dance", "", Mood.WARN),
+    (log_record(EventType.RETRY_SKIPPED, action="dance"), "Retry skipped", UNREADABLE, Mood.WARN),
     (log_record(EventType.SHADOW_PLANNED, action="retry", agrees=True), "The shadow policy agrees", "", Mood.PLAIN),
     (log_record(EventType.SHADOW_PLANNED, action="give_up"), "The shadow policy would give up", "", Mood.PLAIN),
     (
@@ -308,6 +318,9 @@ def test_inputs_without_a_decision_yet_are_entries_of_their_own() -> None:
         (Category, words.CATEGORIES),
         (Trigger, words.TRIGGERS),
         (MessageKind, words.MESSAGES),
+        (CloseReason, words.ENDINGS),
+        (SkipAction, decisions._INSTEAD),
+        (Outcome, charges._OUTCOMES),
         ([state for state in State if state.is_final], words.STATES),
     ],
 )
@@ -325,9 +338,17 @@ NAMES = (
 DATA = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6)
 
 
-@given(st.lists(st.tuples(st.sampled_from(EventType), st.none() | st.integers(), DATA), max_size=8))
-def test_no_data_breaks_the_timeline(rows: list[tuple[EventType, int | None, dict[str, Any]]]) -> None:
-    records = [log_record(kind, attempt, at, **data) for at, (kind, attempt, data) in enumerate(rows, start=1)]
+def record_of(kind: EventType, is_complete: bool, attempt: int | None, data: dict[str, Any]) -> Record:
+    """A row that may lack what its type requires."""
+    return log_record(kind, attempt, **data) if is_complete else raw_record(kind, data, attempt)
+
+
+ROWS = st.builds(record_of, st.sampled_from(EventType), st.booleans(), st.none() | st.integers(), DATA)
+
+
+@given(st.lists(ROWS, max_size=8))
+def test_no_data_breaks_the_timeline(rows: list[Record]) -> None:
+    records = [row.model_copy(update={"sequence": at}) for at, row in enumerate(rows, start=1)]
     entries = build_timeline(records)
     descriptions = [
         description
@@ -337,10 +358,22 @@ def test_no_data_breaks_the_timeline(rows: list[tuple[EventType, int | None, dic
     ]
     assert len(descriptions) >= len(entries)
     assert all(description.headline for description in descriptions)
+    for row in records:
+        assert (describe_record(row).why == UNREADABLE) is isinstance(row.data, UnreadableData)
     assert sorted(entry.sequence for entry in entries) == [entry.sequence for entry in entries]
 
 
-def test_dates_out_of_range_are_not_shown() -> None:
-    assert "When" not in facts_by_label(
-        describe_record(log_record(EventType.RETRY_PLANNED, at="9999-12-31T23:59:59-23:00"))
-    )
+@pytest.mark.parametrize("kind", EventType)
+def test_unreadable_row_gets_the_title_of_its_type(kind: EventType) -> None:
+    assert not isinstance(log_record(kind).data, UnreadableData)
+    description = describe_record(raw_record(kind, {name: ["no", "text"] for name in MODELS[kind].model_fields}))
+    assert (description.headline, description.why, description.facts) == (words.event_title(kind), UNREADABLE, ())
+
+
+def test_event_title_is_in_plain_words() -> None:
+    assert words.event_title(EventType.RETRY_REQUESTED) == "Operator retry requested"
+
+
+def test_dates_out_of_range_make_a_row_unreadable() -> None:
+    description = describe_record(log_record(EventType.RETRY_PLANNED, at="9999-12-31T23:59:59-23:00"))
+    assert (description.headline, description.why, description.facts) == ("Retry planned", UNREADABLE, ())
