@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from sandbox.braintree.instruments import Instrument
-from sandbox.models import ControlModel, Delivery, DeliveryResult
+from sandbox.models import ControlAction, ControlModel, Delivery, DeliveryResult
 
 
 class FailedPayment(ControlModel):
@@ -52,7 +52,7 @@ class FailedTransactionIds(BaseModel):
     deliveries: list[DeliveryResult] = Field(default_factory=list)
 
 
-class TransactionEvent(ControlModel):
+class TransactionEvent(ControlAction):
     """Something that Braintree tells about an invoice. Money is booked where a kind says that it came."""
 
     kind: str
@@ -61,11 +61,3 @@ class TransactionEvent(ControlModel):
     amount: int | None = Field(None, gt=0, description="of a payment, a refund or a dispute; left out: all of it")
     dispute_kind: str = "chargeback"
     reads_settled: bool = Field(False, description="a debit comes back, and its transaction goes on reading `settled`")
-    delivery: Delivery = Delivery()
-
-
-class WebhookBatch(ControlModel):
-    """Recorded webhooks to send again, in this order."""
-
-    events: tuple[str, ...]
-    delivery: Delivery = Delivery()

@@ -12,7 +12,7 @@ from core.contracts import RecoveryStatus
 from core.errors import CommandRefused
 from core.events import Event, EventType, State, format_timestamp
 from core.ids import recovery_id
-from sandbox.models import FailedInvoice
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event
 from tests.api.admin.console import AdminBrowser
 from tests.api.harness import app_now

@@ -12,8 +12,9 @@ from providers.base import Provider
 from providers.stripe import StripeProvider
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
-from sandbox.models import Delivery, FailedInvoice, LedgerEntry, LogEntry
+from sandbox.models import Delivery, LedgerEntry, LogEntry
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event, sign_stripe_payload
 from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
@@ -44,7 +45,7 @@ _CAUSES = {
 class StripeControl:
     """The control side of the Stripe sandbox."""
 
-    def __init__(self, box: SandboxClient) -> None:
+    def __init__(self, box: StripeSandboxClient) -> None:
         self._box = box
 
     async def fail_payment(
@@ -102,7 +103,7 @@ class StripeSubject:
 
 @asynccontextmanager
 async def _open_control(address: str) -> AsyncIterator[StripeControl]:
-    async with SandboxClient(address) as box:
+    async with StripeSandboxClient(address) as box:
         yield StripeControl(box)
 
 
