@@ -38,11 +38,6 @@ class SandboxClient:
         wanted = Script(outcomes=outcomes, append=append, **options)
         return await self._put(f"invoices/{invoice}/script", wanted.model_dump(mode="json", exclude_none=True))
 
-    async def set_script_options(self, invoice: str, **options: Any) -> Document:
-        """Change `default`, `echo`, `echo_delivery` or `unguarded`; the script stays."""
-        wanted = Script(**options)
-        return await self._put(f"invoices/{invoice}/script", wanted.model_dump(mode="json", exclude_none=True))
-
     async def read_script(self, invoice: str) -> list[str]:
         """The scripted outcomes that are not consumed yet."""
         return [str(text) for text in (await self._request_json("GET", f"invoices/{invoice}/script"))["script"]]
