@@ -112,6 +112,21 @@ class Script(ControlModel):
     unguarded: bool | None = None
 
 
+class ScriptedFailure(ControlModel):
+    """What every ready-made failed payment takes: the script of its next pay calls, and how its webhooks are sent."""
+
+    script: tuple[str, ...] = ()
+    default: str = "succeed"
+    echo: bool = True
+    echo_delivery: Delivery = Delivery()
+    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
+
+    def to_script(self) -> Script:
+        """The script to store, `unguarded` with it where the fake knows that."""
+        options = self.model_dump(include={"default", "echo", "echo_delivery", "unguarded"})
+        return Script(outcomes=self.script, **options)
+
+
 class Fault(ControlModel):
     """A scripted fault of every call whose path fits the pattern, for a number of times."""
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from sandbox.models import ControlAction, ControlModel, Delivery, DeliveryResult
+from sandbox.models import ControlAction, DeliveryResult, ScriptedFailure
 
 
-class FailedPayment(ControlModel):
+class FailedPayment(ScriptedFailure):
     """A recurring payment that was refused, with the token that was tried."""
 
     invoice_id: str | None = Field(None, description="the merchantReference")
@@ -34,11 +34,6 @@ class FailedPayment(ControlModel):
     rescue_scheduled: bool = False
     event_date: int | None = Field(None, description="seconds since 1970; left out: now")
     live: bool = False
-    script: tuple[str, ...] = ()
-    default: str = "succeed"
-    echo: bool = True
-    echo_delivery: Delivery = Delivery()
-    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
 class FailedPaymentIds(BaseModel):

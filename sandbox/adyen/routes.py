@@ -12,7 +12,7 @@ from sandbox.adyen.models import FailedPayment, FailedPaymentIds, PaymentEvent, 
 from sandbox.calls import Answer, Call
 from sandbox.control import CommonRoutes, EventFormat, InvoiceRoutes, RecordedEvents
 from sandbox.gateway import serve_api
-from sandbox.models import ActionResult, Document, EventBatch, Script
+from sandbox.models import ActionResult, Document, EventBatch
 from sandbox.webhook_sender import WebhookSender
 from sandbox.world import SandboxWorld
 
@@ -73,8 +73,7 @@ class PaymentRoutes:
         with self._world.store.transaction():
             self._world.store.put("adyen_payment", payment)
             told = payments.record_refusal(self._world, payment, body)
-            script = Script(outcomes=body.script, **body.model_dump(include={"default", "echo", "echo_delivery"}))
-            self._world.store_script(payments.adyen_script_id(payment["id"]), script)
+            self._world.store_script(payments.adyen_script_id(payment["id"]), body.to_script())
         sealed = webhooks.webhook_body([told["item"]], live=body.live)
         deliveries = await self._webhook_sender.send_bodies([sealed], body.delivery) if body.delivery else []
         return FailedPaymentIds(

@@ -3,10 +3,10 @@
 from pydantic import BaseModel, Field
 
 from sandbox.braintree.instruments import Instrument
-from sandbox.models import ControlAction, ControlModel, Delivery, DeliveryResult
+from sandbox.models import ControlAction, DeliveryResult, ScriptedFailure
 
 
-class FailedPayment(ControlModel):
+class FailedPayment(ScriptedFailure):
     """A subscription's period, or a single order, whose transaction failed."""
 
     invoice_id: str | None = Field(None, description="SUBSCRIPTION-YYYY-MM-DD, or the order id of a single sale")
@@ -32,12 +32,7 @@ class FailedPayment(ControlModel):
     custom_fields: dict[str, str] = Field(default_factory=dict, description="the merchant's own, of the customer")
     upcoming_retry_date: str | None = Field(None, description="YYYY-MM-DD: Braintree's own next try")
     created: int | None = Field(None, description="seconds since 1970; left out: now")
-    script: tuple[str, ...] = ()
-    default: str = "succeed"
-    echo: bool = True
-    echo_delivery: Delivery = Delivery()
     unguarded: bool = False
-    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
 class FailedTransactionIds(BaseModel):

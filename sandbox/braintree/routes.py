@@ -11,7 +11,7 @@ from sandbox.braintree.models import FailedPayment, FailedTransactionIds, Transa
 from sandbox.calls import Answer, Call
 from sandbox.control import CommonRoutes, EventFormat, InvoiceRoutes, RecordedEvents
 from sandbox.gateway import serve_api
-from sandbox.models import ActionResult, Card, CardAction, Script
+from sandbox.models import ActionResult, Card, CardAction
 from sandbox.world import SandboxWorld
 
 EVENT_FORMAT = EventFormat("bt_event", lambda event: str(event["kind"]), webhooks.event_body)
@@ -73,9 +73,7 @@ class TransactionRoutes:
         with self._world.store.transaction():
             transactions.store_failed_transaction(self._world, made)
             told = webhooks.record_notification(self._world, kind, one)
-            options = body.model_dump(include={"default", "echo", "echo_delivery", "unguarded"})
-            script = Script(outcomes=body.script, **options)
-            self._world.store_script(transactions.braintree_script_id(one["invoice"]), script)
+            self._world.store_script(transactions.braintree_script_id(one["invoice"]), body.to_script())
         sent = await self._events.send([told], body.delivery) if body.delivery else ActionResult()
         return FailedTransactionIds(
             invoice=one["invoice"],

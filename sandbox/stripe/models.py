@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, Field
 
-from sandbox.models import Card, ControlModel, Decline, Delivery, DeliveryResult, Document
+from sandbox.models import Card, ControlModel, Decline, DeliveryResult, Document, ScriptedFailure
 
 
-class FailedInvoice(Decline):
+class FailedInvoice(Decline, ScriptedFailure):
     """A customer, a card, and an invoice whose payment has failed, ready-made in one call."""
 
     account: str | None = Field(None, description="the connected account whose invoice it is")
@@ -34,12 +34,7 @@ class FailedInvoice(Decline):
     invoice_fields: Document = Field(default_factory=dict, description="Stripe's fields of the invoice, as they are")
     subscription_fields: Document = Field(default_factory=dict, description="the same of its subscription")
     test_clock: str | None = Field(None, description="the clock that the customer lives on")
-    script: tuple[str, ...] = ()
-    default: str = "succeed"
-    echo: bool = True
-    echo_delivery: Delivery = Delivery()
     unguarded: bool = False
-    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
 class FailedInvoiceIds(BaseModel):

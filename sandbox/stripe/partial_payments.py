@@ -17,7 +17,7 @@ def record_partial_payment(
     world: StripeWorld, invoice_id: str, amount: int, status: str, method_id: str | None
 ) -> list[Document]:
     """A further payment of the invoice: `succeeded`, or left in any other status of a payment intent."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     if amount > invoice["amount_remaining"]:
         raise invalid_request("The amount is more than what remains of the invoice.", param="amount")
     method = world.require_document("payment_method", method_id) if method_id else _any_method(world, invoice)
@@ -51,7 +51,7 @@ def _amounts_before(invoice: Document, charge: Document) -> Document:
 
 def apply_intent_status(world: StripeWorld, invoice_id: str, status: str) -> list[Document]:
     """The invoice's default payment is put into a status, as the payer or a bank would."""
-    intent = world.payments.next_intent(_payable_invoice(world, invoice_id))
+    intent = world.payments.next_intent(world.require_payable_invoice(invoice_id))
     world.store.put("payment_intent", intent | {"status": status})
     name = "payment_intent.processing" if status == "processing" else "payment_intent.canceled"
     return (
@@ -77,7 +77,7 @@ def finish_debit(world: StripeWorld, invoice_id: str, outcome: str) -> list[Docu
 
 def issue_credit_note(world: StripeWorld, invoice_id: str, amount: int) -> tuple[Document, list[Document]]:
     """A credit note of an open invoice: less remains to be paid; where nothing does, the invoice is paid."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     if not 0 < amount <= invoice["amount_remaining"]:
         raise invalid_request(
             "The amount of a credit note can't be more than what remains of the invoice.", param="amount"
@@ -147,13 +147,6 @@ def _lower_intent_amount(world: StripeWorld, invoice: Document) -> None:
     intent = world.payments.next_intent(invoice) if invoice["status"] in PAYABLE_STATUSES else None
     if intent:
         world.store.put("payment_intent", intent | {"amount": invoice["amount_remaining"]})
-
-
-def _payable_invoice(world: StripeWorld, invoice_id: str) -> Document:
-    invoice = world.require_document("invoice", invoice_id)
-    if invoice["status"] not in PAYABLE_STATUSES:
-        raise invalid_request(f"This invoice can't be paid: its status is {invoice['status']}.")
-    return invoice
 
 
 def _any_method(world: StripeWorld, invoice: Document) -> Document:

@@ -7,7 +7,6 @@ from sandbox.stripe import documents, factory
 from sandbox.stripe.errors import invalid_request, resource_missing
 from sandbox.stripe.models import FailedInvoice, FailedInvoiceIds
 from sandbox.stripe.pay_endpoint import stored_method
-from sandbox.stripe.payments import PAYABLE_STATUSES
 from sandbox.stripe.world import StripeWorld
 
 Events = list[Document]
@@ -43,7 +42,7 @@ def store_failed_invoice(world: StripeWorld, spec: FailedInvoice) -> tuple[Faile
     ):
         if document := getattr(made, kind):
             world.store.put(kind, document)
-    store_invoice_script(world, made.invoice["id"], _script_of(spec))
+    store_invoice_script(world, made.invoice["id"], spec.to_script())
     event = world.events.record("invoice.payment_failed", "invoice", made.invoice["id"])
     return made.to_ids(event["id"]), event
 
@@ -54,16 +53,6 @@ def _present_of(world: StripeWorld, spec: FailedInvoice, owner: Document | None)
     if clock:
         world.require_document("test_clock", clock)
     return world.clock.now_for(world.store, {"test_clock": clock})
-
-
-def _script_of(spec: FailedInvoice) -> Script:
-    return Script(
-        outcomes=spec.script,
-        default=spec.default,
-        echo=spec.echo,
-        echo_delivery=spec.echo_delivery,
-        unguarded=spec.unguarded,
-    )
 
 
 def store_invoice_script(world: StripeWorld, invoice_id: str, wanted: Script) -> Document:
@@ -102,7 +91,7 @@ def apply_card_update(world: StripeWorld, method_id: str, last4: str | None, exp
 
 def pay_on_hosted_page(world: StripeWorld, invoice_id: str) -> Events:
     """The customer pays on the hosted invoice page: a real charge, with the default card."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     return world.payments.record_success(invoice, stored_method(world, invoice), "hosted_page", None)
 
 
@@ -165,7 +154,7 @@ def warn_of_fraud(world: StripeWorld, invoice_id: str, fraud_type: str) -> Event
 
 def retry_by_provider(world: StripeWorld, invoice_id: str, outcome: str | None, next_attempt: int | None) -> Events:
     """The provider's own schedule tries again: this one does count in `attempt_count`."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     chosen = parse_outcome(outcome) if outcome else world.take_outcome(invoice_id)
     invoice["next_payment_attempt"] = next_attempt
     method = stored_method(world, invoice)
@@ -201,13 +190,6 @@ def _subscription_of(world: StripeWorld, invoice: Document) -> Document:
     if invoice["parent"] is None:
         raise invalid_request("This invoice has no subscription.")
     return world.require_document("subscription", invoice["parent"]["subscription_details"]["subscription"])
-
-
-def _payable_invoice(world: StripeWorld, invoice_id: str) -> Document:
-    invoice = world.require_document("invoice", invoice_id)
-    if invoice["status"] not in PAYABLE_STATUSES:
-        raise invalid_request(f"This invoice can't be paid: its status is {invoice['status']}.")
-    return invoice
 
 
 def _default_method(customer: Document) -> str | None:

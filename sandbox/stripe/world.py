@@ -1,9 +1,9 @@
 """The fake Stripe's objects: what is shared with the other fakes, and Stripe's events and payments beside it."""
 
 from sandbox.models import Document
-from sandbox.stripe.errors import resource_missing
+from sandbox.stripe.errors import invalid_request, resource_missing
 from sandbox.stripe.events import EventRecorder
-from sandbox.stripe.payments import Payments
+from sandbox.stripe.payments import PAYABLE_STATUSES, Payments
 from sandbox.world import SandboxWorld
 
 
@@ -29,3 +29,10 @@ class StripeWorld(SandboxWorld):
         if found is None:
             raise resource_missing(kind, document_id)
         return found
+
+    def require_payable_invoice(self, invoice_id: str) -> Document:
+        """The invoice. Raises StripeError (404, or 400 where it can't be paid any more)."""
+        invoice = self.require_document("invoice", invoice_id)
+        if invoice["status"] not in PAYABLE_STATUSES:
+            raise invalid_request(f"This invoice can't be paid: its status is {invoice['status']}.")
+        return invoice
