@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from commands import options
-from core.errors import RecoveryError
-from settings import Settings, describe_invalid_settings
+from settings import Settings, exit_on_known_errors, exit_with_line
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Recovers failed payments."
@@ -245,14 +243,11 @@ def erase(customer_id: Annotated[str, typer.Argument(help="The provider's custom
 def main() -> None:
     """Runs the command; an error of ours becomes one line on stderr and exit code 1."""
     try:
-        app()
-    except RecoveryError as error:
-        _exit_with_error(str(error))
-    except ValidationError as error:
-        _exit_with_error(describe_invalid_settings(error))
+        with exit_on_known_errors():
+            app()
     except Exception as error:
         if told := _database_message(error):
-            _exit_with_error(told)
+            exit_with_line(told)
         raise
     finally:
         _wait_for_temporal_threads()
@@ -272,11 +267,6 @@ def _wait_for_temporal_threads() -> None:
     if "temporalio" in sys.modules:
         gc.collect()
         time.sleep(0.5)
-
-
-def _exit_with_error(text: str) -> None:
-    sys.stderr.write(f"pri: {' '.join(text.split())}\n")
-    sys.exit(1)
 
 
 if __name__ == "__main__":

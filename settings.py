@@ -2,14 +2,18 @@
 
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, NoReturn, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.errors import RecoveryError
 from providers.adyen.config import AdyenConfig
 from providers.braintree.config import BraintreeConfig
 from providers.stripe.config import StripeConfig
@@ -218,6 +222,23 @@ def describe_invalid_settings(error: ValidationError) -> str:
     """One line that names each invalid setting and the reason, without its value, which may be a secret."""
     told = ((".".join(map(str, one["loc"])).upper() or "settings", one["msg"]) for one in error.errors())
     return "; ".join(f"{name}: {message}" for name, message in told)
+
+
+@contextmanager
+def exit_on_known_errors() -> Iterator[None]:
+    """Around a `main`: turns RecoveryError and invalid settings into one line on stderr and exit code 1."""
+    try:
+        yield
+    except RecoveryError as error:
+        exit_with_line(str(error))
+    except ValidationError as error:
+        exit_with_line(describe_invalid_settings(error))
+
+
+def exit_with_line(text: str) -> NoReturn:
+    """Ends the process with exit code 1 and this text on stderr, folded into one line."""
+    sys.stderr.write(f"pri: {' '.join(text.split())}\n")
+    sys.exit(1)
 
 
 def unsubscribe_keys(settings: Settings) -> tuple[bytes, ...]:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
-from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -28,7 +26,7 @@ from activities.notices import NoticeDelivery
 from activities.recording import ApprovalCheck, Recording, stored_approval_lookup, stored_inbox_lookup
 from catalog import DecisionSources
 from core.durations import TimeScale
-from core.errors import InvalidPolicy, RecoveryError
+from core.errors import InvalidPolicy
 from core.notices import Audience
 from core.policy.scope import InvoiceScope
 from db.recovery_log import StoredRecoveryLog
@@ -45,7 +43,7 @@ from observability import error_reports, logging, tracing
 from observability.activity_observer import ActivityObserver, activity_seconds
 from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, load_providers
-from settings import Settings, describe_invalid_settings, read_environment, split_addresses, unsubscribe_keys
+from settings import Settings, exit_on_known_errors, read_environment, split_addresses, unsubscribe_keys
 from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveries, webhook_poster
 from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
@@ -278,15 +276,11 @@ def _metrics_runtime(settings: Settings, registry: CollectorRegistry) -> Runtime
 
 def main() -> None:
     """Runs the worker; exits with code 1 and one line of text if it can't start."""
-    try:
+    with exit_on_known_errors():
         settings = Settings()
         logging.configure_logging(settings.log_level)
         error_reports.init_error_reports(settings.sentry_dsn, "worker")
         asyncio.run(serve_worker(settings))
-    except ValidationError as error:
-        sys.exit(f"pri: {describe_invalid_settings(error)}")
-    except RecoveryError as error:
-        sys.exit(f"pri: {error}")
     # temporalio 1.33 to 1.35 may crash when the interpreter ends with its threads alive (sdk-python issue 300).
     gc.collect()
     time.sleep(0.5)

@@ -84,6 +84,5 @@ def _hash_key(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="replace")).digest()
 
 
-Reader = Annotated[Caller, Depends(require_scope(Scope.READ))]
 Simulator = Annotated[Caller, Depends(require_scope(Scope.SIMULATE))]
 Writer = Annotated[Caller, Depends(require_scope(Scope.WRITE))]

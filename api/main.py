@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from types import FrameType
@@ -12,17 +11,16 @@ from typing import Final
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 from temporalio.client import Client
 
 from api.app import create_app
 from api.health import temporal_checks
-from core.errors import InvalidInput, RecoveryError
+from core.errors import InvalidInput
 from db.session import Database
 from observability import error_reports, logging, tracing
 from observability.encryption import encryption_codec
 from providers.base import Provider, load_providers
-from settings import Settings, describe_invalid_settings, read_environment
+from settings import Settings, exit_on_known_errors, read_environment
 from workflows.client import connect_temporal
 from workflows.handles import TemporalRecoveries, TemporalSimulations
 
@@ -127,12 +125,8 @@ def _utc_now() -> datetime:
 
 def main() -> None:
     """Runs the API; exits with code 1 and one line of text if it can't start."""
-    try:
+    with exit_on_known_errors():
         run_api(Settings())
-    except ValidationError as error:
-        sys.exit(f"pri: {describe_invalid_settings(error)}")
-    except RecoveryError as error:
-        sys.exit(f"pri: {error}")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ from sandbox.adyen.payments import sample_adyen_webhook
 from sandbox.braintree import webhooks as braintree
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.braintree.models import FailedPayment as FailedAtBraintree
-from sandbox.client import SandboxClient, SandboxError
-from sandbox.models import Delivery, DeliveryResult, FailedInvoice
+from sandbox.client import SandboxError
+from sandbox.models import Delivery, DeliveryResult
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import event_payload, failed_invoice_event, sign_stripe_payload
 from settings import Settings
 
@@ -57,7 +59,7 @@ async def _play_in_sandbox(known: DevSecrets, provider: str, fields: dict[str, A
 
 async def _play_stripe(address: str, fields: dict[str, Any], now: Delivery) -> tuple[str, list[DeliveryResult]]:
     spec = FailedInvoice(**fields, delivery=now)
-    async with SandboxClient(address) as sandbox:
+    async with StripeSandboxClient(address) as sandbox:
         made = await sandbox.create_failed_invoice(spec)
     return made.invoice, made.deliveries
 

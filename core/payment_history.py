@@ -99,8 +99,3 @@ class PastInvoice(Value):
     def failed_at(self) -> datetime:
         """When the first charge failed."""
         return self.attempts[0].at
-
-    @property
-    def paid_by_charge(self) -> bool:
-        """Whether its last charge succeeded."""
-        return self.attempts[-1].outcome is Outcome.SUCCEEDED

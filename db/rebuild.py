@@ -1,6 +1,6 @@
 """Rebuilds the read model and the attempt ledger from the log alone, or compares the stored rows with the log."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, Text, bindparam, delete, exists, func, select, text
@@ -48,17 +48,6 @@ async def rebuild_read_model(session: Session, progress: Progress = lambda _: No
     return done
 
 
-async def find_differences(session: Session) -> list[Difference]:
-    """The differences between read model and log; empty if there are none.
-
-    Exact only while no writer is active: the log is read after the list of recoveries.
-    """
-    found = [_missing_log_difference(name) for name in await recoveries_without_log(session)]
-    async for batch in _project_batches(session):
-        found += await compare_rows(session, batch)
-    return found
-
-
 async def compare_rows(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
     """The differences between these rebuilt rows and the stored ones of the same recoveries."""
     live = await _load_live_rows(session, [row["recovery_id"] for row in rebuilt])
@@ -81,17 +70,6 @@ def project_history(rows: Sequence[Row]) -> dict[str, Any]:
     return recoveries.project_recovery(fold_rows(rows), rows[0]["opened_on"], rows[-1]["recorded_at"])
 
 
-async def _project_batches(session: Session) -> AsyncIterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    async for rows in stream_histories(session):
-        batch.append(project_history(rows))
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _has_log() -> ColumnElement[bool]:
     opening = (event_log.c.recovery_id == recovery.c.recovery_id, event_log.c.sequence == 1)
     return exists().where(event_log.c.opened_on == recovery.c.opened_on, *opening)
@@ -112,7 +90,3 @@ def _row_differences(live: Row | None, rebuilt: Row) -> list[Difference]:
         for column in recoveries.DERIVED
         if live[column] != rebuilt[column]
     ]
-
-
-def _missing_log_difference(name: str) -> Difference:
-    return Difference(recovery_id=name, column="row", live="in the read model", rebuilt=None)

@@ -135,7 +135,7 @@ def sandbox_program(
         "--braintree-webhook-url", f"{addresses.api}/webhooks/braintree", "--braintree-keys", secrets["braintree"],
     )  # fmt: skip
     path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
-    return Program("sandbox", argv, data_dir / "logs" / "sandbox.request_log", {**env, "PYTHONPATH": path})
+    return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, "PYTHONPATH": path})
 
 
 def service_program(name: str, argv: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:

@@ -4,7 +4,7 @@ A channel is an entry point in the group `pri.channels`: a function that takes t
 or None if its settings are missing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -45,9 +45,6 @@ class Channel(Protocol):
         Raises NotDelivered if it certainly did not go out, so that it may be sent again. After any other error it may
         have gone out, and it is not sent again.
         """
-
-
-ChannelPlugin = Callable[[Mapping[str, str]], Channel | None]
 
 
 def installed_channels(environment: Mapping[str, str]) -> dict[str, Channel]:

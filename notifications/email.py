@@ -117,10 +117,6 @@ class EmailChannel:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise NotDelivered(f"letter_{type(error).__name__}", permanent=True) from None
 
-    def to_mail(self, message: CustomerMessage) -> EmailMessage:
-        """The mail with text, HTML and headers. Raises NotDelivered for a customer without a valid address."""
-        return self._build_mail(message, _recipient_mailbox(message))
-
     def _build_mail(self, message: CustomerMessage, to: Mailbox) -> EmailMessage:
         mail = EmailMessage(policy=_BODY_POLICY)
         mail["From"] = _header_text(self._sender)

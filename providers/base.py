@@ -5,7 +5,7 @@ and returns a `Provider`. Webhooks or gateway are off while their secret is not 
 of its own (`ReadsContacts`), which callers test with `isinstance`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
@@ -137,9 +137,6 @@ class Provider(Protocol):
 
 
 # An entry point gets the environment as an argument, since only `settings` reads it.
-ProviderPlugin = Callable[[Mapping[str, str]], Provider]
-
-
 def load_providers(environment: Mapping[str, str]) -> dict[str, Provider]:
     """Every installed provider by name, configured from the environment.
 

@@ -5,10 +5,6 @@ from pathlib import Path
 
 from sandbox.models import Shape
 
-LEGACY_VERSION = "2024-06-20"
-BASIL_VERSION = "2026-10-28.endive"
-FIRST_BASIL_VERSION = "2025-03-31"
-
 
 @dataclass(frozen=True)
 class SandboxConfig:
@@ -26,13 +22,3 @@ class SandboxConfig:
     echo: bool = True
     retry_delays: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
     webhook_timeout: float = 10.0
-
-
-def api_version(shape: Shape) -> str:
-    """The `api_version` that events of this shape carry."""
-    return LEGACY_VERSION if shape is Shape.LEGACY else BASIL_VERSION
-
-
-def shape_for_version(version: str | None) -> Shape:
-    """The object shape a `Stripe-Version` header asks for; the newer one when there is none."""
-    return Shape.LEGACY if version and version < FIRST_BASIL_VERSION else Shape.BASIL

@@ -1,4 +1,4 @@
-"""What the control routes take and give: the vocabulary shared by the server, its client and the samples."""
+"""What the control routes of every fake take and give: shared by server, clients and samples."""
 
 import hashlib
 import secrets
@@ -51,6 +51,40 @@ class Delivery(ControlModel):
     wait: bool = Field(False, description="answer only when every delivery has ended")
 
 
+class ControlAction(ControlModel):
+    """What every provoking call takes: how its events are sent (left out: once, at once)."""
+
+    delivery: Delivery = Delivery()
+
+
+class CardAction(ControlAction):
+    """The new card, or method of another type, and whether it becomes the customer's default."""
+
+    type: str = "card"
+    card: Card = Card(last4="5556")
+    set_default: bool = True
+
+
+class RawWebhook(ControlAction):
+    """Any JSON or text, signed and sent as it is."""
+
+    event: Document | None = None
+    payload: str | None = None
+
+
+class EventBatch(ControlAction):
+    """Recorded events to send again, in this order."""
+
+    events: tuple[str, ...]
+
+
+class WebhookEndpoint(ControlModel):
+    """Where webhooks go from now on."""
+
+    url: str
+    secret: str
+
+
 class Decline(ControlModel):
     """Why a charge failed, in Stripe's own words; `code` follows from `decline_code` when left out."""
 
@@ -67,57 +101,6 @@ class Decline(ControlModel):
     risk_score: int = 20
 
 
-class FailedInvoice(Decline):
-    """A customer, a card, and an invoice whose payment has failed, ready-made in one call."""
-
-    account: str | None = Field(None, description="the connected account whose invoice it is")
-    invoice_id: str | None = None
-    customer_id: str | None = None
-    payment_method_id: str | None = None
-    method_type: str = Field("card", description="Stripe's type of the payment method")
-    no_method: bool = Field(False, description="nothing is stored: no charge, no error on the intent")
-    amount: int = Field(2000, gt=0)
-    currency: str = Field("usd", pattern="^[a-z]{3}$")
-    card: Card = Card()
-    email: str | None = "jenny.rosen@example.com"
-    name: str | None = "Jenny Rosen"
-    country: str | None = "US"
-    customer_metadata: dict[str, str] = Field(default_factory=dict)
-    metadata: dict[str, str] = Field(default_factory=dict)
-    subscription: str | bool = Field(True, description="an id, or whether there is a subscription at all")
-    attempt_count: int = 1
-    auto_advance: bool = False
-    next_payment_attempt: int | None = None
-    created: int | None = None
-    customer_created: int | None = None
-    livemode: bool = False
-    requires_action: bool = Field(False, description="the payment waits for the customer instead of a decline")
-    next_action: str = Field("use_stripe_sdk", description="for what it waits then")
-    invoice_fields: Document = Field(default_factory=dict, description="Stripe's fields of the invoice, as they are")
-    subscription_fields: Document = Field(default_factory=dict, description="the same of its subscription")
-    test_clock: str | None = Field(None, description="the clock that the customer lives on")
-    script: tuple[str, ...] = ()
-    default: str = "succeed"
-    echo: bool = True
-    echo_delivery: Delivery = Delivery()
-    unguarded: bool = False
-    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
-
-
-class FailedInvoiceIds(BaseModel):
-    """The ids of a ready-made failed invoice, and of its (recorded) failure event."""
-
-    invoice: str
-    customer: str
-    payment_method: str
-    payment_intent: str
-    charge: str | None
-    invoice_payment: str
-    subscription: str | None
-    event: str
-    deliveries: list["DeliveryResult"] = Field(default_factory=list)
-
-
 class Script(ControlModel):
     """What the next pay calls of an invoice do; fields left out stay as they are."""
 
@@ -129,11 +112,19 @@ class Script(ControlModel):
     unguarded: bool | None = None
 
 
-class KeyRights(ControlModel):
-    """What became of an API key; unknown keys may do everything."""
+class ScriptedFailure(ControlModel):
+    """What every ready-made failed payment takes: the script of its next pay calls, and how its webhooks are sent."""
 
-    revoked: bool = False
-    lacks: tuple[str, ...] = Field((), description="permissions such as customer_read")
+    script: tuple[str, ...] = ()
+    default: str = "succeed"
+    echo: bool = True
+    echo_delivery: Delivery = Delivery()
+    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
+
+    def to_script(self) -> Script:
+        """The script to store, `unguarded` with it where the fake knows that."""
+        options = self.model_dump(include={"default", "echo", "echo_delivery", "unguarded"})
+        return Script(outcomes=self.script, **options)
 
 
 class Fault(ControlModel):

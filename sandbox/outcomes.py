@@ -48,6 +48,11 @@ class Outcome:
     before: float = 0.0
     after: float = 0.0
 
+    @property
+    def retry_headers(self) -> dict[str, str]:
+        """`Retry-After`, where the script asks for it."""
+        return {"Retry-After": self.retry_after} if self.retry_after else {}
+
 
 def parse_outcome(text: str) -> Outcome:
     """Read an outcome; ValueError names what isn't understood."""

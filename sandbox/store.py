@@ -128,6 +128,34 @@ def _link_value(document: Document, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+class KeyTable:
+    """The idempotency keys of one fake: a key is new, running (no `status` yet), or answered."""
+
+    def __init__(self, store: Store, lifetime_seconds: int, prefix: str = "") -> None:
+        self._store = store
+        self._lifetime = lifetime_seconds
+        self._prefix = prefix
+
+    def claim(self, key: str, request: str, now: int) -> Document | None:
+        """Claim a new key (None), or give the row of one that was claimed before and has not expired."""
+        name = self._prefix + key
+        self._store.execute("DELETE FROM idempotency WHERE key = ? AND created <= ?", name, now - self._lifetime)
+        found = self._store.execute("SELECT * FROM idempotency WHERE key = ?", name)
+        if not found:
+            sql = "INSERT INTO idempotency (key, request, created) VALUES (?, ?, ?)"
+            self._store.execute(sql, name, request, now)
+        return found[0] if found else None
+
+    def keep_answer(self, key: str, status: int, body: str, request_id: str = "") -> None:
+        """Keep the answer."""
+        sql = "UPDATE idempotency SET status = ?, body = ?, request_id = ? WHERE key = ?"
+        self._store.execute(sql, status, body, request_id, self._prefix + key)
+
+    def release(self, key: str) -> None:
+        """The request had no lasting answer; the next one with this key is the first again."""
+        self._store.execute("DELETE FROM idempotency WHERE key = ? AND status IS NULL", self._prefix + key)
+
+
 class SandboxClock:
     """Seconds since 1970; never goes back."""
 

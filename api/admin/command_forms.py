@@ -1,14 +1,15 @@
 """Operator commands from the admin console: each button asks for a reason, and the result is shown on the page."""
 
 import uuid
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 
 from api.admin.formatting import recovery_address
 from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
-from api.admin.sessions import Operator
+from api.admin.sessions import Operator, Person
 from api.deps import InvoiceId, Parts, PartsDep, ProviderName
 from api.operator_commands import derive_request_id, submit_command
 from api.problems import FORBIDDEN_CODE
@@ -135,26 +136,42 @@ _REQUIRES_PAUSED: Final = {CommandKind.PAUSE: False, CommandKind.RESUME: True}
 """Whether the recovery must be paused for this button to be shown."""
 
 
+@dataclass(frozen=True)
+class CommandForm:
+    """The fields of one form: recovery, command and reason. `once` makes sending it twice harmless."""
+
+    provider: ProviderName
+    invoice_id: InvoiceId
+    command: CommandKind
+    reason: Annotated[str, Form(max_length=LONGEST_REASON)] = ""
+    once: Annotated[str, Form(max_length=100)] = ""
+
+
+CommandFormDep = Annotated[CommandForm, Depends()]
+
+
 @router.post("/{command}", dependencies=[GenuineForm])
-async def submit_command_form(
-    request: Request,
-    parts: PartsDep,
-    person: Operator,
-    provider: ProviderName,
-    invoice_id: InvoiceId,
-    command: CommandKind,
-    reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
-    once: Annotated[str, Form(max_length=100)] = "",
-) -> Response:
+async def submit_command_form(request: Request, parts: PartsDep, person: Operator, form: CommandFormDep) -> Response:
     """Submits the command and shows its result on the recovery's page. A form sent twice acts once, by `once`."""
-    if reason.strip():
-        found = await submit_from_console(
-            parts, provider, invoice_id, person.name, command, reason.strip(), once or None
-        )
-        flash_message(request, found.sentence, RESULT_TONES[found.result])
-    else:
+    await submit_and_flash(request, parts, person, form)
+    return redirect_to(recovery_address(form.provider, form.invoice_id))
+
+
+async def submit_and_flash(
+    request: Request, parts: Parts, person: Person, form: CommandForm, *, subject: str = ""
+) -> None:
+    """Submits the form's command and flashes the result behind `subject`; without a reason nothing is submitted.
+
+    Raises NotFound, StoreUnavailable.
+    """
+    reason = form.reason.strip()
+    if not reason:
         flash_message(request, "Please give a reason: it is kept in the log.", Tone.BAD)
-    return redirect_to(recovery_address(provider, invoice_id))
+        return
+    found = await submit_from_console(
+        parts, form.provider, form.invoice_id, person.name, form.command, reason, form.once or None
+    )
+    flash_message(request, f"{subject}{found.sentence}", RESULT_TONES[found.result])
 
 
 class CommandResult(StrEnum):

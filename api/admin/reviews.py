@@ -1,23 +1,22 @@
 """The review queue: recoveries in review, the nearest deadline first, and commands that wait for a second person."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api.admin.command_forms import (
     COMMAND_OFFERS,
-    LONGEST_REASON,
-    RESULT_TONES,
+    CommandFormDep,
     CommandKind,
     CommandOffer,
     new_form_key,
-    submit_from_console,
+    submit_and_flash,
 )
 from api.admin.formatting import to_label
-from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
+from api.admin.forms import GenuineForm, redirect_to
 from api.admin.pages import show_page
 from api.admin.sessions import ROOT, Operator, Person, Viewer
-from api.deps import InvoiceId, PartsDep, ProviderName
+from api.deps import PartsDep
 from core.base import Value
 from core.events.decision_data import FraudAssessed, RetrySkipped
 from core.operators import Action
@@ -79,24 +78,9 @@ async def show_reviews_page(request: Request, parts: PartsDep, person: Viewer, c
 
 
 @router.post("/{provider}/{invoice_id}/{command}", dependencies=[GenuineForm])
-async def submit_review_form(
-    request: Request,
-    parts: PartsDep,
-    person: Operator,
-    provider: ProviderName,
-    invoice_id: InvoiceId,
-    command: CommandKind,
-    reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
-    once: Annotated[str, Form(max_length=100)] = "",
-) -> Response:
+async def submit_review_form(request: Request, parts: PartsDep, person: Operator, form: CommandFormDep) -> Response:
     """Submits a decision or a second approval and shows its result above the queue."""
-    if reason.strip():
-        found = await submit_from_console(
-            parts, provider, invoice_id, person.name, command, reason.strip(), once or None
-        )
-        flash_message(request, f"{invoice_id}: {found.sentence}", RESULT_TONES[found.result])
-    else:
-        flash_message(request, "Please give a reason: it is kept in the log.", Tone.BAD)
+    await submit_and_flash(request, parts, person, form, subject=f"{form.invoice_id}: ")
     return redirect_to(f"{ROOT}/reviews")
 
 

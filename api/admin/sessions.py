@@ -91,7 +91,6 @@ def require_role(role: Role) -> Callable[..., Awaitable[Person]]:
 
 Viewer = Annotated[Person, Depends(require_role(Role.VIEWER))]
 Operator = Annotated[Person, Depends(require_role(Role.OPERATOR))]
-Administrator = Annotated[Person, Depends(require_role(Role.ADMIN))]
 
 
 def login_address(request: Request, expired: bool = False) -> str:

@@ -11,8 +11,9 @@ import httpx
 from core.errors import RecoveryError
 from core.events import EventType, State
 from core.formatting import format_duration
-from sandbox.client import SandboxClient
-from sandbox.models import ActionResult, Delivery, DeliveryResult, FailedInvoiceIds
+from sandbox.models import ActionResult, Delivery, DeliveryResult
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoiceIds
 
 Row = dict[str, Any]
 MESSAGE_TYPES: Final = (EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED)
@@ -33,7 +34,7 @@ class ScenarioDriver:
 
     def __init__(self, api: str, key: str, sandbox: str, provider_key: str, scale: int) -> None:
         self.scale = scale
-        self._box = SandboxClient(sandbox)
+        self._box = StripeSandboxClient(sandbox)
         self._api = _http_client(api, key)
         self._provider = _http_client(sandbox, provider_key)
 
@@ -44,7 +45,7 @@ class ScenarioDriver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for client in (self._box, self._api, self._provider):
-            await (client.close() if isinstance(client, SandboxClient) else client.aclose())
+            await (client.close() if isinstance(client, StripeSandboxClient) else client.aclose())
 
     async def fail_payment(
         self, code: str, *script: str, delivery: Delivery = DELIVER_AND_WAIT, amount: int = 4900

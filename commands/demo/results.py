@@ -12,7 +12,7 @@ from commands.demo.scenarios import Scenario
 from core.events import EventType
 from core.formatting import spell_duration
 from sandbox.client import SandboxError
-from sandbox.models import FailedInvoiceIds
+from sandbox.stripe.models import FailedInvoiceIds
 
 MAX_JITTER: Final = 1.1
 """Factor for planned waits, which jitter makes up to a tenth longer."""

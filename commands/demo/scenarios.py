@@ -6,7 +6,8 @@ from typing import Final
 
 from commands.demo.driver import ScenarioDriver, UnexpectedOutcome
 from core.events import EventType, State, Trigger
-from sandbox.models import Delivery, FailedInvoiceIds
+from sandbox.models import Delivery
+from sandbox.stripe.models import FailedInvoiceIds
 
 WEBHOOK_COPIES: Final = 20
 PlayScenario = Callable[[ScenarioDriver], Awaitable[FailedInvoiceIds]]

@@ -95,11 +95,6 @@ class ProviderHealth(Value):
     median_seconds: float | None
     """Median time from the request's row to that of a definite answer; None if there was none."""
 
-    @property
-    def unknown_rate(self) -> float:
-        """Share (0 to 1) of charges without a definite answer."""
-        return self.unknown / (self.succeeded + self.declined + self.unknown)
-
 
 async def load_provider_health(session: Session, since: datetime, until: datetime) -> list[ProviderHealth]:
     """Answers written in [since, until) by provider, in order of name; providers without answers are left out."""

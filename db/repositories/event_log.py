@@ -22,27 +22,11 @@ from db.models import event_log as table
 from db.repositories import network_attempts, recoveries
 from db.session import Session
 
-MONTHS_AHEAD: Final = 12
-
-
-async def ensure_partitions(session: Session, today: date, months_ahead: int = MONTHS_AHEAD) -> int:
-    """Creates the missing partitions from this month to `months_ahead`; returns how many were created."""
-    made = 0
-    for months in range(months_ahead + 1):
-        made += await ensure_month_partition(session, _month_after(today, months))
-    return made
-
 
 async def ensure_month_partition(session: Session, day: date) -> bool:
     """Creates the partition of the day's month if it is missing; returns whether it was created."""
     made = await session.execute(text("SELECT ensure_event_log_partition(:day)"), {"day": day})
     return bool(made.scalar_one())
-
-
-def _month_after(day: date, months: int) -> date:
-    """The first day of the month that many months after the day's."""
-    years, month = divmod(day.month - 1 + months, 12)
-    return date(day.year + years, month + 1, 1)
 
 
 Row = Mapping[Any, Any]

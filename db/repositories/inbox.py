@@ -89,12 +89,6 @@ async def load_webhook(session: Session, provider: str, event_id: str) -> Stored
     return StoredWebhook.model_validate(dict(found)) if found else None
 
 
-async def load_body(session: Session, provider: str, event_id: str) -> bytes | None:
-    """The body as received, empty after erasure; None if this event was never received."""
-    found = await session.execute(select(table.c.body).where(*_webhook_key(provider, event_id)))
-    return found.scalar_one_or_none()
-
-
 async def claim_due(session: Session, now: datetime) -> StoredWebhook | None:
     """The undelivered row that has been due for longest, with its try counted; None where no row is due.
 

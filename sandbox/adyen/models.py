@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from sandbox.models import ControlModel, Delivery, DeliveryResult
+from sandbox.models import ControlAction, DeliveryResult, ScriptedFailure
 
 
-class FailedPayment(ControlModel):
+class FailedPayment(ScriptedFailure):
     """A recurring payment that was refused, with the token that was tried."""
 
     invoice_id: str | None = Field(None, description="the merchantReference")
@@ -34,11 +34,6 @@ class FailedPayment(ControlModel):
     rescue_scheduled: bool = False
     event_date: int | None = Field(None, description="seconds since 1970; left out: now")
     live: bool = False
-    script: tuple[str, ...] = ()
-    default: str = "succeed"
-    echo: bool = True
-    echo_delivery: Delivery = Delivery()
-    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
 class FailedPaymentIds(BaseModel):
@@ -52,7 +47,7 @@ class FailedPaymentIds(BaseModel):
     deliveries: list[DeliveryResult] = Field(default_factory=list)
 
 
-class PaymentEvent(ControlModel):
+class PaymentEvent(ControlAction):
     """Something that Adyen tells about a payment. Money is booked where an authorisation or a rescue succeeds.
 
     What follows a payment (a capture, a refund, a chargeback) names it as `originalReference`.
@@ -64,22 +59,12 @@ class PaymentEvent(ControlModel):
     additional: dict[str, Any] = Field(default_factory=dict)
     amount: int | None = Field(None, gt=0, description="a part of the payment; left out: all of it")
     reference: str | None = Field(None, description="the step's own merchantReference; left out: the payment's")
-    new_reference: bool = Field(True, description="an event of its own; else the one about the refused payment")
-    delivery: Delivery = Delivery()
 
 
-class Rescue(ControlModel):
+class Rescue(ControlAction):
     """How Auto Rescue goes on and ends: tries that were refused, then AUTORESCUE."""
 
     tries: int = Field(1, ge=0, le=10, description="refused tries before the end")
     success: bool = Field(False, description="whether a last try brought the money")
     reason: str = Field("retryWindowHasElapsed", description="why it ended without the money")
     refusal: str = Field("Not enough balance", description="what the tries were refused with")
-    delivery: Delivery = Delivery()
-
-
-class EventBatch(ControlModel):
-    """Recorded items to send in one body."""
-
-    events: tuple[str, ...]
-    delivery: Delivery = Delivery()

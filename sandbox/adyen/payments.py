@@ -189,6 +189,13 @@ def record_item(world: SandboxWorld, payment: Document, event_code: str, success
     return world.store.put("adyen_event", {"id": name, "invoice": payment["reference"], "item": made})
 
 
+def record_refusal(world: SandboxWorld, payment: Document, body: FailedPayment) -> Document:
+    """The webhook item of a ready-made refused payment."""
+    extra = refusal_codes(body.raw, body.mac) | ({"retry.rescueScheduled": "true"} if body.rescue_scheduled else {})
+    reason = refusal_reason(body.decline_code)[1]
+    return record_item(world, payment, "AUTHORISATION", False, moment=body.event_date, reason=reason, additional=extra)
+
+
 def run_rescue_tries(world: SandboxWorld, payment: Document, wanted: Rescue) -> list[Document]:
     """Adyen's own tries and their end, oldest first.
 

@@ -101,6 +101,11 @@ def webhook_body(items: list[Document], *, live: bool = False) -> bytes:
     return json.dumps({"live": "true" if live else "false", "notificationItems": wrapped}).encode()
 
 
+def event_body(event: Document) -> bytes:
+    """A recorded event in a body of its own."""
+    return webhook_body([event["item"]])
+
+
 def sign_adyen_webhook(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
     """The payload with each of its items signed; anything else as it is."""
     headers = {"Content-Type": "application/json; charset=utf-8"}

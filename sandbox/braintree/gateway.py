@@ -2,17 +2,16 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
-from sandbox import request_log
-from sandbox import world as faults
 from sandbox.braintree import transactions, webhooks, xml_trees
 from sandbox.braintree.xml import dump_document
-from sandbox.calls import Answer, Call, RunningCalls
-from sandbox.models import Delivery, Document
+from sandbox.calls import Answer, Call
+from sandbox.gateway import CallRunner
+from sandbox.models import Document
 from sandbox.outcomes import Effect, Outcome, Reply
-from sandbox.stripe.pay_endpoint import take_outcome
 from sandbox.webhook_sender import WebhookFormat, WebhookSender
-from sandbox.world import SandboxWorld
+from sandbox.world import SandboxWorld, apply_fault
 
 MERCHANT_PATH = re.compile(r"^/braintree/merchants/[^/]+/(?P<what>[a-z_]+)(?:/(?P<id>.+))?$")
 DOCUMENT_KINDS = {
@@ -36,33 +35,25 @@ class BraintreeGateway:
 
     def __init__(self, world: SandboxWorld) -> None:
         self._world = world
-        self._running_calls: RunningCalls[Answer] = RunningCalls()
+        self._calls = CallRunner(world, self._answer_call, lambda call: _invoice_of_call(world, call))
         config = world.config
-        letter = WebhookFormat(webhooks.sign_braintree_webhook, webhooks.describe_braintree_webhook)
-        self.webhook_sender = WebhookSender(config, letter, config.braintree_webhook_url, config.braintree_keys)
+        webhook_format = WebhookFormat(webhooks.sign_braintree_webhook, webhooks.describe_braintree_webhook)
+        self.webhook_sender = WebhookSender(config, webhook_format, config.braintree_webhook_url, config.braintree_keys)
 
     async def handle(self, call: Call) -> Answer:
         """Answer a call. Once begun it runs to its end, whether or not the caller still listens."""
-        return await self._running_calls.run_to_end(self._handle_logged(call))
+        return await self._calls.run(call)
 
     async def close(self) -> None:
-        """End what still runs; unfinished requests have changed nothing."""
-        await self._running_calls.close()
+        """End what still runs and what is still on its way; unfinished requests have changed nothing."""
+        await self._calls.close()
         await self.webhook_sender.close()
-
-    async def _handle_logged(self, call: Call) -> Answer:
-        sequence = request_log.log_call(self._world, call, _invoice_of_call(self._world, call))
-        answer = await self._answer_call(call)
-        request_log.log_answer(self._world, sequence, answer)
-        if answer.after:
-            await asyncio.sleep(answer.after)
-        return answer
 
     async def _answer_call(self, call: Call) -> Answer:
         found = MERCHANT_PATH.match(call.path)
         if not call.authorization.startswith("Basic "):
             return Answer(401, "", keep=False)
-        if scripted := await faults.apply_fault(self._world, call):
+        if scripted := await apply_fault(self._world, call, _scripted_error):
             return scripted
         if found is None:
             return NOT_FOUND
@@ -159,7 +150,7 @@ class BraintreeGateway:
         before = self._previous_transaction(call.params)
         if isinstance(before, Answer):
             return before
-        outcome = take_outcome(self._world, transactions.braintree_script_id(before["invoice"]))
+        outcome = self._world.take_outcome(transactions.braintree_script_id(before["invoice"]))
         await asyncio.sleep(outcome.before)
         if outcome.effect is Effect.NOTHING:
             return _answer_as_scripted(outcome, Answer())
@@ -214,10 +205,8 @@ class BraintreeGateway:
         return [webhooks.record_notification(self._world, f"subscription_charged_{how}", one)]
 
     async def _send_webhooks(self, invoice: str, events: list[Document]) -> None:
-        control = self._world.script_control(transactions.braintree_script_id(invoice))
-        if self._world.config.echo and control["echo"]:
-            delivery = Delivery.model_validate(control["echo_delivery"] | {"wait": False})
-            await self.webhook_sender.send_bodies([event["xml"].encode() for event in events], delivery)
+        if delivery := self._world.echo_delivery(transactions.braintree_script_id(invoice)):
+            await self.webhook_sender.send_bodies([webhooks.event_body(event) for event in events], delivery)
 
 
 def transaction_xml(one: Document) -> str:
@@ -251,10 +240,13 @@ def _answer_as_scripted(outcome: Outcome, truth: Answer) -> Answer:
     if outcome.reply is Reply.MALFORMED:
         return Answer(200, "<nonsense><much>true</much></nonsense>", after=after, outcome=text)
     if outcome.reply is Reply.ERROR:
-        headers = {"Retry-After": outcome.retry_after} if outcome.retry_after else {}
-        return Answer(outcome.status, "", headers, after=after, outcome=text)
+        return replace(_scripted_error(outcome), after=after, outcome=text)
     drop = outcome.reply is Reply.DROP
     return Answer(truth.status, truth.body, drop=drop, after=after, outcome=text)
+
+
+def _scripted_error(outcome: Outcome) -> Answer:
+    return Answer(outcome.status, "", outcome.retry_headers)
 
 
 def _invoice_of_call(world: SandboxWorld, call: Call) -> str | None:

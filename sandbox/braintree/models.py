@@ -3,10 +3,10 @@
 from pydantic import BaseModel, Field
 
 from sandbox.braintree.instruments import Instrument
-from sandbox.models import ControlModel, Delivery, DeliveryResult
+from sandbox.models import ControlAction, DeliveryResult, ScriptedFailure
 
 
-class FailedPayment(ControlModel):
+class FailedPayment(ScriptedFailure):
     """A subscription's period, or a single order, whose transaction failed."""
 
     invoice_id: str | None = Field(None, description="SUBSCRIPTION-YYYY-MM-DD, or the order id of a single sale")
@@ -32,12 +32,7 @@ class FailedPayment(ControlModel):
     custom_fields: dict[str, str] = Field(default_factory=dict, description="the merchant's own, of the customer")
     upcoming_retry_date: str | None = Field(None, description="YYYY-MM-DD: Braintree's own next try")
     created: int | None = Field(None, description="seconds since 1970; left out: now")
-    script: tuple[str, ...] = ()
-    default: str = "succeed"
-    echo: bool = True
-    echo_delivery: Delivery = Delivery()
     unguarded: bool = False
-    delivery: Delivery | None = Field(None, description="send the failure webhook at once; left out: not sent")
 
 
 class FailedTransactionIds(BaseModel):
@@ -52,7 +47,7 @@ class FailedTransactionIds(BaseModel):
     deliveries: list[DeliveryResult] = Field(default_factory=list)
 
 
-class TransactionEvent(ControlModel):
+class TransactionEvent(ControlAction):
     """Something that Braintree tells about an invoice. Money is booked where a kind says that it came."""
 
     kind: str
@@ -61,11 +56,3 @@ class TransactionEvent(ControlModel):
     amount: int | None = Field(None, gt=0, description="of a payment, a refund or a dispute; left out: all of it")
     dispute_kind: str = "chargeback"
     reads_settled: bool = Field(False, description="a debit comes back, and its transaction goes on reading `settled`")
-    delivery: Delivery = Delivery()
-
-
-class WebhookBatch(ControlModel):
-    """Recorded webhooks to send again, in this order."""
-
-    events: tuple[str, ...]
-    delivery: Delivery = Delivery()

@@ -49,6 +49,11 @@ def record_notification(world: SandboxWorld, kind: str, one: Document) -> Docume
     return world.store.put("bt_event", event)
 
 
+def event_body(event: Document) -> bytes:
+    """A recorded notification as it is signed."""
+    return str(event["xml"]).encode()
+
+
 def sign_braintree_webhook(payload: bytes, secret: str, _: int) -> tuple[bytes, dict[str, str]]:
     """A form with payload and signature; `secret` is `PUBLIC_KEY|PRIVATE_KEY`, several joined by `&`."""
     encoded = base64.encodebytes(payload).decode()

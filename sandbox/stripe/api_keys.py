@@ -7,10 +7,11 @@ of the 403 are those that people report of restricted keys; the names of permiss
 
 from collections.abc import Iterator
 
-from sandbox.calls import Call
-from sandbox.models import Document, KeyRights
+from sandbox.models import Document
 from sandbox.store import Store
+from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.errors import StripeError
+from sandbox.stripe.models import KeyRights
 
 PERMISSION_LABELS = {
     "charge": "Charges and Refunds",
@@ -44,7 +45,7 @@ EXPANDED_KINDS = {
 }
 
 
-def authenticate_call(store: Store, call: Call) -> None:
+def authenticate_call(store: Store, call: StripeCall) -> None:
     """401 or 403 where the key may not make this call."""
     scheme, _, token = call.authorization.partition(" ")
     token = token.strip()
@@ -65,7 +66,7 @@ def store_key_rights(store: Store, key: str, rights: KeyRights) -> Document:
     return _without_id(store.put("key", {"id": key, **rights.model_dump(mode="json")}))
 
 
-def _needed_permissions(call: Call) -> Iterator[str]:
+def _needed_permissions(call: StripeCall) -> Iterator[str]:
     part = call.path.removeprefix("/v1/").partition("/")[0]
     yield f"{PATH_KINDS.get(part, part)}_{'read' if call.method == 'GET' else 'write'}"
     for wanted in call.params.get("expand", ()):

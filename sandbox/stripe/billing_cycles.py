@@ -10,20 +10,21 @@ from calendar import monthrange
 from datetime import UTC, datetime
 
 from sandbox import models
-from sandbox.calls import Answer, Call
+from sandbox.calls import Answer
 from sandbox.models import Decline, Delivery, Document
 from sandbox.outcomes import Effect
 from sandbox.stripe import invoice_documents
+from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.errors import StripeError, invalid_request
 from sandbox.stripe.params import read_integer, read_text
-from sandbox.stripe.pay_endpoint import stored_method, take_outcome
-from sandbox.world import SandboxWorld
+from sandbox.stripe.pay_endpoint import stored_method
+from sandbox.stripe.world import StripeWorld
 
 DRAFT_SECONDS = 3600
 LIVE_STATUSES = ("active", "past_due", "unpaid", "trialing")
 
 
-def run_due_cycles(world: SandboxWorld, clock: Document, until: int) -> list[Document]:
+def run_due_cycles(world: StripeWorld, clock: Document, until: int) -> list[Document]:
     """Move the clock from one due moment to the next; gives what happened, in order."""
     events: list[Document] = []
     while (due := _next_due(world, clock["id"])) is not None and due[0] <= until:
@@ -35,7 +36,7 @@ def run_due_cycles(world: SandboxWorld, clock: Document, until: int) -> list[Doc
     return events
 
 
-def _next_due(world: SandboxWorld, clock_id: str) -> tuple[int, str, Document] | None:
+def _next_due(world: StripeWorld, clock_id: str) -> tuple[int, str, Document] | None:
     due = [
         (item["current_period_end"], "subscription", one)
         for one in world.store.find("subscription")
@@ -49,7 +50,7 @@ def _next_due(world: SandboxWorld, clock_id: str) -> tuple[int, str, Document] |
     return min(due, key=lambda one: one[:2], default=None)
 
 
-def _renew_subscription(world: SandboxWorld, subscription: Document) -> list[Document]:
+def _renew_subscription(world: StripeWorld, subscription: Document) -> list[Document]:
     """A new period with a draft of its invoice, or the end where this period was the last."""
     if subscription["cancel_at_period_end"]:
         return cancel_now(world, subscription)
@@ -67,7 +68,7 @@ def _renew_subscription(world: SandboxWorld, subscription: Document) -> list[Doc
     return [*events, world.events.record("customer.subscription.updated", "subscription", subscription["id"], changed)]
 
 
-def cancel_now(world: SandboxWorld, subscription: Document) -> list[Document]:
+def cancel_now(world: StripeWorld, subscription: Document) -> list[Document]:
     """Canceled for good; what is open stays open."""
     now = world.clock.now_for(world.store, subscription)
     gone = {"status": "canceled", "ended_at": now, "canceled_at": subscription["canceled_at"] or now}
@@ -75,7 +76,7 @@ def cancel_now(world: SandboxWorld, subscription: Document) -> list[Document]:
     return [world.events.record("customer.subscription.deleted", "subscription", subscription["id"])]
 
 
-def draft_invoice(world: SandboxWorld, subscription: Document, reason: str, lines: list[Document]) -> Document:
+def draft_invoice(world: StripeWorld, subscription: Document, reason: str, lines: list[Document]) -> Document:
     """An invoice of a subscription: its lines, and the prorations that were waiting for it."""
     customer = world.require_document("customer", subscription["customer"])
     waiting = world.store.find("invoice_item", customer=customer["id"])
@@ -92,7 +93,7 @@ def draft_invoice(world: SandboxWorld, subscription: Document, reason: str, line
     return world.store.put("invoice", made)
 
 
-def collect_invoice(world: SandboxWorld, invoice: Document) -> list[Document]:
+def collect_invoice(world: StripeWorld, invoice: Document) -> list[Document]:
     """Finalise a draft and try to take its money, as its subscription says."""
     invoice = invoice_documents.finalize_draft(invoice, world.clock.now_for(world.store, invoice)) | {
         "automatically_finalizes_at": None
@@ -111,12 +112,12 @@ def collect_invoice(world: SandboxWorld, invoice: Document) -> list[Document]:
     return events + _charge_first_payment(world, invoice, subscription)
 
 
-def _charge_first_payment(world: SandboxWorld, invoice: Document, subscription: Document) -> list[Document]:
+def _charge_first_payment(world: StripeWorld, invoice: Document, subscription: Document) -> list[Document]:
     """The first payment of an invoice; one that fails leaves the subscription `past_due`."""
     if invoice["amount_remaining"] == 0:
         world.payments.close_when_paid(invoice)
         return world.payments.record_events([("invoice.paid", "invoice", invoice)])
-    outcome = take_outcome(world, subscription["id"])
+    outcome = world.take_outcome(subscription["id"])
     try:
         method = stored_method(world, invoice)
     except StripeError:
@@ -132,7 +133,7 @@ def _charge_first_payment(world: SandboxWorld, invoice: Document, subscription: 
     return events + _mark_past_due(world, subscription)
 
 
-def _mark_past_due(world: SandboxWorld, subscription: Document) -> list[Document]:
+def _mark_past_due(world: StripeWorld, subscription: Document) -> list[Document]:
     status = "incomplete" if subscription["status"] == "incomplete" else "past_due"
     world.store.put("subscription", world.require_document("subscription", subscription["id"]) | {"status": status})
     before = {"status": subscription["status"]}
@@ -176,7 +177,7 @@ def _first_item(subscription: Document) -> Document | None:
     return items[0] if items else None
 
 
-def create_test_clock(world: SandboxWorld, call: Call) -> Answer:
+def create_test_clock(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/test_helpers/test_clocks`."""
     if read_text(call.params, "frozen_time") is None:
         raise invalid_request("Missing required param: frozen_time.", param="frozen_time", code="parameter_missing")
@@ -201,7 +202,7 @@ def build_test_clock(frozen: int, now: int, name: str | None = None) -> Document
     }
 
 
-def advance_test_clock(world: SandboxWorld, call: Call) -> Answer:
+def advance_test_clock(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/test_helpers/test_clocks/{id}/advance`: everything that falls due until then happens, in order."""
     found = world.require_document("test_clock", call.names[0])
     wanted = read_integer(call.params, "frozen_time", 0)

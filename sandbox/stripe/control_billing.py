@@ -3,13 +3,15 @@
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from sandbox.control import ControlAction, deliver_events, requested_world
-from sandbox.models import ActionResult, ControlModel, Document, KeyRights, Script
+from sandbox.models import ActionResult, ControlAction, ControlModel, Document, Script
 from sandbox.outcomes import parse_outcome
 from sandbox.stripe import api_keys, billing_cycles, partial_payments, scenarios
+from sandbox.stripe.control import provoke_events, requested_world
 from sandbox.stripe.events import event_envelope
+from sandbox.stripe.models import KeyRights
+from sandbox.stripe.world import StripeWorld
 
-router = APIRouter(prefix="/_control", tags=["control"])
+router = APIRouter(prefix="/_control", tags=["control of the fake Stripe"])
 CHANGEABLE_KINDS = {
     "customers": ("customer", "customer.updated"),
     "invoices": ("invoice", "invoice.updated"),
@@ -61,51 +63,45 @@ class ApiKeyRights(ControlModel):
 @router.post("/invoices/{invoice_id}/part")
 async def pay_invoice_part(request: Request, invoice_id: str, body: PartialPayment) -> ActionResult:
     """A further payment of the invoice."""
-    world = requested_world(request)
-    with world.store.transaction():
-        events = partial_payments.record_partial_payment(
-            world, invoice_id, body.amount, body.status, body.payment_method
-        )
-    return await deliver_events(world, events, body.delivery)
+    return await provoke_events(
+        request,
+        body,
+        partial_payments.record_partial_payment,
+        invoice_id,
+        body.amount,
+        body.status,
+        body.payment_method,
+    )
 
 
 @router.post("/invoices/{invoice_id}/intent")
 async def set_intent_status(request: Request, invoice_id: str, body: IntentStatus) -> ActionResult:
     """The default payment gets another status."""
-    world = requested_world(request)
-    with world.store.transaction():
-        events = partial_payments.apply_intent_status(world, invoice_id, body.status)
-    return await deliver_events(world, events, body.delivery)
+    return await provoke_events(request, body, partial_payments.apply_intent_status, invoice_id, body.status)
 
 
 @router.post("/invoices/{invoice_id}/finish_debit")
 async def finish_invoice_debit(request: Request, invoice_id: str, body: DebitResult) -> ActionResult:
     """The bank answers a debit that is under way."""
     parse_outcome(body.outcome)
-    world = requested_world(request)
-    with world.store.transaction():
-        events = partial_payments.finish_debit(world, invoice_id, body.outcome)
-    return await deliver_events(world, events, body.delivery)
+    return await provoke_events(request, body, partial_payments.finish_debit, invoice_id, body.outcome)
 
 
 @router.post("/invoices/{invoice_id}/refund")
 async def refund_invoice(request: Request, invoice_id: str, body: AmountAction) -> ActionResult:
     """The merchant gives money back."""
-    world = requested_world(request)
-    with world.store.transaction():
-        events = partial_payments.refund_charge(world, invoice_id, body.amount)
-    return await deliver_events(world, events, body.delivery)
+    return await provoke_events(request, body, partial_payments.refund_charge, invoice_id, body.amount)
 
 
 @router.post("/invoices/{invoice_id}/credit")
 async def credit_invoice(request: Request, invoice_id: str, body: AmountAction) -> ActionResult:
     """The merchant credits a part of an open invoice."""
-    world = requested_world(request)
-    with world.store.transaction():
-        _, events = partial_payments.issue_credit_note(
-            world, invoice_id, body.amount or world.require_document("invoice", invoice_id)["amount_remaining"]
-        )
-    return await deliver_events(world, events, body.delivery)
+    return await provoke_events(request, body, _credit_amount, invoice_id, body.amount)
+
+
+def _credit_amount(world: StripeWorld, invoice_id: str, amount: int | None) -> list[Document]:
+    remaining = world.require_document("invoice", invoice_id)["amount_remaining"]
+    return partial_payments.issue_credit_note(world, invoice_id, amount or remaining)[1]
 
 
 @router.post("/{kind}/{document_id}/change")
@@ -113,19 +109,15 @@ async def change_object(request: Request, kind: str, document_id: str, body: Obj
     """The merchant changes an object on the dashboard."""
     if kind not in CHANGEABLE_KINDS:
         raise ValueError(f"nothing is changed of {kind!r}; one of {sorted(CHANGEABLE_KINDS)}")
-    world, (name, event) = requested_world(request), CHANGEABLE_KINDS[kind]
-    with world.store.transaction():
-        events = scenarios.change_fields(world, name, document_id, body.fields, event if body.tell else None)
-    return await deliver_events(world, events, body.delivery)
+    name, event = CHANGEABLE_KINDS[kind]
+    told = event if body.tell else None
+    return await provoke_events(request, body, scenarios.change_fields, name, document_id, body.fields, told)
 
 
 @router.post("/customers/{customer_id}/delete")
 async def remove_customer(request: Request, customer_id: str, body: ControlAction) -> ActionResult:
     """The merchant deletes a customer."""
-    world = requested_world(request)
-    with world.store.transaction():
-        events = scenarios.delete_customer_objects(world, customer_id)
-    return await deliver_events(world, events, body.delivery)
+    return await provoke_events(request, body, scenarios.delete_customer_objects, customer_id)
 
 
 @router.put("/subscriptions/{subscription_id}/script")
@@ -134,7 +126,7 @@ async def script_renewals(request: Request, subscription_id: str, body: Script) 
     world = requested_world(request)
     world.require_document("subscription", subscription_id)
     with world.store.transaction():
-        return scenarios.store_script(world, subscription_id, body)
+        return world.store_script(subscription_id, body)
 
 
 @router.get("/events/{event_id}")

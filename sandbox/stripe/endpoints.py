@@ -4,10 +4,11 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sandbox.calls import Answer, Call
+from sandbox.calls import Answer
 from sandbox.stripe import billing_cycles, pay_endpoint, read_endpoints, subscriptions, write_endpoints
+from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.errors import invalid_request
-from sandbox.world import SandboxWorld
+from sandbox.stripe.world import StripeWorld
 
 PAGE_PARAMS = ("limit", "starting_after", "ending_before", "expand", "created")
 LISTED_KINDS = {
@@ -34,12 +35,12 @@ class Endpoint:
     method: str
     pattern: re.Pattern[str]
     params: frozenset[str]
-    run: Callable[[SandboxWorld, Call], Answer]
-    prepare: Callable[[SandboxWorld, Call], Awaitable[None]] | None = None
+    run: Callable[[StripeWorld, StripeCall], Answer]
+    prepare: Callable[[StripeWorld, StripeCall], Awaitable[None]] | None = None
     exclusive: bool = False
 
 
-def _build_endpoint(method: str, path: str, run: Callable[[SandboxWorld, Call], Answer], *params: str) -> Endpoint:
+def _build_endpoint(method: str, path: str, run: Callable[[StripeWorld, StripeCall], Answer], *params: str) -> Endpoint:
     pattern = re.compile(re.sub(r"\{id\}", "([^/]+)", path))
     return Endpoint(method, pattern, frozenset(("expand", *params)), run)
 

@@ -20,10 +20,6 @@ class StripeError(Exception):
         return {"error": self.error}
 
 
-class ConnectionDroppedError(ConnectionError):
-    """The scripted loss of a connection, where there is no socket to cut (in-process clients)."""
-
-
 def invalid_request(message: str, param: str | None = None, code: str | None = None, status: int = 400) -> StripeError:
     """An `invalid_request_error`."""
     return StripeError(status, type="invalid_request_error", code=code, message=message, param=param)

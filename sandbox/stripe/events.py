@@ -3,9 +3,9 @@
 import copy
 
 from sandbox import models
-from sandbox.config import api_version
 from sandbox.models import Document, Shape
 from sandbox.store import SandboxClock, Store
+from sandbox.stripe.calls import api_version
 from sandbox.stripe.views import DocumentView, invoice_of_intent
 
 

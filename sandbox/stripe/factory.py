@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from sandbox import models
-from sandbox.models import Document, FailedInvoice, FailedInvoiceIds
+from sandbox.models import Document
 from sandbox.stripe import charges, documents, invoice_documents
+from sandbox.stripe.models import FailedInvoice, FailedInvoiceIds
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from sandbox.models import Document
-from sandbox.store import Store
+from sandbox.store import KeyTable, Store
 from sandbox.stripe.errors import StripeError, invalid_request
 
 MAX_KEY_LENGTH = 255
@@ -21,32 +21,29 @@ class KeptAnswer:
 
 
 class IdempotencyKeys:
-    """A key is new, running, or answered; a repeat with other parameters is refused."""
+    """A repeat with other parameters is refused, and so is one while the first is running."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._table = KeyTable(store, KEY_LIFETIME_SECONDS)
 
     def claim(self, key: str, request: Document, now: int) -> KeptAnswer | None:
-        """Claim a new key (None), or give its answer. Raises for a running key and for another request."""
+        """Claim a new key (None), or give its answer. Raises StripeError for a running key and another request."""
         if len(key) > MAX_KEY_LENGTH:
             raise invalid_request(f"Idempotency keys must be {MAX_KEY_LENGTH} characters or less.", status=400)
         printed = json.dumps(request, sort_keys=True)
-        self._store.execute("DELETE FROM idempotency WHERE key = ? AND created <= ?", key, now - KEY_LIFETIME_SECONDS)
-        found = self._store.execute("SELECT * FROM idempotency WHERE key = ?", key)
-        if not found:
-            self._store.execute("INSERT INTO idempotency (key, request, created) VALUES (?, ?, ?)", key, printed, now)
+        found = self._table.claim(key, printed, now)
+        if found is None:
             return None
-        _refuse_conflict(key, found[0], printed)
-        return KeptAnswer(found[0]["status"], found[0]["body"], found[0]["request_id"])
+        _refuse_conflict(key, found, printed)
+        return KeptAnswer(found["status"], found["body"], found["request_id"])
 
     def keep_answer(self, key: str, answer: KeptAnswer) -> None:
         """Keep the answer."""
-        sql = "UPDATE idempotency SET status = ?, body = ?, request_id = ? WHERE key = ?"
-        self._store.execute(sql, answer.status, answer.body, answer.request_id, key)
+        self._table.keep_answer(key, answer.status, answer.body, answer.request_id)
 
     def release(self, key: str) -> None:
         """The request had no lasting answer; the next one with this key is the first again."""
-        self._store.execute("DELETE FROM idempotency WHERE key = ? AND status IS NULL", key)
+        self._table.release(key)
 
 
 def _refuse_conflict(key: str, found: Document, printed: str) -> None:

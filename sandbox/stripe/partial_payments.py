@@ -10,14 +10,14 @@ from sandbox.outcomes import Effect, parse_outcome
 from sandbox.stripe import charges
 from sandbox.stripe.errors import invalid_request
 from sandbox.stripe.payments import PAYABLE_STATUSES
-from sandbox.world import SandboxWorld
+from sandbox.stripe.world import StripeWorld
 
 
 def record_partial_payment(
-    world: SandboxWorld, invoice_id: str, amount: int, status: str, method_id: str | None
+    world: StripeWorld, invoice_id: str, amount: int, status: str, method_id: str | None
 ) -> list[Document]:
     """A further payment of the invoice: `succeeded`, or left in any other status of a payment intent."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     if amount > invoice["amount_remaining"]:
         raise invalid_request("The amount is more than what remains of the invoice.", param="amount")
     method = world.require_document("payment_method", method_id) if method_id else _any_method(world, invoice)
@@ -33,7 +33,7 @@ def record_partial_payment(
     return world.payments.record_events([(name, "payment_intent", intent)])
 
 
-def _record_paid_part(world: SandboxWorld, invoice: Document, intent: Document, method: Document) -> list[Document]:
+def _record_paid_part(world: StripeWorld, invoice: Document, intent: Document, method: Document) -> list[Document]:
     """What the invoice's default payment still asks for is less by the part."""
     charge = world.store.put("charge", charges.build_charge(intent, method, world.clock.now_for(world.store, invoice)))
     events = world.payments.complete_payment(invoice, intent, charge, "part")
@@ -49,9 +49,9 @@ def _amounts_before(invoice: Document, charge: Document) -> Document:
     }
 
 
-def apply_intent_status(world: SandboxWorld, invoice_id: str, status: str) -> list[Document]:
+def apply_intent_status(world: StripeWorld, invoice_id: str, status: str) -> list[Document]:
     """The invoice's default payment is put into a status, as the payer or a bank would."""
-    intent = world.payments.next_intent(_payable_invoice(world, invoice_id))
+    intent = world.payments.next_intent(world.require_payable_invoice(invoice_id))
     world.store.put("payment_intent", intent | {"status": status})
     name = "payment_intent.processing" if status == "processing" else "payment_intent.canceled"
     return (
@@ -59,7 +59,7 @@ def apply_intent_status(world: SandboxWorld, invoice_id: str, status: str) -> li
     )
 
 
-def finish_debit(world: SandboxWorld, invoice_id: str, outcome: str) -> list[Document]:
+def finish_debit(world: StripeWorld, invoice_id: str, outcome: str) -> list[Document]:
     """The bank answers: the money comes (`succeed`) or not (`decline:insufficient_funds;network=R01`)."""
     invoice, chosen = world.require_document("invoice", invoice_id), parse_outcome(outcome)
     for link in world.store.find("invoice_payment", invoice=invoice_id):
@@ -75,9 +75,9 @@ def finish_debit(world: SandboxWorld, invoice_id: str, outcome: str) -> list[Doc
     raise invalid_request("No payment of this invoice is processing.")
 
 
-def issue_credit_note(world: SandboxWorld, invoice_id: str, amount: int) -> tuple[Document, list[Document]]:
+def issue_credit_note(world: StripeWorld, invoice_id: str, amount: int) -> tuple[Document, list[Document]]:
     """A credit note of an open invoice: less remains to be paid; where nothing does, the invoice is paid."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     if not 0 < amount <= invoice["amount_remaining"]:
         raise invalid_request(
             "The amount of a credit note can't be more than what remains of the invoice.", param="amount"
@@ -95,7 +95,7 @@ def issue_credit_note(world: SandboxWorld, invoice_id: str, amount: int) -> tupl
     return note, events + (world.payments.record_events([("invoice.paid", "invoice", invoice)]) if done else [])
 
 
-def refund_charge(world: SandboxWorld, invoice_id: str, amount: int | None) -> list[Document]:
+def refund_charge(world: StripeWorld, invoice_id: str, amount: int | None) -> list[Document]:
     """Money of the latest successful charge goes back."""
     paid = [line for line in world.store.read_rows("ledger", invoice_id)]
     if not paid:
@@ -143,20 +143,13 @@ def _build_credit_note(invoice: Document, amount: int, now: int) -> Document:
     }
 
 
-def _lower_intent_amount(world: SandboxWorld, invoice: Document) -> None:
+def _lower_intent_amount(world: StripeWorld, invoice: Document) -> None:
     intent = world.payments.next_intent(invoice) if invoice["status"] in PAYABLE_STATUSES else None
     if intent:
         world.store.put("payment_intent", intent | {"amount": invoice["amount_remaining"]})
 
 
-def _payable_invoice(world: SandboxWorld, invoice_id: str) -> Document:
-    invoice = world.require_document("invoice", invoice_id)
-    if invoice["status"] not in PAYABLE_STATUSES:
-        raise invalid_request(f"This invoice can't be paid: its status is {invoice['status']}.")
-    return invoice
-
-
-def _any_method(world: SandboxWorld, invoice: Document) -> Document:
+def _any_method(world: StripeWorld, invoice: Document) -> Document:
     found = world.store.find("payment_method", customer=invoice["customer"])
     if not found:
         raise invalid_request("The customer has no payment method.", param="payment_method")

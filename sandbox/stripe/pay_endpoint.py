@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 
-from sandbox.calls import Answer, Call
-from sandbox.models import Decline, Delivery, Document, Shape
+from sandbox.calls import Answer
+from sandbox.models import Decline, Document, Shape
 from sandbox.outcomes import Effect, Outcome, Reply, parse_outcome
 from sandbox.stripe import charges
+from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.errors import StripeError, error_for_status, invalid_request
 from sandbox.stripe.params import read_boolean, read_text
 from sandbox.stripe.payments import PAYABLE_STATUSES
 from sandbox.stripe.views import DocumentView
-from sandbox.world import SandboxWorld
+from sandbox.stripe.world import StripeWorld
 
 PAY_PARAMS = ("expand", "forgive", "mandate", "off_session", "paid_out_of_band", "payment_method", "source")
 ACTION_NEEDED = (
@@ -20,29 +21,19 @@ ACTION_NEEDED = (
 )
 
 
-async def prepare_pay_call(world: SandboxWorld, call: Call) -> None:
+async def prepare_pay_call(world: StripeWorld, call: StripeCall) -> None:
     """Check the request, take the next scripted outcome, and wait as it says."""
     invoice = world.require_document("invoice", call.names[0])
     _check_request(world, call, invoice)
     if read_boolean(call.params, "paid_out_of_band"):
         return
     method_for_call(world, call, invoice)
-    call.outcome = take_outcome(world, invoice["id"])
+    call.outcome = world.take_outcome(invoice["id"])
     if call.outcome.before:
         await asyncio.sleep(call.outcome.before)
 
 
-def take_outcome(world: SandboxWorld, invoice_id: str) -> Outcome:
-    """Consume the next scripted outcome; the invoice's default one when the script is empty."""
-    control = world.script_control(invoice_id)
-    if not control["script"]:
-        return parse_outcome(control["default"])
-    text_of = control["script"].pop(0)
-    world.store.put("control", control)
-    return parse_outcome(text_of)
-
-
-def run_pay_call(world: SandboxWorld, call: Call) -> Answer:
+def run_pay_call(world: StripeWorld, call: StripeCall) -> Answer:
     """Move the money as scripted, and answer as scripted (which may be something else)."""
     invoice = world.require_document("invoice", call.names[0])
     _check_request(world, call, invoice)
@@ -56,13 +47,13 @@ def run_pay_call(world: SandboxWorld, call: Call) -> Answer:
     return _answer_refusal(world, call, invoice, method, call.outcome)
 
 
-def method_for_call(world: SandboxWorld, call: Call, invoice: Document) -> Document:
+def method_for_call(world: StripeWorld, call: StripeCall, invoice: Document) -> Document:
     """The payment method to charge: the named one, else what is stored, in Stripe's order."""
     named = read_text(call.params, "payment_method") or read_text(call.params, "source")
     return _usable_method(world, invoice, named) if named else stored_method(world, invoice)
 
 
-def stored_method(world: SandboxWorld, invoice: Document) -> Document:
+def stored_method(world: StripeWorld, invoice: Document) -> Document:
     """The invoice's, the subscription's, or the customer's; at each of them a method goes before a source.
 
     Source: docs.stripe.com/api/invoices/object, `default_payment_method`. The 400 is as people report it.
@@ -77,7 +68,7 @@ def stored_method(world: SandboxWorld, invoice: Document) -> Document:
     )
 
 
-def _method_owners(world: SandboxWorld, invoice: Document) -> list[Document]:
+def _method_owners(world: StripeWorld, invoice: Document) -> list[Document]:
     details = (invoice.get("parent") or {}).get("subscription_details") or {}
     subscription = world.store.get("subscription", details.get("subscription")) or {}
     customer = world.require_document("customer", invoice["customer"])
@@ -85,7 +76,7 @@ def _method_owners(world: SandboxWorld, invoice: Document) -> list[Document]:
     return [invoice, subscription, settings, {"default_source": customer.get("default_source")}]
 
 
-def _usable_method(world: SandboxWorld, invoice: Document, method_id: str) -> Document:
+def _usable_method(world: StripeWorld, invoice: Document, method_id: str) -> Document:
     method = world.store.get("payment_method", method_id)
     if method is None:
         raise invalid_request(f"No such PaymentMethod: '{method_id}'", param="payment_method", code="resource_missing")
@@ -99,14 +90,7 @@ def _usable_method(world: SandboxWorld, invoice: Document, method_id: str) -> Do
     return method
 
 
-def echo_delivery(world: SandboxWorld, invoice_id: str) -> Delivery | None:
-    """How the events of a pay call are sent; None when echoes are off."""
-    control = world.script_control(invoice_id)
-    on = world.config.echo and control["echo"]
-    return Delivery.model_validate(control["echo_delivery"] | {"wait": False}) if on else None
-
-
-def _check_request(world: SandboxWorld, call: Call, invoice: Document) -> None:
+def _check_request(world: StripeWorld, call: StripeCall, invoice: Document) -> None:
     for name in ("forgive", "off_session", "paid_out_of_band"):
         read_boolean(call.params, name)
     if invoice["status"] == "paid" and not world.script_control(invoice["id"])["unguarded"]:
@@ -117,7 +101,9 @@ def _check_request(world: SandboxWorld, call: Call, invoice: Document) -> None:
         )
 
 
-def _answer_refusal(world: SandboxWorld, call: Call, invoice: Document, method: Document, outcome: Outcome) -> Answer:
+def _answer_refusal(
+    world: StripeWorld, call: StripeCall, invoice: Document, method: Document, outcome: Outcome
+) -> Answer:
     if outcome.effect is Effect.REQUIRES_ACTION:
         events = world.payments.require_action(invoice, method, call.key)
         error: Document = {"type": "card_error", "code": "invoice_payment_intent_requires_action"}
@@ -135,7 +121,7 @@ def _snapshot_of(events: Sequence[Document], kind: str, shape: Shape) -> Documen
     return shown
 
 
-def _answer_as_scripted(world: SandboxWorld, call: Call, events: Sequence[Document]) -> Answer:
+def _answer_as_scripted(world: StripeWorld, call: StripeCall, events: Sequence[Document]) -> Answer:
     outcome = call.outcome or parse_outcome("succeed")
     if outcome.reply is Reply.TRUTH:
         return _answer_with_invoice(world, call, events)
@@ -149,22 +135,22 @@ def _answer_as_scripted(world: SandboxWorld, call: Call, events: Sequence[Docume
     return _build_answer(world, call, outcome.status, error.body, events)
 
 
-def _show_invoice(world: SandboxWorld, call: Call) -> Document:
+def _show_invoice(world: StripeWorld, call: StripeCall) -> Document:
     invoice = world.require_document("invoice", call.names[0])
     return DocumentView(world.store, call.shape).show("invoice", invoice, call.params.get("expand", ()))
 
 
-def _answer_with_invoice(world: SandboxWorld, call: Call, events: Sequence[Document]) -> Answer:
+def _answer_with_invoice(world: StripeWorld, call: StripeCall, events: Sequence[Document]) -> Answer:
     return _build_answer(world, call, 200, _show_invoice(world, call), events)
 
 
 def _build_answer(
-    world: SandboxWorld, call: Call, status: int, body: Document, events: Sequence[Document], drop: bool = False
+    world: StripeWorld, call: StripeCall, status: int, body: Document, events: Sequence[Document], drop: bool = False
 ) -> Answer:
     outcome = call.outcome.text if call.outcome else "paid_out_of_band"
     after = call.outcome.after if call.outcome else 0.0
     keep = not drop or bool(events)
-    delivery = echo_delivery(world, call.names[0])
+    delivery = world.echo_delivery(call.names[0])
     return Answer(
         status, body, events=tuple(events), delivery=delivery, keep=keep, drop=drop, after=after, outcome=outcome
     )

@@ -3,33 +3,33 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.calls import Answer, Call
-from sandbox.config import shape_for_version
+from sandbox.calls import Answer
 from sandbox.models import Document
+from sandbox.stripe.calls import StripeCall, shape_for_version
 from sandbox.stripe.errors import invalid_request
 from sandbox.stripe.events import event_envelope
 from sandbox.stripe.params import read_boolean, read_integer
 from sandbox.stripe.views import DocumentView
-from sandbox.world import SandboxWorld
+from sandbox.stripe.world import StripeWorld
 
 LINK_FILTERS = ("customer", "invoice", "payment_intent", "charge")
 EXACT_FILTERS = ("status", "email", "type", "collection_method")
 
 
-def build_reader(kind: str) -> Callable[[SandboxWorld, Call], Answer]:
+def build_reader(kind: str) -> Callable[[StripeWorld, StripeCall], Answer]:
     """`GET /v1/things/{id}`."""
 
-    def read_one(world: SandboxWorld, call: Call) -> Answer:
+    def read_one(world: StripeWorld, call: StripeCall) -> Answer:
         document = world.require_document(kind, call.names[0])
         return Answer(body=_show_document(world, call, kind, document))
 
     return read_one
 
 
-def build_lister(kind: str, url: str) -> Callable[[SandboxWorld, Call], Answer]:
+def build_lister(kind: str, url: str) -> Callable[[StripeWorld, StripeCall], Answer]:
     """`GET /v1/things`, newest first."""
 
-    def read_page(world: SandboxWorld, call: Call) -> Answer:
+    def read_page(world: StripeWorld, call: StripeCall) -> Answer:
         if kind == "payment_method" and call.names:
             call.params["customer"] = world.require_document("customer", call.names[0])["id"]
         found = [item for item in _find_documents(world, kind, call.params) if _fits_filters(item, call.params)]
@@ -40,13 +40,13 @@ def build_lister(kind: str, url: str) -> Callable[[SandboxWorld, Call], Answer]:
     return read_page
 
 
-def _show_document(world: SandboxWorld, call: Call, kind: str, document: Document) -> Document:
+def _show_document(world: StripeWorld, call: StripeCall, kind: str, document: Document) -> Document:
     if kind == "event":
         return event_envelope(document, call.shape)
     return DocumentView(world.store, call.shape).show(kind, document, call.params.get("expand", ()))
 
 
-def _find_documents(world: SandboxWorld, kind: str, params: Document) -> list[Document]:
+def _find_documents(world: StripeWorld, kind: str, params: Document) -> list[Document]:
     links = {name: params[name] for name in LINK_FILTERS if isinstance(params.get(name), str)}
     if isinstance(payment := params.get("payment"), dict):
         links |= _payment_link(payment)

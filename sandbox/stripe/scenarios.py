@@ -1,13 +1,13 @@
 """Things that happen to an invoice from outside the API. Each runs in one transaction and gives its events."""
 
 from sandbox import models
-from sandbox.models import Card, Decline, Document, FailedInvoice, FailedInvoiceIds, Script
+from sandbox.models import Card, Decline, Document, Script
 from sandbox.outcomes import Effect, parse_outcome
 from sandbox.stripe import documents, factory
 from sandbox.stripe.errors import invalid_request, resource_missing
-from sandbox.stripe.pay_endpoint import stored_method, take_outcome
-from sandbox.stripe.payments import PAYABLE_STATUSES
-from sandbox.world import SandboxWorld
+from sandbox.stripe.models import FailedInvoice, FailedInvoiceIds
+from sandbox.stripe.pay_endpoint import stored_method
+from sandbox.stripe.world import StripeWorld
 
 Events = list[Document]
 EVENT_KINDS = {
@@ -25,7 +25,7 @@ EVENT_KINDS = {
 """Which object an event type is about, the longer prefixes first."""
 
 
-def store_failed_invoice(world: SandboxWorld, spec: FailedInvoice) -> tuple[FailedInvoiceIds, Document]:
+def store_failed_invoice(world: StripeWorld, spec: FailedInvoice) -> tuple[FailedInvoiceIds, Document]:
     """Store a ready-made failed payment with its script, and record its failure event."""
     if spec.invoice_id and world.store.get("invoice", spec.invoice_id):
         raise invalid_request(f"There is an invoice {spec.invoice_id} already.", code="resource_already_exists")
@@ -42,12 +42,12 @@ def store_failed_invoice(world: SandboxWorld, spec: FailedInvoice) -> tuple[Fail
     ):
         if document := getattr(made, kind):
             world.store.put(kind, document)
-    store_invoice_script(world, made.invoice["id"], _script_of(spec))
+    store_invoice_script(world, made.invoice["id"], spec.to_script())
     event = world.events.record("invoice.payment_failed", "invoice", made.invoice["id"])
     return made.to_ids(event["id"]), event
 
 
-def _present_of(world: SandboxWorld, spec: FailedInvoice, owner: Document | None) -> int:
+def _present_of(world: StripeWorld, spec: FailedInvoice, owner: Document | None) -> int:
     """The time of the customer's test clock, if it lives on one."""
     clock = spec.test_clock or (owner or {}).get("test_clock")
     if clock:
@@ -55,36 +55,13 @@ def _present_of(world: SandboxWorld, spec: FailedInvoice, owner: Document | None
     return world.clock.now_for(world.store, {"test_clock": clock})
 
 
-def _script_of(spec: FailedInvoice) -> Script:
-    return Script(
-        outcomes=spec.script,
-        default=spec.default,
-        echo=spec.echo,
-        echo_delivery=spec.echo_delivery,
-        unguarded=spec.unguarded,
-    )
-
-
-def store_invoice_script(world: SandboxWorld, invoice_id: str, wanted: Script) -> Document:
-    """Change what the next pay calls do; an outcome that isn't understood is refused at once."""
+def store_invoice_script(world: StripeWorld, invoice_id: str, wanted: Script) -> Document:
+    """Change what the next pay calls do. Raises StripeError (404) and, for an outcome, ValueError."""
     world.require_document("invoice", invoice_id)
-    return store_script(world, invoice_id, wanted)
+    return world.store_script(invoice_id, wanted)
 
 
-def store_script(world: SandboxWorld, name: str, wanted: Script) -> Document:
-    """The same for whatever has a script of that name."""
-    for text in (*(wanted.outcomes or ()), *([wanted.default] if wanted.default else [])):
-        parse_outcome(text)
-    control = world.script_control(name)
-    if wanted.outcomes is not None:
-        control["script"] = (control["script"] if wanted.append else []) + list(wanted.outcomes)
-    changed = wanted.model_dump(exclude_none=True, exclude={"outcomes", "append"}, mode="json")
-    return world.store.put("control", control | changed)
-
-
-def attach_new_card(
-    world: SandboxWorld, customer_id: str, card: Card, set_default: bool, type_: str = "card"
-) -> Events:
+def attach_new_card(world: StripeWorld, customer_id: str, card: Card, set_default: bool, type_: str = "card") -> Events:
     """The customer enters another card, on a billing page of the merchant for example."""
     customer = world.require_document("customer", customer_id)
     method = documents.build_payment_method(
@@ -100,7 +77,7 @@ def attach_new_card(
     return events
 
 
-def apply_card_update(world: SandboxWorld, method_id: str, last4: str | None, exp_month: int, exp_year: int) -> Events:
+def apply_card_update(world: StripeWorld, method_id: str, last4: str | None, exp_month: int, exp_year: int) -> Events:
     """The card network tells the provider a card's new number or expiry date."""
     method = world.require_document("payment_method", method_id)
     card = method["card"]
@@ -112,13 +89,13 @@ def apply_card_update(world: SandboxWorld, method_id: str, last4: str | None, ex
     return [world.events.record("payment_method.automatically_updated", "payment_method", method_id, before)]
 
 
-def pay_on_hosted_page(world: SandboxWorld, invoice_id: str) -> Events:
+def pay_on_hosted_page(world: StripeWorld, invoice_id: str) -> Events:
     """The customer pays on the hosted invoice page: a real charge, with the default card."""
-    invoice = _payable_invoice(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
     return world.payments.record_success(invoice, stored_method(world, invoice), "hosted_page", None)
 
 
-def close_open_invoice(world: SandboxWorld, invoice_id: str, status: str) -> Events:
+def close_open_invoice(world: StripeWorld, invoice_id: str, status: str) -> Events:
     """The merchant voids the invoice (`void`) or writes it off (`uncollectible`) on the dashboard."""
     invoice = world.require_document("invoice", invoice_id)
     if status == "void":
@@ -126,7 +103,7 @@ def close_open_invoice(world: SandboxWorld, invoice_id: str, status: str) -> Eve
     return world.payments.close_invoice(invoice, status, "invoice.marked_uncollectible", "marked_uncollectible_at")
 
 
-def end_subscription(world: SandboxWorld, invoice_id: str) -> Events:
+def end_subscription(world: StripeWorld, invoice_id: str) -> Events:
     """The subscription behind the invoice is canceled; the invoice itself stays as it is."""
     found = _subscription_of(world, world.require_document("invoice", invoice_id))
     now = world.clock.now()
@@ -134,7 +111,7 @@ def end_subscription(world: SandboxWorld, invoice_id: str) -> Events:
     return [world.events.record("customer.subscription.deleted", "subscription", found["id"])]
 
 
-def open_dispute(world: SandboxWorld, invoice_id: str, reason: str, status: str = "needs_response") -> Events:
+def open_dispute(world: StripeWorld, invoice_id: str, reason: str, status: str = "needs_response") -> Events:
     """The cardholder disputes the invoice's latest charge, or (`warning_…`) their bank only asks."""
     charge = _latest_charge(world, invoice_id)
     world.store.put("charge", charge | {"disputed": True})
@@ -143,7 +120,7 @@ def open_dispute(world: SandboxWorld, invoice_id: str, reason: str, status: str 
     return [world.events.record(name, "dispute", made["id"]) for name in names]
 
 
-def delete_customer_objects(world: SandboxWorld, customer_id: str) -> Events:
+def delete_customer_objects(world: StripeWorld, customer_id: str) -> Events:
     """The customer is gone with methods and subscriptions (docs.stripe.com/api/customers/delete)."""
     customer = world.require_document("customer", customer_id)
     if customer.get("deleted"):
@@ -159,7 +136,7 @@ def delete_customer_objects(world: SandboxWorld, customer_id: str) -> Events:
     return [event, *(world.events.record("customer.subscription.deleted", "subscription", one["id"]) for one in ended)]
 
 
-def change_fields(world: SandboxWorld, kind: str, document_id: str, fields: Document, event: str | None) -> Events:
+def change_fields(world: StripeWorld, kind: str, document_id: str, fields: Document, event: str | None) -> Events:
     """The merchant changes fields of an object on the dashboard; `event` tells what they were."""
     found = world.require_document(kind, document_id)
     before = {name: found.get(name) for name in fields}
@@ -167,7 +144,7 @@ def change_fields(world: SandboxWorld, kind: str, document_id: str, fields: Docu
     return [world.events.record(event, kind, document_id, before)] if event else []
 
 
-def warn_of_fraud(world: SandboxWorld, invoice_id: str, fraud_type: str) -> Events:
+def warn_of_fraud(world: StripeWorld, invoice_id: str, fraud_type: str) -> Events:
     """The issuer sends an early fraud warning for the invoice's latest charge."""
     charge = _latest_charge(world, invoice_id)
     made = documents.build_fraud_warning(charge, world.clock.now(), fraud_type)
@@ -175,10 +152,10 @@ def warn_of_fraud(world: SandboxWorld, invoice_id: str, fraud_type: str) -> Even
     return [world.events.record("radar.early_fraud_warning.created", "early_fraud_warning", made["id"])]
 
 
-def retry_by_provider(world: SandboxWorld, invoice_id: str, outcome: str | None, next_attempt: int | None) -> Events:
+def retry_by_provider(world: StripeWorld, invoice_id: str, outcome: str | None, next_attempt: int | None) -> Events:
     """The provider's own schedule tries again: this one does count in `attempt_count`."""
-    invoice = _payable_invoice(world, invoice_id)
-    chosen = parse_outcome(outcome) if outcome else take_outcome(world, invoice_id)
+    invoice = world.require_payable_invoice(invoice_id)
+    chosen = parse_outcome(outcome) if outcome else world.take_outcome(invoice_id)
     invoice["next_payment_attempt"] = next_attempt
     method = stored_method(world, invoice)
     if chosen.effect is Effect.SUCCEED:
@@ -188,7 +165,7 @@ def retry_by_provider(world: SandboxWorld, invoice_id: str, outcome: str | None,
     return world.payments.record_decline(invoice, method, chosen.decline or Decline(), automatic=True)
 
 
-def take_snapshot(world: SandboxWorld, invoice_id: str, event_type: str) -> Document:
+def take_snapshot(world: StripeWorld, invoice_id: str, event_type: str) -> Document:
     """A new event of any type, about the object of the invoice that such an event is about."""
     kind = next((kind for prefix, kind in EVENT_KINDS.items() if event_type.startswith(prefix)), None)
     if kind is None:
@@ -196,7 +173,7 @@ def take_snapshot(world: SandboxWorld, invoice_id: str, event_type: str) -> Docu
     return world.events.record(event_type, kind, _object_of_invoice(world, invoice_id, kind)["id"])
 
 
-def _object_of_invoice(world: SandboxWorld, invoice_id: str, kind: str) -> Document:
+def _object_of_invoice(world: StripeWorld, invoice_id: str, kind: str) -> Document:
     invoice = world.require_document("invoice", invoice_id)
     if kind == "invoice":
         return invoice
@@ -209,17 +186,10 @@ def _object_of_invoice(world: SandboxWorld, invoice_id: str, kind: str) -> Docum
     return stored_method(world, invoice) if kind == "payment_method" else world.payments.next_intent(invoice)
 
 
-def _subscription_of(world: SandboxWorld, invoice: Document) -> Document:
+def _subscription_of(world: StripeWorld, invoice: Document) -> Document:
     if invoice["parent"] is None:
         raise invalid_request("This invoice has no subscription.")
     return world.require_document("subscription", invoice["parent"]["subscription_details"]["subscription"])
-
-
-def _payable_invoice(world: SandboxWorld, invoice_id: str) -> Document:
-    invoice = world.require_document("invoice", invoice_id)
-    if invoice["status"] not in PAYABLE_STATUSES:
-        raise invalid_request(f"This invoice can't be paid: its status is {invoice['status']}.")
-    return invoice
 
 
 def _default_method(customer: Document) -> str | None:
@@ -227,7 +197,7 @@ def _default_method(customer: Document) -> str | None:
     return str(chosen) if chosen else None
 
 
-def _latest_charge(world: SandboxWorld, invoice_id: str) -> Document:
+def _latest_charge(world: StripeWorld, invoice_id: str) -> Document:
     links = world.store.find("invoice_payment", invoice=invoice_id)
     for link in links:
         intent = world.require_document("payment_intent", link["payment"]["payment_intent"])

@@ -4,13 +4,14 @@ Sources: docs.stripe.com/api/subscriptions, docs.stripe.com/billing/subscription
 """
 
 from sandbox import models
-from sandbox.calls import Answer, Call
+from sandbox.calls import Answer
 from sandbox.models import Delivery, Document
 from sandbox.stripe import billing_cycles, documents
+from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.errors import invalid_request
 from sandbox.stripe.params import read_boolean, read_integer, read_text
 from sandbox.stripe.views import DocumentView
-from sandbox.world import SandboxWorld
+from sandbox.stripe.world import StripeWorld
 
 CREATE_PARAMS = (
     "cancel_at_period_end",
@@ -27,7 +28,7 @@ UPDATE_PARAMS = (*(name for name in CREATE_PARAMS if name != "customer"), "pause
 CANCEL_PARAMS = ("invoice_now", "prorate")
 
 
-def create_subscription(world: SandboxWorld, call: Call) -> Answer:
+def create_subscription(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/subscriptions`: active where its first payment succeeds, else incomplete with an open invoice."""
     customer = world.require_document("customer", read_text(call.params, "customer") or "")
     item = _build_item(call.params)
@@ -49,7 +50,7 @@ def create_subscription(world: SandboxWorld, call: Call) -> Answer:
     return _answer_with_subscription(world, call, made["id"], events + billing_cycles.collect_invoice(world, invoice))
 
 
-def update_subscription(world: SandboxWorld, call: Call) -> Answer:
+def update_subscription(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/subscriptions/{id}`; a new price is prorated as `proration_behavior` says."""
     found = world.require_document("subscription", call.names[0])
     if found["status"] in ("canceled", "incomplete_expired"):
@@ -66,7 +67,7 @@ def update_subscription(world: SandboxWorld, call: Call) -> Answer:
     return _answer_with_subscription(world, call, found["id"], [update, *events])
 
 
-def cancel_subscription(world: SandboxWorld, call: Call) -> Answer:
+def cancel_subscription(world: StripeWorld, call: StripeCall) -> Answer:
     """`DELETE /v1/subscriptions/{id}`: at once."""
     found = world.require_document("subscription", call.names[0])
     if found["status"] == "canceled":
@@ -74,7 +75,7 @@ def cancel_subscription(world: SandboxWorld, call: Call) -> Answer:
     return _answer_with_subscription(world, call, found["id"], billing_cycles.cancel_now(world, found))
 
 
-def _change_price(world: SandboxWorld, subscription: Document, params: Document) -> list[Document]:
+def _change_price(world: StripeWorld, subscription: Document, params: Document) -> list[Document]:
     """The rest of the period: the old price is given back, the new one is charged, at once or with the next invoice."""
     old, new = subscription["items"]["data"][0], _build_item(params)
     now = world.clock.now_for(world.store, subscription)
@@ -126,7 +127,9 @@ def _build_item(params: Document) -> Document:
     return {"id": models.new_object_id("si"), "object": "subscription_item", "price": made, "quantity": 1}
 
 
-def _answer_with_subscription(world: SandboxWorld, call: Call, subscription_id: str, events: list[Document]) -> Answer:
+def _answer_with_subscription(
+    world: StripeWorld, call: StripeCall, subscription_id: str, events: list[Document]
+) -> Answer:
     found = world.require_document("subscription", subscription_id)
     shown = DocumentView(world.store, call.shape).show("subscription", found, call.params.get("expand", ()))
     return Answer(body=shown, events=tuple(events), delivery=Delivery() if world.config.echo else None)

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from sandbox import models
-from sandbox.config import SandboxConfig, api_version
-from sandbox.models import Delivery, DeliveryResult, Document, FailedInvoice, Shape
+from sandbox.config import SandboxConfig
+from sandbox.models import Delivery, DeliveryResult, Document, Shape
 from sandbox.stripe import views
+from sandbox.stripe.calls import api_version
 from sandbox.stripe.events import event_envelope
 from sandbox.stripe.factory import build_failed_payment
+from sandbox.stripe.models import FailedInvoice
 from sandbox.webhook_sender import WebhookFormat, WebhookSender
 
 

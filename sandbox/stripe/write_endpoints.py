@@ -1,13 +1,14 @@
 """Creating and changing objects through the fake API itself."""
 
 from sandbox import models
-from sandbox.calls import Answer, Call
+from sandbox.calls import Answer
 from sandbox.models import Card, Delivery, Document
 from sandbox.stripe import documents, invoice_documents, partial_payments, scenarios
+from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.errors import invalid_request
 from sandbox.stripe.params import read_boolean, read_integer, read_text
 from sandbox.stripe.views import DocumentView
-from sandbox.world import SandboxWorld
+from sandbox.stripe.world import StripeWorld
 
 CUSTOMER_PARAMS = ("address", "description", "email", "invoice_settings", "metadata", "name", "payment_method", "phone")
 NEW_CUSTOMER_PARAMS = (*CUSTOMER_PARAMS, "test_clock")
@@ -24,7 +25,7 @@ INVOICE_PARAMS = (
 TEST_CARDS = {"tok_visa": ("visa", "4242"), "tok_mastercard": ("mastercard", "4444"), "tok_amex": ("amex", "8431")}
 
 
-def create_customer(world: SandboxWorld, call: Call) -> Answer:
+def create_customer(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/customers`."""
     clock = read_text(call.params, "test_clock")
     lives = {"test_clock": world.require_document("test_clock", clock)["id"] if clock else None}
@@ -32,7 +33,7 @@ def create_customer(world: SandboxWorld, call: Call) -> Answer:
     return _store_and_answer(world, call, "customer", _merge_customer(world, made, call.params), "customer.created")
 
 
-def update_customer(world: SandboxWorld, call: Call) -> Answer:
+def update_customer(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/customers/{id}`; a new default payment method must be the customer's own."""
     found = world.require_document("customer", call.names[0])
     before = {"invoice_settings": dict(found["invoice_settings"])}
@@ -40,7 +41,7 @@ def update_customer(world: SandboxWorld, call: Call) -> Answer:
     return _store_and_answer(world, call, "customer", changed, "customer.updated", before)
 
 
-def create_method(world: SandboxWorld, call: Call) -> Answer:
+def create_method(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/payment_methods` of type card, by a test token or a number."""
     if call.params.get("type") != "card" or not isinstance(call.params.get("card"), dict):
         raise invalid_request("The sandbox knows payment methods of type card only.", param="type")
@@ -52,7 +53,7 @@ def create_method(world: SandboxWorld, call: Call) -> Answer:
     return Answer(body=DocumentView(world.store, call.shape).show("payment_method", made))
 
 
-def attach_method(world: SandboxWorld, call: Call) -> Answer:
+def attach_method(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/payment_methods/{id}/attach`."""
     method = world.require_document("payment_method", call.names[0])
     owner = world.require_document("customer", read_text(call.params, "customer") or "")
@@ -63,7 +64,7 @@ def attach_method(world: SandboxWorld, call: Call) -> Answer:
     )
 
 
-def detach_method(world: SandboxWorld, call: Call) -> Answer:
+def detach_method(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/payment_methods/{id}/detach`."""
     method = world.require_document("payment_method", call.names[0])
     before = {"customer": method["customer"]}
@@ -71,7 +72,7 @@ def detach_method(world: SandboxWorld, call: Call) -> Answer:
     return _store_and_answer(world, call, "payment_method", gone, "payment_method.detached", before)
 
 
-def create_invoice(world: SandboxWorld, call: Call) -> Answer:
+def create_invoice(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/invoices`: an empty draft (amounts come from the control routes)."""
     owner = world.require_document("customer", read_text(call.params, "customer") or "")
     currency = read_text(call.params, "currency") or "usd"
@@ -82,7 +83,7 @@ def create_invoice(world: SandboxWorld, call: Call) -> Answer:
     return _store_and_answer(world, call, "invoice", made, "invoice.created")
 
 
-def finalize_invoice(world: SandboxWorld, call: Call) -> Answer:
+def finalize_invoice(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/invoices/{id}/finalize`: a draft becomes open and gets its payment intent."""
     found = world.require_document("invoice", call.names[0])
     if found["status"] != "draft":
@@ -93,17 +94,17 @@ def finalize_invoice(world: SandboxWorld, call: Call) -> Answer:
     return _store_and_answer(world, call, "invoice", opened, "invoice.finalized")
 
 
-def void_invoice(world: SandboxWorld, call: Call) -> Answer:
+def void_invoice(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/invoices/{id}/void`."""
     return _close_invoice(world, call, "void", "invoice.voided", "voided_at")
 
 
-def write_off_invoice(world: SandboxWorld, call: Call) -> Answer:
+def write_off_invoice(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/invoices/{id}/mark_uncollectible`."""
     return _close_invoice(world, call, "uncollectible", "invoice.marked_uncollectible", "marked_uncollectible_at")
 
 
-def delete_customer(world: SandboxWorld, call: Call) -> Answer:
+def delete_customer(world: StripeWorld, call: StripeCall) -> Answer:
     """`DELETE /v1/customers/{id}`."""
     events = scenarios.delete_customer_objects(world, call.names[0])
     return Answer(
@@ -111,7 +112,7 @@ def delete_customer(world: SandboxWorld, call: Call) -> Answer:
     )
 
 
-def create_credit_note(world: SandboxWorld, call: Call) -> Answer:
+def create_credit_note(world: StripeWorld, call: StripeCall) -> Answer:
     """`POST /v1/credit_notes` of an open invoice."""
     note, events = partial_payments.issue_credit_note(
         world, read_text(call.params, "invoice") or "", read_integer(call.params, "amount", 0)
@@ -119,7 +120,7 @@ def create_credit_note(world: SandboxWorld, call: Call) -> Answer:
     return Answer(body=note, events=tuple(events), delivery=_echo_delivery(world))
 
 
-def _close_invoice(world: SandboxWorld, call: Call, status: str, event: str, moment: str) -> Answer:
+def _close_invoice(world: StripeWorld, call: StripeCall, status: str, event: str, moment: str) -> Answer:
     invoice = world.require_document("invoice", call.names[0])
     events = world.payments.close_invoice(invoice, status, event, moment, call.key)
     shown = DocumentView(world.store, call.shape).show("invoice", invoice, call.params.get("expand", ()))
@@ -127,7 +128,7 @@ def _close_invoice(world: SandboxWorld, call: Call, status: str, event: str, mom
 
 
 def _store_and_answer(
-    world: SandboxWorld, call: Call, kind: str, document: Document, event: str, before: Document | None = None
+    world: StripeWorld, call: StripeCall, kind: str, document: Document, event: str, before: Document | None = None
 ) -> Answer:
     world.store.put(kind, document)
     recorded = world.events.record(event, kind, document["id"], before, call.key)
@@ -135,11 +136,11 @@ def _store_and_answer(
     return Answer(body=shown, events=(recorded,), delivery=_echo_delivery(world))
 
 
-def _echo_delivery(world: SandboxWorld) -> Delivery | None:
+def _echo_delivery(world: StripeWorld) -> Delivery | None:
     return Delivery() if world.config.echo else None
 
 
-def _merge_customer(world: SandboxWorld, customer: Document, params: Document) -> Document:
+def _merge_customer(world: StripeWorld, customer: Document, params: Document) -> Document:
     plain = ("address", "description", "email", "name", "phone")
     customer |= {name: params[name] or None for name in plain if name in params}
     customer["metadata"] = {k: v for k, v in (customer["metadata"] | params.get("metadata", {})).items() if v}

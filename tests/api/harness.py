@@ -24,7 +24,7 @@ from db.repositories import api_keys
 from db.session import Database
 from providers.base import Provider
 from providers.stripe import create
-from sandbox.models import FailedInvoice
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event, sign_stripe_payload
 from settings import Settings
 from tests.intake.fakes import FakeRecoveries, unique_id

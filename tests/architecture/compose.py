@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import jsonschema
+from pydantic import SecretStr
 
-from settings import Settings
+from settings import SHIPPED_POLICY, Settings
 from tests.architecture.source import ROOT
 
 Service = dict[str, Any]
@@ -43,6 +44,7 @@ FOREIGN_SETTINGS: Final = {
 PORTS: Final = {"postgres": 5432, "temporalio/server": 7233, "temporalio/ui": 8080, "grafana/grafana": 3000}
 EXTRA_PORTS: Final = {"prom/prometheus": 9090}
 VERSION: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?$")
+PASSED_ON: Final = re.compile(r"\$\{(?P<name>[A-Z0-9_]+):?-(?P<default>[^}]*)\}")
 SHAPE: Final = json.loads((ROOT / "tests" / "architecture" / "compose_shape.json").read_text())
 
 
@@ -61,7 +63,8 @@ def find_compose_problems(
         problems += [f"{name}: {problem}" for problem in _check_volumes(service, compose)]
         problems += [f"{name}: {problem}" for problem in _check_hosts(service, {*services, *other_services})]
         if service["image"].startswith(OUR_IMAGE):
-            problems += [f"{name}: {problem}" for problem in _check_hardening(service)]
+            checked = (*_check_hardening(service), *_check_defaults(service))
+            problems += [f"{name}: {problem}" for problem in checked]
     return problems + list(_check_variables(compose, example))
 
 
@@ -69,6 +72,15 @@ def missing_settings(compose: dict[str, Any]) -> set[str]:
     """The settings that neither API nor worker gets."""
     passed_settings = {key for name in ("api", "worker") for key in compose["services"][name]["environment"]}
     return SETTINGS - NOT_FOR_CONTAINERS - passed_settings
+
+
+def default_text(default: object) -> str:
+    """A setting's default as one would write it into `.env`: empty for none, and for the shipped policy."""
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, tuple):
+        return ",".join(map(default_text, default))
+    return "" if default is None or default == SHIPPED_POLICY else str(default)
 
 
 def _check_image(service: Service) -> Iterator[str]:
@@ -180,6 +192,18 @@ def _check_hardening(service: Service) -> Iterator[str]:
     yield from (f"{name} is missing" for name in sorted(NEEDED_SETTINGS[service["command"][-1]] - environment.keys()))
     if environment.get("API_HOST", "0.0.0.0") != "0.0.0.0":
         yield "nothing outside the container reaches API_HOST"
+
+
+def _check_defaults(service: Service) -> Iterator[str]:
+    """A setting that is passed on keeps its name, and its default where `.env` has none."""
+    for name, value in service["environment"].items():
+        passed = PASSED_ON.fullmatch(value)
+        if passed and passed["name"] != name:
+            yield f"{name} is taken from {passed['name']}"
+        if passed and name in SETTINGS:
+            default = default_text(Settings.model_fields[name.lower()].default)
+            if passed["default"] != default:
+                yield f"the default of {name} is {default!r}, not {passed['default']!r}"
 
 
 def _check_variables(compose: dict[str, Any], example: set[str]) -> Iterator[str]:

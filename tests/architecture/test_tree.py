@@ -29,7 +29,7 @@ def find_strays(names: Iterable[str]) -> list[str]:
 def find_binaries(names: Iterable[str], root: Path = ROOT) -> list[str]:
     """Files that are not text, except pictures of the docs."""
     candidates = (name for name in names if not (name.startswith(PICTURES) and name.endswith(".png")))
-    return sorted(name for name in candidates if b"\0" in (root / name).read_bytes()[:8192])
+    return sorted(name for name in candidates if b"\0" in (root / name).read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +72,11 @@ def test_strays_and_binaries_are_detected(tmp_path: Path) -> None:
     assert find_strays(strays) == ["notes.txt", "py_spy-0.4.3-py2.py3-none-any.whl", "scratch"]
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "tool").write_bytes(b"\x7fELF\0\0")
+    (tmp_path / "core" / "late").write_bytes(b"text\n" * 10_000 + b"\0")
     (tmp_path / "core" / "text.py").write_bytes(b"x = 1\n")
-    assert find_binaries(["core/tool", "core/text.py"], tmp_path) == ["core/tool"]
+    assert find_binaries(["core/tool", "core/late", "core/text.py"], tmp_path) == ["core/late", "core/tool"]
+    (tmp_path / "docs" / "images").mkdir(parents=True)
+    for name in ("docs/images/page.png", "docs/images/tool", "docs/page.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG\0")
+    pictures = ["docs/images/page.png", "docs/images/tool", "docs/page.png"]
+    assert find_binaries(pictures, tmp_path) == ["docs/images/tool", "docs/page.png"]

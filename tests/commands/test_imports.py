@@ -10,8 +10,8 @@ import pytest
 
 from commands.imports import ImportProgress, UnfinishedImport
 from core.classification.taxonomy import Cause
-from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
+from sandbox.stripe.client import StripeSandboxClient
 from simulator.history import files
 from simulator.history.columns import CHARGED, LOST, PAID, History
 from tests.commands.conftest import ROOT, Answer, Pri
@@ -103,7 +103,7 @@ def sandbox() -> Iterator[str]:
 
 def create_failures(address: str, *, count: int = 1, **fields: Any) -> None:
     async def create_invoices() -> None:
-        async with SandboxClient(address) as box:
+        async with StripeSandboxClient(address) as box:
             for _ in range(count):
                 await box.create_failed_invoice(**fields)
 
@@ -112,7 +112,7 @@ def create_failures(address: str, *, count: int = 1, **fields: Any) -> None:
 
 def script_fault(address: str, path: str, times: int) -> None:
     async def set_fault() -> None:
-        async with SandboxClient(address) as box:
+        async with StripeSandboxClient(address) as box:
             await box.clear_faults()
             if times:
                 await box.add_fault(path, "error:401", times=times)

@@ -115,13 +115,14 @@ def test_a_search_path_cannot_trick_the_partition_function(writer: Connection) -
     assert run_statement(writer, "SELECT public.ensure_event_log_partition('2031-05-01')") == [(False,)]
 
 
-async def test_maintenance_creates_missing_partitions_once(database: Database, owner: Connection) -> None:
+async def test_a_months_partition_is_created_once_and_guarded(database: Database, owner: Connection) -> None:
     async with database.begin() as session:
-        assert await partitions.ensure_partitions(session, date(2040, 11, 30), months_ahead=3) == 4
-        assert await partitions.ensure_partitions(session, date(2040, 11, 1), months_ahead=4) == 1
-    assert {"event_log_2040_11", "event_log_2040_12", "event_log_2041_03"} <= set(log_tables(owner))
+        assert await partitions.ensure_month_partition(session, date(2040, 12, 31))
+        assert not await partitions.ensure_month_partition(session, date(2040, 12, 1))
+        assert await partitions.ensure_month_partition(session, date(2041, 1, 1))
+    assert {"event_log_2040_12", "event_log_2041_01"} <= set(log_tables(owner))
     with pytest.raises(psycopg.errors.RestrictViolation):
-        run_statement(owner, "TRUNCATE event_log_2041_03")
+        run_statement(owner, "TRUNCATE event_log_2041_01")
 
 
 def test_a_new_partition_has_the_indexes_and_guards_of_the_first(owner: Connection, writer: Connection) -> None:

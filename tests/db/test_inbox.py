@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from core.payments import EventKind, ProviderEvent
+from db.models import webhook_inbox
 from db.repositories import event_log, inbox
 from db.repositories.inbox import WebhookOutcome
 from db.session import Database
@@ -43,7 +45,8 @@ async def fetch_row(database: Database, event_id: str) -> inbox.StoredWebhook:
 
 async def fetch_body(database: Database, event_id: str) -> bytes | None:
     async with database.begin() as session:
-        return await inbox.load_body(session, "stripe", event_id)
+        query = select(webhook_inbox.c.body).where(webhook_inbox.c.event_id == event_id)
+        return (await session.execute(query)).scalar_one_or_none()
 
 
 @pytest.fixture(autouse=True)

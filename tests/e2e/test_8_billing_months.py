@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.sandbox.harness import stripe_client
 from tests.support.service import Recovery, RunningService
 
@@ -19,7 +19,9 @@ VELOCITY_DECLINE = "decline:card_velocity_exceeded"
 class Subscriber:
     """A customer with a card and a plan of 30.00 a month, on a test clock."""
 
-    def __init__(self, api: stripe.StripeClient, box: SandboxClient, clock: str, customer: str, plan: str) -> None:
+    def __init__(
+        self, api: stripe.StripeClient, box: StripeSandboxClient, clock: str, customer: str, plan: str
+    ) -> None:
         self.api, self.box, self.clock, self.customer, self.plan = api, box, clock, customer, plan
 
     async def advance_clock(self, *when: int) -> None:

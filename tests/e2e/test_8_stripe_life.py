@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sandbox.models import Delivery, FailedInvoiceIds
+from sandbox.models import Delivery
+from sandbox.stripe.models import FailedInvoiceIds
 from tests.support.concurrent_tests import ConcurrentTests
 from tests.support.service import Recovery, RunningService
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
+from sandbox.stripe.client import StripeSandboxClient
 from tests.sandbox.harness import SECRET, Receiver, run_receiver, run_sandbox, stripe_client
 
 STRIPE_ON_HTTPX = "ignore:Use 'content=:DeprecationWarning"
@@ -33,8 +33,8 @@ def address(receiver: Receiver) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def box(address: str) -> AsyncIterator[SandboxClient]:
-    async with SandboxClient(address) as client:
+async def box(address: str) -> AsyncIterator[StripeSandboxClient]:
+    async with StripeSandboxClient(address) as client:
         yield client
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 
 START = int(datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp())
 DAY = 86_400
@@ -79,7 +79,7 @@ async def test_a_month_is_billed_on_the_day_it_began(api: stripe.StripeClient) -
 
 
 async def test_a_renewal_that_fails_leaves_the_subscription_past_due(
-    box: SandboxClient, api: stripe.StripeClient
+    box: StripeSandboxClient, api: stripe.StripeClient
 ) -> None:
     plan = await create_subscription(api)
     await plan.start_subscription()
@@ -146,7 +146,7 @@ async def test_a_paused_collection_charges_nothing(api: stripe.StripeClient, beh
     assert (await plan.fetch_latest_invoice()).status == status
 
 
-async def test_an_invoice_that_is_sent_is_not_charged(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_an_invoice_that_is_sent_is_not_charged(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     plan = await create_subscription(api)
     await plan.start_subscription(collection_method="send_invoice", days_until_due=30)
     invoice = await plan.fetch_latest_invoice()

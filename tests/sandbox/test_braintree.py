@@ -191,7 +191,7 @@ async def test_our_own_charges_are_echoed(
     failed_payment = await box.create_failed_payment(script=("decline:2000", "succeed"))
     for _ in range(2):
         braintree_client(address).subscription.retry_charge(failed_payment.subscription, "20.00", True)
-    await box.wait_until_idle()
+        await box.wait_until_idle()
     kinds = [notification.kind for notification in receiver[0].received]
     assert kinds == ["subscription_charged_unsuccessfully", "subscription_charged_successfully"]
 

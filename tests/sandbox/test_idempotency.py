@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.sandbox.harness import stripe_client
 
 
@@ -27,7 +27,7 @@ async def pay_invoice(api: stripe.StripeClient, invoice: str, options: Any, **pa
 
 
 @pytest.mark.parametrize("script", ["succeed", "decline:do_not_honor", "error:500", "succeed_then_error:500"])
-async def test_the_first_answer_is_replayed(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
+async def test_the_first_answer_is_replayed(box: StripeSandboxClient, api: stripe.StripeClient, script: str) -> None:
     failed_invoice = await box.create_failed_invoice(script=(script,), default="succeed")
     options = new_key()
     first = await pay_invoice(api, failed_invoice.invoice, options)
@@ -38,7 +38,7 @@ async def test_the_first_answer_is_replayed(box: SandboxClient, api: stripe.Stri
     assert [call.replayed for call in await box.pay_calls(failed_invoice.invoice)] == [False, True]
 
 
-async def test_a_replay_consumes_no_outcome(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_replay_consumes_no_outcome(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor", "succeed"))
     options = new_key()
     await pay_invoice(api, failed_invoice.invoice, options)
@@ -47,14 +47,16 @@ async def test_a_replay_consumes_no_outcome(box: SandboxClient, api: stripe.Stri
 
 
 @pytest.mark.parametrize("script", ["error:429", "error:409", "error:503", "drop"])
-async def test_request_that_never_ran_is_not_stored(box: SandboxClient, api: stripe.StripeClient, script: str) -> None:
+async def test_request_that_never_ran_is_not_stored(
+    box: StripeSandboxClient, api: stripe.StripeClient, script: str
+) -> None:
     failed_invoice = await box.create_failed_invoice(script=(script, "succeed"))
     options = new_key()
     assert (await pay_invoice(api, failed_invoice.invoice, options))[0] != 200
     assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, False)
 
 
-async def test_a_lost_answer_is_replayed(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_lost_answer_is_replayed(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop",), default="decline:lost_card")
     options = new_key()
     with pytest.raises(stripe.APIConnectionError):
@@ -64,7 +66,7 @@ async def test_a_lost_answer_is_replayed(box: SandboxClient, api: stripe.StripeC
     assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
-async def test_other_parameters_are_refused(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_other_parameters_are_refused(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(default="decline:do_not_honor")
     options = new_key()
     await pay_invoice(api, failed_invoice.invoice, options)
@@ -72,7 +74,7 @@ async def test_other_parameters_are_refused(box: SandboxClient, api: stripe.Stri
     assert (status, body["error"]["type"]) == (400, "idempotency_error")
 
 
-async def test_another_endpoint_is_refused(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_another_endpoint_is_refused(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     first, second = await box.create_failed_invoice(), await box.create_failed_invoice()
     options = new_key()
     await pay_invoice(api, first.invoice, options)
@@ -80,7 +82,7 @@ async def test_another_endpoint_is_refused(box: SandboxClient, api: stripe.Strip
         await api.v1.invoices.pay_async(second.invoice, options=options)  # type: ignore[arg-type]
 
 
-async def test_a_running_key_is_in_use(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_running_key_is_in_use(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("hang:0.5",))
     options = new_key()
     running = asyncio.create_task(pay_invoice(api, failed_invoice.invoice, options))
@@ -91,7 +93,7 @@ async def test_a_running_key_is_in_use(box: SandboxClient, api: stripe.StripeCli
     assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, True)
 
 
-async def test_delayed_answer_is_already_stored(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_delayed_answer_is_already_stored(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed_then_hang:1",))
     options = new_key()
     running = asyncio.create_task(pay_invoice(api, failed_invoice.invoice, options))
@@ -100,7 +102,7 @@ async def test_delayed_answer_is_already_stored(box: SandboxClient, api: stripe.
     assert (await running)[0] == 200
 
 
-async def test_validation_error_is_not_stored(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_validation_error_is_not_stored(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     options = new_key()
     status, body, _ = await pay_invoice(api, failed_invoice.invoice, options, colour="red")
@@ -108,7 +110,7 @@ async def test_validation_error_is_not_stored(box: SandboxClient, api: stripe.St
     assert (await pay_invoice(api, failed_invoice.invoice, options))[0] == 200
 
 
-async def test_a_key_is_at_most_255_characters(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_key_is_at_most_255_characters(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     assert (await pay_invoice(api, failed_invoice.invoice, {"idempotency_key": "k" * 256}))[0] == 400
     assert (await pay_invoice(api, failed_invoice.invoice, {"idempotency_key": uuid.uuid4().hex.ljust(255, "k")}))[
@@ -116,7 +118,7 @@ async def test_a_key_is_at_most_255_characters(box: SandboxClient, api: stripe.S
     ] == 200
 
 
-async def test_a_key_is_forgotten_after_a_day(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_key_is_forgotten_after_a_day(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor", "succeed"))
     options = new_key()
     await pay_invoice(api, failed_invoice.invoice, options)
@@ -126,7 +128,7 @@ async def test_a_key_is_forgotten_after_a_day(box: SandboxClient, api: stripe.St
     assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, False)
 
 
-async def test_a_wrong_key_is_an_authentication_error(box: SandboxClient, address: str) -> None:
+async def test_a_wrong_key_is_an_authentication_error(box: StripeSandboxClient, address: str) -> None:
     failed_invoice = await box.create_failed_invoice()
     async with stripe_client(address, key="sk_live_no") as unauthorised:
         with pytest.raises(stripe.AuthenticationError):

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient, SandboxError
+from sandbox.client import SandboxError
 from sandbox.outcomes import parse_outcome
+from sandbox.stripe.client import StripeSandboxClient
 from tests.sandbox.harness import stripe_client
 
 CASES = [
@@ -30,7 +31,7 @@ CASES = [
 
 @pytest.mark.parametrize(("script", "error", "status", "charges", "state"), CASES, ids=[c[0] for c in CASES])
 async def test_scripted_outcomes_do_what_they_say(
-    box: SandboxClient,
+    box: StripeSandboxClient,
     api: stripe.StripeClient,
     script: str,
     error: type[stripe.StripeError] | None,
@@ -52,7 +53,7 @@ async def test_scripted_outcomes_do_what_they_say(
     assert (call.outcome, call.status) == (script, status or 0)
 
 
-async def test_a_decline_carries_every_code(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_decline_carries_every_code(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     script = "decline:do_not_honor;advice=do_not_try_again;network=05;mac=03"
     failed_invoice = await box.create_failed_invoice(script=(script,))
     with pytest.raises(stripe.CardError) as excinfo:
@@ -70,21 +71,21 @@ async def test_a_decline_carries_every_code(box: SandboxClient, api: stripe.Stri
     assert charge.status == "failed"
 
 
-async def test_some_decline_codes_are_codes_of_their_own(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_some_decline_codes_are_codes_of_their_own(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:expired_card",))
     with pytest.raises(stripe.CardError) as excinfo:
         await api.v1.invoices.pay_async(failed_invoice.invoice)
     assert excinfo.value.code == "expired_card"
 
 
-async def test_a_malformed_answer_hides_a_real_charge(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_malformed_answer_hides_a_real_charge(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("malformed",))
     malformed = await api.v1.invoices.pay_async(failed_invoice.invoice)
     assert malformed.to_dict() == {"object": "nonsense", "amount": "many"}
     assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
-async def test_a_retry_after_is_passed_on(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_retry_after_is_passed_on(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("error:429:7",))
     with pytest.raises(stripe.RateLimitError) as excinfo:
         await api.v1.invoices.pay_async(failed_invoice.invoice)
@@ -92,7 +93,9 @@ async def test_a_retry_after_is_passed_on(box: SandboxClient, api: stripe.Stripe
     assert excinfo.value.headers["retry-after"] == "7"
 
 
-async def test_outcomes_are_consumed_in_order_then_the_default(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_outcomes_are_consumed_in_order_then_the_default(
+    box: StripeSandboxClient, api: stripe.StripeClient
+) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:lost_card",), default="decline:stolen_card")
     for expected in ("lost_card", "stolen_card", "stolen_card"):
         with pytest.raises(stripe.CardError) as excinfo:
@@ -103,7 +106,7 @@ async def test_outcomes_are_consumed_in_order_then_the_default(box: SandboxClien
     assert (await api.v1.invoices.pay_async(failed_invoice.invoice)).amount_remaining == 0
 
 
-async def test_our_pay_calls_leave_the_attempt_count_alone(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_our_pay_calls_leave_the_attempt_count_alone(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(default="decline:do_not_honor")
     with pytest.raises(stripe.CardError):
         await api.v1.invoices.pay_async(failed_invoice.invoice)
@@ -113,7 +116,7 @@ async def test_our_pay_calls_leave_the_attempt_count_alone(box: SandboxClient, a
     assert (invoice.attempt_count, invoice.next_payment_attempt) == (2, 2_000_000_000)
 
 
-async def test_a_paid_invoice_is_not_paid_again(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_paid_invoice_is_not_paid_again(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     await api.v1.invoices.pay_async(failed_invoice.invoice)
     with pytest.raises(stripe.InvalidRequestError, match="already paid"):
@@ -122,7 +125,7 @@ async def test_a_paid_invoice_is_not_paid_again(box: SandboxClient, api: stripe.
 
 
 async def test_a_void_invoice_is_not_paid_but_an_uncollectible_one_is(
-    box: SandboxClient, api: stripe.StripeClient
+    box: StripeSandboxClient, api: stripe.StripeClient
 ) -> None:
     void, written_off = await box.create_failed_invoice(), await box.create_failed_invoice()
     await api.v1.invoices.void_invoice_async(void.invoice)
@@ -132,14 +135,14 @@ async def test_a_void_invoice_is_not_paid_but_an_uncollectible_one_is(
     assert (await api.v1.invoices.pay_async(written_off.invoice)).status == "paid"
 
 
-async def test_paid_out_of_band_takes_no_money(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_paid_out_of_band_takes_no_money(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:lost_card",))
     paid = await api.v1.invoices.pay_async(failed_invoice.invoice, {"paid_out_of_band": True})
     assert (paid.status, await box.read_ledger(failed_invoice.invoice)) == ("paid", [])
     assert await box.read_script(failed_invoice.invoice) == ["decline:lost_card"]
 
 
-async def test_the_named_method_is_charged(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_the_named_method_is_charged(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_card(failed_invoice.customer, set_default=False)
     methods = await api.v1.payment_methods.list_async({"customer": failed_invoice.customer})
@@ -148,13 +151,13 @@ async def test_the_named_method_is_charged(box: SandboxClient, api: stripe.Strip
     assert [entry.payment_method for entry in await box.read_ledger(failed_invoice.invoice)] == [other]
 
 
-async def test_another_customers_method_is_refused(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_another_customers_method_is_refused(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice, other = await box.create_failed_invoice(), await box.create_failed_invoice()
     with pytest.raises(stripe.InvalidRequestError):
         await api.v1.invoices.pay_async(failed_invoice.invoice, {"payment_method": other.payment_method})
 
 
-async def test_two_calls_at_once_meet_a_lock(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_two_calls_at_once_meet_a_lock(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(default="hang:0.3")
     calls = [api.v1.invoices.pay_async(failed_invoice.invoice) for _ in range(2)]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -162,14 +165,14 @@ async def test_two_calls_at_once_meet_a_lock(box: SandboxClient, api: stripe.Str
     assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
-async def test_an_unguarded_invoice_shows_a_double_charge(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_an_unguarded_invoice_shows_a_double_charge(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(default="hang:0.1", unguarded=True)
     await asyncio.gather(*(api.v1.invoices.pay_async(failed_invoice.invoice) for _ in range(2)))
     assert len(await box.read_ledger(failed_invoice.invoice)) == 2
     assert (await api.v1.invoices.retrieve_async(failed_invoice.invoice)).amount_overpaid == 2000
 
 
-async def test_a_caller_that_gives_up_does_not_stop_the_charge(box: SandboxClient, address: str) -> None:
+async def test_a_caller_that_gives_up_does_not_stop_the_charge(box: StripeSandboxClient, address: str) -> None:
     failed_invoice = await box.create_failed_invoice(script=("hang:0.3",))
     async with stripe_client(address, timeout_seconds=0.1) as hasty:
         with pytest.raises(stripe.APIConnectionError):
@@ -185,7 +188,7 @@ def test_an_unknown_outcome_is_refused(text: str) -> None:
         parse_outcome(text)
 
 
-async def test_a_bad_script_is_refused_when_it_is_set(box: SandboxClient) -> None:
+async def test_a_bad_script_is_refused_when_it_is_set(box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     with pytest.raises(SandboxError, match="unknown outcome"):
         await box.set_script(failed_invoice.invoice, "sucseed")

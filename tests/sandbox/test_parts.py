@@ -3,10 +3,11 @@
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient, SandboxError
+from sandbox.client import SandboxError
+from sandbox.stripe.client import StripeSandboxClient
 
 
-async def test_a_part_leaves_the_rest_open(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_part_leaves_the_rest_open(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(amount=4200)
     events = (await box.add_partial_payment(failed_invoice.invoice, 3000)).events
     assert [event["type"] for event in events][-2:] == ["invoice_payment.paid", "invoice.updated"]
@@ -21,13 +22,13 @@ async def test_a_part_leaves_the_rest_open(box: SandboxClient, api: stripe.Strip
     )
 
 
-async def test_more_than_remains_is_refused(box: SandboxClient) -> None:
+async def test_more_than_remains_is_refused(box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice(amount=500)
     with pytest.raises(SandboxError, match="remains"):
         await box.add_partial_payment(failed_invoice.invoice, 501)
 
 
-async def test_a_credit_note_of_all_pays_the_invoice(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_credit_note_of_all_pays_the_invoice(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(amount=2000)
     note = await api.v1.credit_notes.create_async({"invoice": failed_invoice.invoice, "amount": 500})
     assert (note.amount, note.invoice) == (500, failed_invoice.invoice)
@@ -38,7 +39,7 @@ async def test_a_credit_note_of_all_pays_the_invoice(box: SandboxClient, api: st
 
 
 @pytest.mark.parametrize("type_", ["us_bank_account", "sepa_debit"])
-async def test_debit_stays_pending_for_days(box: SandboxClient, api: stripe.StripeClient, type_: str) -> None:
+async def test_debit_stays_pending_for_days(box: StripeSandboxClient, api: stripe.StripeClient, type_: str) -> None:
     failed_invoice = await box.create_failed_invoice(method_type=type_)
     invoice = await api.v1.invoices.pay_async(
         failed_invoice.invoice, {"expand": ["payments.data.payment.payment_intent"]}
@@ -56,7 +57,7 @@ async def test_debit_stays_pending_for_days(box: SandboxClient, api: stripe.Stri
     assert [line.amount for line in await box.read_ledger(failed_invoice.invoice)] == [2000]
 
 
-async def test_debit_is_returned(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_debit_is_returned(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(method_type="us_bank_account")
     await api.v1.invoices.pay_async(failed_invoice.invoice)
     events = (await box.finish_debit(failed_invoice.invoice, "decline:insufficient_funds;network=R01")).events
@@ -72,7 +73,7 @@ async def test_debit_is_returned(box: SandboxClient, api: stripe.StripeClient) -
     assert intent.latest_charge.outcome.network_decline_code == "R01"
 
 
-async def test_a_refund_in_two_parts(box: SandboxClient) -> None:
+async def test_a_refund_in_two_parts(box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.pay_hosted(failed_invoice.invoice)
     types = []
@@ -84,7 +85,7 @@ async def test_a_refund_in_two_parts(box: SandboxClient) -> None:
     assert types == [(0, 500), (500, 2000)]
 
 
-async def test_a_deleted_customer(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_deleted_customer(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     deletion = await api.v1.customers.delete_async(failed_invoice.customer)
     assert (deletion.id, deletion.deleted) == (failed_invoice.customer, True)
@@ -95,7 +96,7 @@ async def test_a_deleted_customer(box: SandboxClient, api: stripe.StripeClient) 
         await api.v1.invoices.pay_async(failed_invoice.invoice)
 
 
-async def test_null_can_be_expanded_and_a_string_cannot(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_null_can_be_expanded_and_a_string_cannot(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(subscription=False)
     deep = "parent.subscription_details.subscription.default_source"
     assert (await api.v1.invoices.retrieve_async(failed_invoice.invoice, {"expand": [deep]})).parent is None

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.sandbox.harness import stripe_client
 
 ROOT = Path(__file__).parents[2]
@@ -34,14 +34,14 @@ async def test_everything_survives_a_kill(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "sandbox.db"))
     options = {"idempotency_key": "before-the-kill"}
     with run_process(*state) as (first, address):
-        async with SandboxClient(address) as box, stripe_client(address) as api:
+        async with StripeSandboxClient(address) as box, stripe_client(address) as api:
             failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop", "decline:lost_card"))
             with pytest.raises(stripe.APIConnectionError):
                 await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)  # type: ignore[arg-type]
             await box.advance_clock(3600)
         os.kill(first.pid, signal.SIGKILL)
     with run_process(*state) as (_, address):
-        async with SandboxClient(address) as box, stripe_client(address) as api:
+        async with StripeSandboxClient(address) as box, stripe_client(address) as api:
             paid = await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)  # type: ignore[arg-type]
             assert paid.status == "paid"
             assert [call.replayed for call in await box.pay_calls(failed_invoice.invoice)] == [False, True]
@@ -55,7 +55,7 @@ async def test_call_interrupted_by_a_kill_has_no_effect_and_may_be_repeated(tmp_
     state = ("--state", str(tmp_path / "sandbox.db"))
     options = {"idempotency_key": "cut"}
     with run_process(*state) as (first, address):
-        async with SandboxClient(address) as box, stripe_client(address) as api:
+        async with StripeSandboxClient(address) as box, stripe_client(address) as api:
             failed_invoice = await box.create_failed_invoice(script=("hang:30",))
             call = asyncio.create_task(api.v1.invoices.pay_async(failed_invoice.invoice, options=options))  # type: ignore[arg-type]
             await asyncio.sleep(0.3)
@@ -63,7 +63,7 @@ async def test_call_interrupted_by_a_kill_has_no_effect_and_may_be_repeated(tmp_
             with pytest.raises(stripe.APIConnectionError):
                 await call
     with run_process(*state) as (_, address):
-        async with SandboxClient(address) as box, stripe_client(address) as api:
+        async with StripeSandboxClient(address) as box, stripe_client(address) as api:
             assert await box.read_ledger(failed_invoice.invoice) == []
             assert (await api.v1.invoices.pay_async(failed_invoice.invoice, options=options)).status == "paid"  # type: ignore[arg-type]
             assert len(await box.read_ledger(failed_invoice.invoice)) == 1
@@ -71,7 +71,7 @@ async def test_call_interrupted_by_a_kill_has_no_effect_and_may_be_repeated(tmp_
 
 async def test_the_ledger_refuses_changes(tmp_path: Path) -> None:
     with run_process("--state", str(tmp_path / "sandbox.db")) as (_, address):
-        async with SandboxClient(address) as box, stripe_client(address) as api:
+        async with StripeSandboxClient(address) as box, stripe_client(address) as api:
             failed_invoice = await box.create_failed_invoice()
             await api.v1.invoices.pay_async(failed_invoice.invoice)
     database = sqlite3.connect(tmp_path / "sandbox.db")

@@ -3,14 +3,15 @@
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
-from sandbox.models import FailedInvoice, Shape
+from sandbox.models import Shape
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event
 
 EXPANDED = {"expand": ["payments.data.payment.payment_intent", "confirmation_secret", "customer"]}
 
 
-async def test_the_newer_shape_has_payments_only_when_asked(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_the_newer_shape_has_payments_only_when_asked(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice(subscription="sub_shape")
     plain = (await api.v1.invoices.retrieve_async(failed_invoice.invoice)).to_dict()
     assert not {"payments", "confirmation_secret", "payment_intent", "charge", "paid", "subscription"} & set(plain)
@@ -26,7 +27,7 @@ async def test_the_newer_shape_has_payments_only_when_asked(box: SandboxClient, 
     assert "invoice" not in intent
 
 
-async def test_the_older_shape_names_intent_and_charge(box: SandboxClient, old_api: stripe.StripeClient) -> None:
+async def test_the_older_shape_names_intent_and_charge(box: StripeSandboxClient, old_api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     invoice = await old_api.v1.invoices.retrieve_async(
         failed_invoice.invoice, {"expand": ["payment_intent.latest_charge"]}
@@ -49,13 +50,13 @@ async def test_the_older_shape_names_intent_and_charge(box: SandboxClient, old_a
 
 
 @pytest.mark.parametrize("path", ["payments.data.payment.payment_intent.latest_charge", "total", "payment_intent"])
-async def test_a_wrong_expansion_is_refused(box: SandboxClient, api: stripe.StripeClient, path: str) -> None:
+async def test_a_wrong_expansion_is_refused(box: StripeSandboxClient, api: stripe.StripeClient, path: str) -> None:
     failed_invoice = await box.create_failed_invoice()
     with pytest.raises(stripe.InvalidRequestError):
         await api.v1.invoices.retrieve_async(failed_invoice.invoice, {"expand": [path, f"{path}.more"]})
 
 
-async def test_objects_can_be_found_from_each_other(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_objects_can_be_found_from_each_other(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     payment = {"type": "payment_intent", "payment_intent": failed_invoice.payment_intent}
     by_intent = await api.v1.invoice_payments.list_async({"payment": payment})  # type: ignore[arg-type]
@@ -69,7 +70,7 @@ async def test_objects_can_be_found_from_each_other(box: SandboxClient, api: str
     assert [invoice.id for invoice in open_ones.data] == [failed_invoice.invoice]
 
 
-async def test_lists_are_paged(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_lists_are_paged(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoices = [await box.create_failed_invoice(customer_id="cus_paged") for _ in range(3)]
     page = await api.v1.invoices.list_async({"customer": "cus_paged", "limit": 2})
     assert page.has_more
@@ -95,7 +96,9 @@ async def test_customers_and_cards_through_the_api(api: stripe.StripeClient) -> 
     assert (await api.v1.invoices.finalize_invoice_async(draft.id)).status == "open"
 
 
-async def test_a_scripted_read_fault_strikes_as_often_as_asked(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_a_scripted_read_fault_strikes_as_often_as_asked(
+    box: StripeSandboxClient, api: stripe.StripeClient
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault(f"/v1/invoices/{failed_invoice.invoice}", "error:500", times=2)
     for _ in range(2):

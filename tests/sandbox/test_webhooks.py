@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import stripe
 
-from sandbox.client import SandboxClient
 from sandbox.models import Delivery, Shape
+from sandbox.stripe.client import StripeSandboxClient
 from sandbox.stripe.webhooks import sign_stripe_payload
 from tests.sandbox.harness import SECRET, Receiver
 
@@ -18,7 +18,7 @@ def is_verified(body: bytes, header: str, secret: str = SECRET, tolerance: int |
     return bool(stripe.WebhookSignature.verify_header(body.decode(), header, secret, tolerance))
 
 
-async def test_the_official_library_accepts_the_signature(box: SandboxClient, receiver: Receiver) -> None:
+async def test_the_official_library_accepts_the_signature(box: StripeSandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice(delivery=WAIT)
     assert [(d.status, d.tries) for d in failed_invoice.deliveries] == [(202, 1)]
     body, header = receiver.got[-1]
@@ -34,7 +34,9 @@ def test_the_signing_function_fits_too() -> None:
     assert is_verified(b"{}", sign_stripe_payload(b"{}", "s", int(time.time())), "s")
 
 
-async def test_a_failed_pay_call_is_echoed(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+async def test_a_failed_pay_call_is_echoed(
+    box: StripeSandboxClient, api: stripe.StripeClient, receiver: Receiver
+) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor",))
     receiver.got.clear()
     with pytest.raises(stripe.CardError):
@@ -52,7 +54,9 @@ async def test_a_failed_pay_call_is_echoed(box: SandboxClient, api: stripe.Strip
     assert event["request"]["idempotency_key"] == f"key-{failed_invoice.invoice}"
 
 
-async def test_a_paid_invoice_is_announced(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+async def test_a_paid_invoice_is_announced(
+    box: StripeSandboxClient, api: stripe.StripeClient, receiver: Receiver
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
     await api.v1.invoices.pay_async(failed_invoice.invoice)
@@ -62,7 +66,7 @@ async def test_a_paid_invoice_is_announced(box: SandboxClient, api: stripe.Strip
     assert expected <= types
 
 
-async def test_echoes_can_be_off(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+async def test_echoes_can_be_off(box: StripeSandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice(echo=False)
     receiver.got.clear()
     await api.v1.invoices.pay_async(failed_invoice.invoice)
@@ -70,7 +74,7 @@ async def test_echoes_can_be_off(box: SandboxClient, api: stripe.StripeClient, r
     assert receiver.got == []
 
 
-async def test_copies_are_one_event(box: SandboxClient, receiver: Receiver) -> None:
+async def test_copies_are_one_event(box: StripeSandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
     sent = await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(copies=7, concurrency=3, wait=True))
@@ -80,7 +84,7 @@ async def test_copies_are_one_event(box: SandboxClient, receiver: Receiver) -> N
     assert again.events[0]["id"] != failed_invoice.event
 
 
-async def test_either_shape_can_be_sent(box: SandboxClient, receiver: Receiver) -> None:
+async def test_either_shape_can_be_sent(box: StripeSandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice()
     for shape in Shape:
         await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(shape=shape, wait=True))
@@ -90,7 +94,7 @@ async def test_either_shape_can_be_sent(box: SandboxClient, receiver: Receiver) 
     assert old["api_version"] < "2025-03-31" <= new["api_version"]
 
 
-async def test_skew_and_a_wrong_secret_are_possible(box: SandboxClient, receiver: Receiver) -> None:
+async def test_skew_and_a_wrong_secret_are_possible(box: StripeSandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.send_invoice_event(failed_invoice.invoice, delivery=Delivery(skew=-600, wait=True))
     with pytest.raises(stripe.SignatureVerificationError, match="tolerance"):
@@ -99,14 +103,14 @@ async def test_skew_and_a_wrong_secret_are_possible(box: SandboxClient, receiver
     assert is_verified(*receiver.got[-1], secret="whsec_wrong")
 
 
-async def test_order_can_be_reversed(box: SandboxClient, receiver: Receiver) -> None:
+async def test_order_can_be_reversed(box: StripeSandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
     await box.add_card(failed_invoice.customer, delivery=Delivery(reverse=True, wait=True))
     assert [event["type"] for event in receiver.events] == ["customer.updated", "payment_method.attached"]
 
 
-async def test_refused_delivery_is_retried_and_then_given_up(box: SandboxClient, receiver: Receiver) -> None:
+async def test_refused_delivery_is_retried_and_then_given_up(box: StripeSandboxClient, receiver: Receiver) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.answers[:] = [503, 202]
     (accepted,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=WAIT)).deliveries
@@ -121,7 +125,7 @@ async def test_refused_delivery_is_retried_and_then_given_up(box: SandboxClient,
     assert (once.status, once.tries) == (500, 1)
 
 
-async def test_unreachable_receiver_is_an_error_in_the_result(box: SandboxClient) -> None:
+async def test_unreachable_receiver_is_an_error_in_the_result(box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     delivery = Delivery(url="http://127.0.0.1:9/", wait=True)
     (failed,) = (await box.send_invoice_event(failed_invoice.invoice, delivery=delivery)).deliveries
@@ -129,7 +133,7 @@ async def test_unreachable_receiver_is_an_error_in_the_result(box: SandboxClient
     assert failed.error is not None
 
 
-async def test_anything_can_be_sent_raw(box: SandboxClient, receiver: Receiver) -> None:
+async def test_anything_can_be_sent_raw(box: StripeSandboxClient, receiver: Receiver) -> None:
     await box.send_raw({"id": "evt_odd", "type": "unheard.of", "object": "event"}, delivery=WAIT)
     assert receiver.events[-1]["type"] == "unheard.of"
     await box.send_raw(payload="not json", delivery=WAIT)
@@ -150,7 +154,7 @@ ACTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("action", "options", "types"), ACTIONS)
 async def test_changes_outside_of_the_api_send_events(
-    box: SandboxClient, receiver: Receiver, action: str, options: dict[str, Any], types: list[str]
+    box: StripeSandboxClient, receiver: Receiver, action: str, options: dict[str, Any], types: list[str]
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.got.clear()
@@ -160,7 +164,9 @@ async def test_changes_outside_of_the_api_send_events(
     assert all(is_verified(body, header) for body, header in receiver.got)
 
 
-async def test_a_card_update_changes_the_card(box: SandboxClient, api: stripe.StripeClient, receiver: Receiver) -> None:
+async def test_a_card_update_changes_the_card(
+    box: StripeSandboxClient, api: stripe.StripeClient, receiver: Receiver
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.update_card(failed_invoice.payment_method, last4="9999", exp_year=2035, delivery=WAIT)
     assert receiver.events[-1]["type"] == "payment_method.automatically_updated"
@@ -170,7 +176,7 @@ async def test_a_card_update_changes_the_card(box: SandboxClient, api: stripe.St
 
 
 async def test_events_can_be_read_and_sent_again(
-    box: SandboxClient, api: stripe.StripeClient, receiver: Receiver
+    box: StripeSandboxClient, api: stripe.StripeClient, receiver: Receiver
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     event = await api.v1.events.retrieve_async(failed_invoice.event)
@@ -181,7 +187,7 @@ async def test_events_can_be_read_and_sent_again(
     assert receiver.events[-1]["id"] == failed_invoice.event
 
 
-async def test_warnings_and_disputes_can_be_read(box: SandboxClient, api: stripe.StripeClient) -> None:
+async def test_warnings_and_disputes_can_be_read(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.warn_of_fraud(failed_invoice.invoice)
     await box.open_dispute(failed_invoice.invoice)
@@ -193,7 +199,7 @@ async def test_warnings_and_disputes_can_be_read(box: SandboxClient, api: stripe
 
 
 async def test_an_undelivered_event_can_be_swept_up(
-    box: SandboxClient, api: stripe.StripeClient, receiver: Receiver
+    box: StripeSandboxClient, api: stripe.StripeClient, receiver: Receiver
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     receiver.answers[:] = [500]
@@ -218,7 +224,7 @@ async def test_an_undelivered_event_can_be_swept_up(
     ],
 )
 async def test_any_event_of_an_invoice_can_be_sent(
-    box: SandboxClient, receiver: Receiver, event_type: str, kind: str
+    box: StripeSandboxClient, receiver: Receiver, event_type: str, kind: str
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.send_invoice_event(failed_invoice.invoice, event_type, delivery=WAIT)

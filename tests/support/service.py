@@ -15,7 +15,9 @@ from devstack.stack import DevStack
 from sandbox.adyen.client import AdyenSandboxClient
 from sandbox.braintree.client import BraintreeSandboxClient
 from sandbox.client import AT_ONCE, SandboxClient
-from sandbox.models import ActionResult, Delivery, FailedInvoiceIds, LedgerEntry, LogEntry
+from sandbox.models import ActionResult, Delivery, LedgerEntry, LogEntry
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoiceIds
 from sandbox.stripe.webhooks import sign_stripe_payload
 
 FINAL_STATES = ("recovered", "exhausted", "canceled", "blocked")
@@ -47,7 +49,7 @@ class RunningService:
     """One installation. `stack` is set when it runs in this process and its parts may be killed."""
 
     def __init__(
-        self, endpoints: ServiceEndpoints, sandbox: SandboxClient, api: httpx.AsyncClient, stack: DevStack | None
+        self, endpoints: ServiceEndpoints, sandbox: StripeSandboxClient, api: httpx.AsyncClient, stack: DevStack | None
     ) -> None:
         self.endpoints, self.sandbox, self.api = endpoints, sandbox, api
         self.adyen = AdyenSandboxClient(endpoints.sandbox)
@@ -123,7 +125,7 @@ async def open_service(endpoints: ServiceEndpoints, stack: DevStack | None = Non
     headers = {"Authorization": f"Bearer {endpoints.key}"}
     limits = httpx.Limits(max_connections=300)
     async with (
-        SandboxClient(endpoints.sandbox) as sandbox,
+        StripeSandboxClient(endpoints.sandbox) as sandbox,
         httpx.AsyncClient(base_url=endpoints.api, headers=headers, timeout=30, trust_env=False, limits=limits) as api,
     ):
         service = RunningService(endpoints, sandbox, api, stack)

@@ -15,7 +15,7 @@ from core.events import Event, EventType, SkipAction, State, format_timestamp
 from core.events.data import EventData, UnreadableData
 from core.events.decision_data import FraudAssessed, RetrySkipped
 from core.ids import recovery_id
-from sandbox.models import FailedInvoice
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event
 from tests.api.admin.console import AdminBrowser
 from tests.api.harness import app_now

@@ -29,8 +29,9 @@ from providers.adyen.gateway import AdyenGateway
 from sandbox.adyen.client import AdyenSandboxClient
 from sandbox.adyen.webhooks import DEFAULT_MERCHANT_ACCOUNT
 from sandbox.config import SandboxConfig
-from tests.providers.contract.adyen_subject import AdyenControl
+from tests.providers.contract.adyen_subject import CAUSES, fail_payment
 from tests.providers.contract.harness import due_charge
+from tests.providers.contract.sandbox_control import SandboxControl
 from tests.providers.contract.subjects import ADYEN
 from tests.providers.stripe.canned_server import CannedServer, canned_server
 from tests.sandbox.harness import run_sandbox
@@ -281,7 +282,7 @@ async def test_refused_repeat_says_nothing_about_the_first_charge(sandbox_addres
     """The API key was revoked after a payment whose answer was lost: a new attempt might charge twice."""
     gateway = gateway_at(f"{sandbox_address}/adyen")
     async with AdyenSandboxClient(sandbox_address) as box:
-        bench = await due_charge(ADYEN, AdyenControl(box), gateway, "succeed_then_drop")
+        bench = await due_charge(ADYEN, SandboxControl(box, CAUSES, fail_payment), gateway, "succeed_then_drop")
         await bench.run_charge()
         await box.add_fault("/adyen/v72/payments", "error:401", method="POST")
         await bench.run_reconcile()

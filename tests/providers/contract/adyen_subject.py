@@ -1,8 +1,8 @@
 """Adyen in the contract suite."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +13,7 @@ from providers.adyen.gateway import AdyenGateway
 from providers.base import Provider
 from sandbox.adyen import webhooks
 from sandbox.adyen.client import AdyenSandboxClient
-from sandbox.models import Delivery, LedgerEntry, LogEntry
+from tests.providers.contract.sandbox_control import open_sandbox_control
 from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
 KEYS = {Key.NEWEST: "AB" * 32, Key.OLDER: "cd" * 32, Key.FOREIGN: "EF" * 32}
@@ -38,32 +38,6 @@ CODES = {
     WebhookKind.DISPUTED: ("NOTIFICATION_OF_CHARGEBACK", True),
     WebhookKind.UNUSED: ("REPORT_AVAILABLE", True),
 }
-
-
-class AdyenControl:
-    """The control side of the Adyen sandbox."""
-
-    def __init__(self, box: AdyenSandboxClient) -> None:
-        self._box = box
-
-    async def fail_payment(
-        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
-    ) -> FailedPayment:
-        failed_payment = await self._box.create_failed_payment(
-            script=script,
-            decline_code=CAUSES[cause],
-            delivery=Delivery(wait=True) if deliver else None,
-            echo=deliver,
-        )
-        return FailedPayment(
-            failed_payment.invoice, 2000, "USD", failed_payment.customer, failed_payment.payment_method
-        )
-
-    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
-        return await self._box.read_ledger(invoice)
-
-    async def pay_calls(self, invoice: str) -> list[LogEntry]:
-        return await self._box.pay_calls(invoice)
 
 
 class AdyenSubject:
@@ -96,13 +70,13 @@ class AdyenSubject:
         return SignedWebhook(webhook.headers, json.dumps(document).encode())
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
-        return _open_control(address)
+        return open_sandbox_control(AdyenSandboxClient(address), self.causes, fail_payment)
 
 
-@asynccontextmanager
-async def _open_control(address: str) -> AsyncIterator[AdyenControl]:
-    async with AdyenSandboxClient(address) as box:
-        yield AdyenControl(box)
+async def fail_payment(box: AdyenSandboxClient, **spec: Any) -> FailedPayment:
+    """Makes a payment fail in the sandbox; `spec` are the fields of its ready-made failures."""
+    failed_payment = await box.create_failed_payment(**spec)
+    return FailedPayment(failed_payment.invoice, 2000, "USD", failed_payment.customer, failed_payment.payment_method)
 
 
 def _config(address: str) -> AdyenConfig:

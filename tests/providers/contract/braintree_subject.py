@@ -1,8 +1,8 @@
 """Braintree in the contract suite."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -14,7 +14,7 @@ from providers.braintree.config import BraintreeConfig
 from providers.braintree.gateway import BraintreeGateway
 from sandbox.braintree import webhooks, xml_trees
 from sandbox.braintree.client import BraintreeSandboxClient
-from sandbox.models import Delivery, LedgerEntry, LogEntry
+from tests.providers.contract.sandbox_control import open_sandbox_control
 from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
 OUR_KEYS, OTHER_KEYS, FOREIGN = "our_public|our_private", "new_public|new_private", "our_public|stolen"
@@ -41,37 +41,6 @@ KINDS = {
     WebhookKind.DISPUTED: "dispute_opened",
     WebhookKind.UNUSED: "transaction_disbursed",
 }
-
-
-class BraintreeControl:
-    """The control side of the Braintree sandbox."""
-
-    def __init__(self, box: BraintreeSandboxClient) -> None:
-        self._box = box
-
-    async def fail_payment(
-        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
-    ) -> FailedPayment:
-        failed_payment = await self._box.create_failed_payment(
-            script=script,
-            decline_code=CAUSES[cause],
-            delivery=Delivery(wait=True) if deliver else None,
-            echo=deliver,
-        )
-        return FailedPayment(
-            failed_payment.invoice,
-            2000,
-            "USD",
-            failed_payment.customer,
-            failed_payment.payment_method,
-            failed_payment.transaction,
-        )
-
-    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
-        return await self._box.read_ledger(invoice)
-
-    async def pay_calls(self, invoice: str) -> list[LogEntry]:
-        return await self._box.pay_calls(invoice)
 
 
 class BraintreeSubject:
@@ -102,13 +71,20 @@ class BraintreeSubject:
         return SignedWebhook(webhook.headers, urlencode({"bt_payload": form_fields(webhook)["bt_payload"]}).encode())
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
-        return _open_control(address)
+        return open_sandbox_control(BraintreeSandboxClient(address), self.causes, fail_payment)
 
 
-@asynccontextmanager
-async def _open_control(address: str) -> AsyncIterator[BraintreeControl]:
-    async with BraintreeSandboxClient(address) as box:
-        yield BraintreeControl(box)
+async def fail_payment(box: BraintreeSandboxClient, **spec: Any) -> FailedPayment:
+    """Makes a payment fail in the sandbox; `spec` are the fields of its ready-made failures."""
+    failed_payment = await box.create_failed_payment(**spec)
+    return FailedPayment(
+        failed_payment.invoice,
+        2000,
+        "USD",
+        failed_payment.customer,
+        failed_payment.payment_method,
+        failed_payment.transaction,
+    )
 
 
 def sandbox_config(address: str) -> BraintreeConfig:

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
@@ -12,9 +12,10 @@ from providers.base import Provider
 from providers.stripe import StripeProvider
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
-from sandbox.models import Delivery, FailedInvoice, LedgerEntry, LogEntry
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoice
 from sandbox.stripe.webhooks import failed_invoice_event, sign_stripe_payload
+from tests.providers.contract.sandbox_control import open_sandbox_control
 from tests.providers.contract.subject import FailedPayment, Key, ProviderControl, SignedWebhook, WebhookKind
 
 SECRETS = {Key.NEWEST: "whsec_newest", Key.OLDER: "whsec_older", Key.FOREIGN: "whsec_foreign"}
@@ -39,37 +40,6 @@ _CAUSES = {
     Cause.STOP_INSTRUCTION: "revocation_of_authorization",
     Cause.VELOCITY: "card_velocity_exceeded",
 }
-
-
-class StripeControl:
-    """The control side of the Stripe sandbox."""
-
-    def __init__(self, box: SandboxClient) -> None:
-        self._box = box
-
-    async def fail_payment(
-        self, *script: str, cause: Cause = Cause.INSUFFICIENT_FUNDS, deliver: bool = False
-    ) -> FailedPayment:
-        failed_invoice = await self._box.create_failed_invoice(
-            script=script,
-            decline_code=StripeSubject.causes[cause],
-            delivery=Delivery(wait=True) if deliver else None,
-            echo=deliver,
-        )
-        return FailedPayment(
-            failed_invoice.invoice,
-            2000,
-            "USD",
-            failed_invoice.customer,
-            failed_invoice.payment_method,
-            failed_invoice.charge,
-        )
-
-    async def ledger(self, invoice: str | None = None) -> list[LedgerEntry]:
-        return await self._box.read_ledger(invoice)
-
-    async def pay_calls(self, invoice: str) -> list[LogEntry]:
-        return await self._box.pay_calls(invoice)
 
 
 class StripeSubject:
@@ -97,13 +67,20 @@ class StripeSubject:
         return SignedWebhook({}, webhook.body)
 
     def open_control(self, address: str) -> AbstractAsyncContextManager[ProviderControl]:
-        return _open_control(address)
+        return open_sandbox_control(StripeSandboxClient(address), self.causes, fail_payment)
 
 
-@asynccontextmanager
-async def _open_control(address: str) -> AsyncIterator[StripeControl]:
-    async with SandboxClient(address) as box:
-        yield StripeControl(box)
+async def fail_payment(box: StripeSandboxClient, **spec: Any) -> FailedPayment:
+    """Makes a payment fail in the sandbox; `spec` are the fields of its ready-made failures."""
+    failed_invoice = await box.create_failed_invoice(**spec)
+    return FailedPayment(
+        failed_invoice.invoice,
+        2000,
+        "USD",
+        failed_invoice.customer,
+        failed_invoice.payment_method,
+        failed_invoice.charge,
+    )
 
 
 def _config(address: str) -> StripeConfig:

@@ -12,8 +12,8 @@ import pytest
 
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.canned_server import CannedServer, canned_server
 from tests.sandbox.harness import run_sandbox
 from tests.tools.go_programs import ensure_go_tool
@@ -32,8 +32,8 @@ def sandbox_address() -> Iterator[str]:
 
 
 @pytest.fixture
-async def box(sandbox_address: str) -> AsyncIterator[SandboxClient]:
-    async with SandboxClient(sandbox_address) as client:
+async def box(sandbox_address: str) -> AsyncIterator[StripeSandboxClient]:
+    async with StripeSandboxClient(sandbox_address) as client:
         yield client
         await client.clear_faults()
 

@@ -8,13 +8,15 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Failure, MethodKind, Outcome
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import open_invoice, order_for
 from tests.providers.stripe.canned_server import CannedServer
 from tests.providers.stripe.conftest import gateway_at
 
 
-async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_success_names_its_charge_and_moves_money_once(
+    box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed",))
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     first, again = await gateway.charge(order), await gateway.charge(order)
@@ -29,7 +31,7 @@ async def test_a_success_names_its_charge_and_moves_money_once(box: SandboxClien
     ]
 
 
-async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_decline_is_a_result_with_all_its_codes(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     script = "decline:insufficient_funds;advice=try_again_later;network=51;mac=24"
     failed_invoice = await box.create_failed_invoice(script=(script,), card={"brand": "mastercard", "country": "DE"})
     result = await gateway.charge(order_for(failed_invoice.invoice))
@@ -49,7 +51,7 @@ async def test_a_decline_is_a_result_with_all_its_codes(box: SandboxClient, gate
 
 
 async def test_block_by_stripes_fraud_rules_differs_from_a_generic_decline(
-    box: SandboxClient, gateway: StripeGateway
+    box: StripeSandboxClient, gateway: StripeGateway
 ) -> None:
     script = "decline:generic_decline;type=blocked;reason=highest_risk_level;status=not_sent_to_network"
     failed_invoice = await box.create_failed_invoice(script=(script,))
@@ -61,13 +63,13 @@ async def test_block_by_stripes_fraud_rules_differs_from_a_generic_decline(
     )
 
 
-async def test_a_payment_that_needs_the_customer_is_a_decline(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_payment_that_needs_the_customer_is_a_decline(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("requires_action",))
     result = await gateway.charge(order_for(failed_invoice.invoice))
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_required")
 
 
-async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_the_ordered_method_is_the_one_that_is_charged(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed",))
     await box.add_card(failed_invoice.customer)
     await gateway.charge(order_for(failed_invoice.invoice, method_id=failed_invoice.payment_method))
@@ -88,7 +90,7 @@ async def test_the_ordered_method_is_the_one_that_is_charged(box: SandboxClient,
     ],
 )
 async def test_answers_without_a_result_are_unknown(
-    box: SandboxClient, gateway: StripeGateway, script: str, reason: str, money: int
+    box: StripeSandboxClient, gateway: StripeGateway, script: str, reason: str, money: int
 ) -> None:
     failed_invoice = await box.create_failed_invoice(script=(script,))
     result = await gateway.charge(order_for(failed_invoice.invoice))
@@ -97,7 +99,7 @@ async def test_answers_without_a_result_are_unknown(
 
 
 async def test_hanging_call_is_unknown_and_its_repeat_finds_the_key_in_use(
-    box: SandboxClient, impatient_gateway: StripeGateway
+    box: StripeSandboxClient, impatient_gateway: StripeGateway
 ) -> None:
     failed_invoice = await box.create_failed_invoice(script=("hang:3",))
     order = order_for(failed_invoice.invoice)
@@ -106,7 +108,9 @@ async def test_hanging_call_is_unknown_and_its_repeat_finds_the_key_in_use(
     assert (repeat.outcome, repeat.reason) == (Outcome.UNKNOWN, "in_progress")
 
 
-async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_other_parameters_under_the_same_key_are_unknown(
+    box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor",))
     order = order_for(failed_invoice.invoice)
     await gateway.charge(order)
@@ -114,7 +118,7 @@ async def test_other_parameters_under_the_same_key_are_unknown(box: SandboxClien
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "idempotency_mismatch")
 
 
-async def test_api_rate_limit_is_unavailable_with_its_delay(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_api_rate_limit_is_unavailable_with_its_delay(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("error:429:7",))
     with pytest.raises(ProviderUnavailable) as limited:
         await gateway.charge(order_for(failed_invoice.invoice))
@@ -122,7 +126,7 @@ async def test_api_rate_limit_is_unavailable_with_its_delay(box: SandboxClient, 
     assert await box.read_ledger(failed_invoice.invoice) == []
 
 
-async def test_a_paid_invoice_is_not_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_paid_invoice_is_not_charged(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.pay_hosted(failed_invoice.invoice)
     late = order_for(failed_invoice.invoice)
@@ -133,7 +137,7 @@ async def test_a_paid_invoice_is_not_charged(box: SandboxClient, gateway: Stripe
 
 
 @pytest.mark.parametrize("action", ["void_invoice", "mark_uncollectible"])
-async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, action: str) -> None:
+async def test_a_closed_invoice(box: StripeSandboxClient, gateway: StripeGateway, action: str) -> None:
     failed_invoice = await box.create_failed_invoice(script=("decline:do_not_honor",))
     await getattr(box, action)(failed_invoice.invoice)
     result = await gateway.charge(order_for(failed_invoice.invoice, charge_before=failed_invoice.charge))
@@ -148,7 +152,9 @@ async def test_an_unknown_invoice_is_not_charged(gateway: StripeGateway) -> None
 
 
 @pytest.mark.parametrize("kind", ["gone", "another's", "detached"])
-async def test_a_method_that_cannot_be_charged_is_unfit(box: SandboxClient, gateway: StripeGateway, kind: str) -> None:
+async def test_a_method_that_cannot_be_charged_is_unfit(
+    box: StripeSandboxClient, gateway: StripeGateway, kind: str
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     other = await box.create_failed_invoice()
     if kind == "detached":
@@ -161,7 +167,7 @@ async def test_a_method_that_cannot_be_charged_is_unfit(box: SandboxClient, gate
     assert await box.read_ledger(failed_invoice.invoice) == []
 
 
-async def test_without_any_method_nothing_is_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_without_any_method_nothing_is_charged(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(no_method=True)
     facts = await gateway.read_failure(failed_invoice.invoice, None)
     assert (facts.failure, facts.invoice.methods_known, facts.invoice.method) == (Failure(), True, None)
@@ -169,7 +175,7 @@ async def test_without_any_method_nothing_is_charged(box: SandboxClient, gateway
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, NO_METHOD)
 
 
-async def test_a_refused_key_is_a_decline(sandbox_address: str, box: SandboxClient) -> None:
+async def test_a_refused_key_is_a_decline(sandbox_address: str, box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     unauthorised = gateway_at(sandbox_address, key="sk_wrong")
     result = await unauthorised.charge(order_for(failed_invoice.invoice))
@@ -186,7 +192,7 @@ async def test_a_closed_port_is_unavailable() -> None:
     await unreachable.close()
 
 
-async def test_debit_is_pending_until_the_bank_answers(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_debit_is_pending_until_the_bank_answers(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(method_type="us_bank_account", network_decline_code="R01")
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     result = await gateway.charge(order)

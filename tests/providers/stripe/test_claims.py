@@ -9,7 +9,7 @@ from core.collection_terms import CollectionMethod, SubscriptionStatus
 from core.errors import NotAllowed
 from core.payments import MethodKind
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import dispute_of, open_invoice
 from tests.providers.stripe.canned_server import CannedServer
 from tests.providers.stripe.conftest import gateway_at
@@ -18,7 +18,9 @@ CARD = {"id": "pm_1", "object": "payment_method", "type": "card", "card": {"bran
 METHOD_PLACES = ["invoice method", "invoice source", "subscription method", "subscription source", "customer"]
 
 
-async def test_collection_terms_are_the_subscriptions_current_ones(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_collection_terms_are_the_subscriptions_current_ones(
+    box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
     failed_invoice = await box.create_failed_invoice(invoice_fields={"application": "ca_other"}, created=1_790_000_000)
     before = (await gateway.read_invoice(failed_invoice.invoice)).terms
     assert (before.collection_method, before.collection_paused, before.ends_at_period_end) == (
@@ -41,7 +43,7 @@ async def test_collection_terms_are_the_subscriptions_current_ones(box: SandboxC
     )
 
 
-async def test_the_end_of_a_subscription_and_of_a_customer(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_the_end_of_a_subscription_and_of_a_customer(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.delete_customer(failed_invoice.customer)
     view = await gateway.read_invoice(failed_invoice.invoice)
@@ -52,13 +54,13 @@ async def test_the_end_of_a_subscription_and_of_a_customer(box: SandboxClient, g
     assert contact.invoice.terms.customer_deleted
 
 
-async def attach_method(box: SandboxClient, customer: str) -> str:
+async def attach_method(box: StripeSandboxClient, customer: str) -> str:
     events = (await box.add_card(customer, set_default=False)).events
     return str((await box.read_event(events[0]["id"]))["data"]["object"]["id"])
 
 
 @pytest.mark.parametrize("owner", METHOD_PLACES)
-async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGateway, owner: str) -> None:
+async def test_the_order_of_the_defaults(box: StripeSandboxClient, gateway: StripeGateway, owner: str) -> None:
     """Our default method is the one that the provider charges when none is named."""
     failed_invoice = await box.create_failed_invoice()
     methods = {
@@ -97,7 +99,7 @@ async def test_the_order_of_the_defaults(box: SandboxClient, gateway: StripeGate
     ],
 )
 async def test_types_of_the_tried_and_the_next_method(
-    box: SandboxClient, gateway: StripeGateway, type_: str, kind: MethodKind
+    box: StripeSandboxClient, gateway: StripeGateway, type_: str, kind: MethodKind
 ) -> None:
     failed_invoice = await box.create_failed_invoice(method_type=type_)
     facts = await gateway.read_failure(failed_invoice.invoice, None)
@@ -125,7 +127,7 @@ async def test_types_of_the_tried_and_the_next_method(
     ],
 )
 async def test_next_action_of_a_payment(
-    box: SandboxClient, gateway: StripeGateway, type_: str, action: str, code: str | None, kind: MethodKind | None
+    box: StripeSandboxClient, gateway: StripeGateway, type_: str, action: str, code: str | None, kind: MethodKind | None
 ) -> None:
     failed_invoice = await box.create_failed_invoice(requires_action=True, method_type=type_, next_action=action)
     facts = await gateway.read_failure(failed_invoice.invoice, None)
@@ -134,7 +136,7 @@ async def test_next_action_of_a_payment(
 
 @pytest.mark.parametrize("status", ["processing", "requires_capture"])
 async def test_any_payment_of_the_invoice_may_be_pending(
-    box: SandboxClient, gateway: StripeGateway, status: str
+    box: StripeSandboxClient, gateway: StripeGateway, status: str
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     assert not (await gateway.read_invoice(failed_invoice.invoice)).processing
@@ -173,7 +175,9 @@ async def test_charge_announced_by_the_bank_is_pending(canned: CannedServer, for
     assert (await foreign.read_failure("in_1", None)).failure.code is None
 
 
-async def test_partial_payments_and_credits_reduce_the_open_amount(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_partial_payments_and_credits_reduce_the_open_amount(
+    box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
     failed_invoice = await box.create_failed_invoice(amount=4200)
     await box.add_partial_payment(failed_invoice.invoice, 3000)
     view = await gateway.read_invoice(failed_invoice.invoice)
@@ -182,7 +186,7 @@ async def test_partial_payments_and_credits_reduce_the_open_amount(box: SandboxC
     assert (await gateway.read_invoice(failed_invoice.invoice)).amount_due == 1000
 
 
-async def test_an_inquiry_is_no_dispute(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_an_inquiry_is_no_dispute(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.pay_hosted(failed_invoice.invoice)
     await box.open_dispute(failed_invoice.invoice, status="warning_needs_response")
@@ -192,7 +196,7 @@ async def test_an_inquiry_is_no_dispute(box: SandboxClient, gateway: StripeGatew
     assert (await gateway.read_invoice(failed_invoice.invoice)).disputed
 
 
-async def test_a_test_clock_ahead_of_us(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_test_clock_ahead_of_us(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     now = datetime.now(UTC)
     ahead = int((now + timedelta(days=120)).timestamp())
     failed_invoice = await box.create_failed_invoice(
@@ -225,7 +229,7 @@ async def test_unreadable_test_clock_stands_at_the_invoices_creation(
 
 
 @pytest.mark.parametrize("permission", ["invoice_read", "payment_intent_read"])
-async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address: str, permission: str) -> None:
+async def test_a_missing_permission_is_named(box: StripeSandboxClient, sandbox_address: str, permission: str) -> None:
     failed_invoice, key = await box.create_failed_invoice(), f"rk_test_{permission}"
     await box.set_key_rights(key, lacks=(permission,))
     restricted = gateway_at(sandbox_address, key=key)
@@ -236,7 +240,7 @@ async def test_a_missing_permission_is_named(box: SandboxClient, sandbox_address
     await restricted.close()
 
 
-async def test_revoked_key_is_not_allowed(box: SandboxClient, sandbox_address: str) -> None:
+async def test_revoked_key_is_not_allowed(box: StripeSandboxClient, sandbox_address: str) -> None:
     failed_invoice, key = await box.create_failed_invoice(), "sk_test_revoked"
     await box.set_key_rights(key, revoked=True)
     revoked = gateway_at(sandbox_address, key=key)
@@ -248,7 +252,7 @@ async def test_revoked_key_is_not_allowed(box: SandboxClient, sandbox_address: s
 
 @pytest.mark.parametrize("permission", ["customer_read", "subscription_read", "payment_method_read"])
 async def test_missing_permission_that_a_charge_does_not_need(
-    box: SandboxClient, sandbox_address: str, permission: str
+    box: StripeSandboxClient, sandbox_address: str, permission: str
 ) -> None:
     """Unreadable facts are reported as unknown and not guessed."""
     failed_invoice, key = await box.create_failed_invoice(), f"rk_test_{permission}"
@@ -292,7 +296,7 @@ async def test_a_server_that_cannot_expand_is_asked_plainly(canned: CannedServer
 
 @pytest.mark.parametrize("permission", ["charge_read", "invoice_read"])
 async def test_unreadable_owner_is_an_error_and_not_unknown(
-    box: SandboxClient, sandbox_address: str, permission: str
+    box: StripeSandboxClient, sandbox_address: str, permission: str
 ) -> None:
     """Otherwise a refund or dispute would be lost as one of another merchant."""
     failed_invoice, key = await box.create_failed_invoice(), f"rk_test_no_{permission}"
@@ -303,6 +307,6 @@ async def test_unreadable_owner_is_an_error_and_not_unknown(
     await restricted.close()
 
 
-async def test_an_invoice_that_was_sent_stays_so(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_an_invoice_that_was_sent_stays_so(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(invoice_fields={"collection_method": "send_invoice"})
     assert (await gateway.read_invoice(failed_invoice.invoice)).terms.collection_method is CollectionMethod.SENT

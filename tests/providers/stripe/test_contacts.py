@@ -3,12 +3,12 @@
 from providers.base import ReadsContacts
 from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import open_invoice
 from tests.providers.stripe.canned_server import canned_server
 
 
-async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClient) -> None:
+async def test_the_customer_as_a_person(gateway: StripeGateway, box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice(country="DE", customer_metadata={"time_zone": "Europe/Berlin"})
     assert isinstance(gateway, ReadsContacts)
     contact = await gateway.read_contact(failed_invoice.invoice, None)
@@ -21,7 +21,7 @@ async def test_the_customer_as_a_person(gateway: StripeGateway, box: SandboxClie
     assert "jenny" not in repr(contact).lower()
 
 
-async def test_contact_of_an_invoice_paid_meanwhile(gateway: StripeGateway, box: SandboxClient) -> None:
+async def test_contact_of_an_invoice_paid_meanwhile(gateway: StripeGateway, box: StripeSandboxClient) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.pay_hosted(failed_invoice.invoice)
     assert (await gateway.read_contact(failed_invoice.invoice, None)).invoice.status == "paid"

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
-from sandbox.models import FailedInvoiceIds
+from sandbox.stripe.client import StripeSandboxClient
+from sandbox.stripe.models import FailedInvoiceIds
 from tests.providers.stripe.builders import dispute_of, open_invoice, order_for
 from tests.providers.stripe.canned_server import CannedServer
 
@@ -52,7 +52,7 @@ def _request_kind(where: str) -> str:
     return re.sub(r"/(in|pi|ch|cus|pm|sub|clock)_[^/]+", r"/\1", where)
 
 
-async def failed_on_test_clock(box: SandboxClient) -> FailedInvoiceIds:
+async def failed_on_test_clock(box: StripeSandboxClient) -> FailedInvoiceIds:
     """A failed invoice of a customer on a test clock."""
     clock = await box.create_test_clock(1_900_000_000)
     return await box.create_failed_invoice(test_clock=clock)
@@ -65,7 +65,7 @@ async def mock(mock_address: str) -> AsyncIterator[RequestChecker]:
 
 
 async def test_requests_of_a_recovery_fit_stripes_api(
-    mock: RequestChecker, box: SandboxClient, gateway: StripeGateway
+    mock: RequestChecker, box: StripeSandboxClient, gateway: StripeGateway
 ) -> None:
     mock.record_requests(gateway)
     failed_invoice = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))

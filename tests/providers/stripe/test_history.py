@@ -12,9 +12,9 @@ from core.payment_history import InvoiceEnding, PastInvoice
 from core.payments import Outcome
 from providers.stripe.config import StripeConfig
 from providers.stripe.history import StripeHistory
-from sandbox.client import SandboxClient
 from sandbox.config import SandboxConfig
 from sandbox.models import Card
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.conftest import KEY
 from tests.providers.stripe.test_contract_stripe_mock import RequestChecker, mock
 from tests.sandbox.harness import run_sandbox
@@ -27,16 +27,16 @@ DAY = 86_400
 
 
 @pytest.fixture
-async def own() -> AsyncIterator[tuple[SandboxClient, StripeHistory]]:
+async def own() -> AsyncIterator[tuple[StripeSandboxClient, StripeHistory]]:
     """A sandbox of the test's own, so that lists hold only its objects, and a reader of it."""
     with run_sandbox(SandboxConfig(echo=False)) as address:
         reader = StripeHistory(StripeConfig(api_key=KEY, api_base=address), calls_per_second=1_000)
-        async with SandboxClient(address) as box:
+        async with StripeSandboxClient(address) as box:
             yield box, reader
         await reader.close()
 
 
-OwnSandbox = tuple[SandboxClient, StripeHistory]
+OwnSandbox = tuple[StripeSandboxClient, StripeHistory]
 
 
 async def read_all(reader: StripeHistory) -> list[PastInvoice]:

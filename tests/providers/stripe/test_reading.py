@@ -7,11 +7,11 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import CustomerView, Failure, InvoiceStatus, Risk
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import dispute_of
 
 
-async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_an_open_invoice(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(amount=4200, currency="eur", next_payment_attempt=2_000_000_000)
     view = await gateway.read_invoice(failed_invoice.invoice)
     assert (view.status, view.amount_due, view.currency) == (InvoiceStatus.OPEN, 4200, "EUR")
@@ -22,7 +22,7 @@ async def test_an_open_invoice(box: SandboxClient, gateway: StripeGateway) -> No
     assert not view.disputed
 
 
-async def test_an_invoice_takes_two_calls_and_a_failure_three(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_an_invoice_takes_two_calls_and_a_failure_three(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     before = len(await box.read_log())
     await gateway.read_invoice(failed_invoice.invoice)
@@ -40,7 +40,9 @@ async def test_an_invoice_takes_two_calls_and_a_failure_three(box: SandboxClient
         ("mark_uncollectible", InvoiceStatus.UNCOLLECTIBLE),
     ],
 )
-async def test_a_closed_invoice(box: SandboxClient, gateway: StripeGateway, action: str, status: InvoiceStatus) -> None:
+async def test_a_closed_invoice(
+    box: StripeSandboxClient, gateway: StripeGateway, action: str, status: InvoiceStatus
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     await getattr(box, action)(failed_invoice.invoice)
     assert (await gateway.read_invoice(failed_invoice.invoice)).status is status
@@ -57,13 +59,13 @@ async def test_an_unknown_invoice_is_missing(gateway: StripeGateway) -> None:
     )
 
 
-async def test_an_id_never_changes_where_a_path_leads(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_an_id_never_changes_where_a_path_leads(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     view = await gateway.read_invoice(f"x/../{failed_invoice.invoice}")
     assert view.status is InvoiceStatus.MISSING
 
 
-async def test_all_facts_of_a_failure_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_all_facts_of_a_failure_are_read(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(
         decline_code="do_not_honor",
         network_decline_code="05",
@@ -91,13 +93,13 @@ async def test_all_facts_of_a_failure_are_read(box: SandboxClient, gateway: Stri
     assert "jenny" not in facts.model_dump_json().lower()
 
 
-async def test_a_payment_that_waits_for_the_customer(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_payment_that_waits_for_the_customer(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(requires_action=True)
     failure = (await gateway.read_failure(failed_invoice.invoice, None)).failure
     assert (failure.code, failure.charge_id) == ("authentication_required", None)
 
 
-async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_warning_and_dispute_are_read(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.pay_hosted(failed_invoice.invoice)
     await box.warn_of_fraud(failed_invoice.invoice)
@@ -116,7 +118,7 @@ async def test_warning_and_dispute_are_read(box: SandboxClient, gateway: StripeG
 )
 @pytest.mark.parametrize("fault", ["error:403", "error:500", "drop", "malformed"])
 async def test_optional_facts_may_be_missing(
-    box: SandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
+    box: StripeSandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
 ) -> None:
     failed_invoice = await box.create_failed_invoice(decline_code="expired_card")
     await box.add_fault(path, fault)
@@ -126,13 +128,13 @@ async def test_optional_facts_may_be_missing(
         assert facts.missing == missing
 
 
-async def test_optional_reads_time_out_quickly(box: SandboxClient, impatient_gateway: StripeGateway) -> None:
+async def test_optional_reads_time_out_quickly(box: StripeSandboxClient, impatient_gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/radar/*", "hang:2")
     assert (await impatient_gateway.read_failure(failed_invoice.invoice, None)).missing == ("early_warnings",)
 
 
-async def test_unreadable_invoice_is_unavailable(box: SandboxClient, impatient_gateway: StripeGateway) -> None:
+async def test_unreadable_invoice_is_unavailable(box: StripeSandboxClient, impatient_gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/invoices/*", "hang:2")
     with pytest.raises(ProviderUnavailable):
@@ -140,7 +142,7 @@ async def test_unreadable_invoice_is_unavailable(box: SandboxClient, impatient_g
 
 
 async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
-    box: SandboxClient, gateway: StripeGateway
+    box: StripeSandboxClient, gateway: StripeGateway
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/payment_intents/*", "error:403")
@@ -153,7 +155,7 @@ async def test_a_payment_that_may_not_be_read_is_filled_from_the_event(
 
 @pytest.mark.parametrize("fault", ["error:500", "error:429:3", "drop", "malformed", "error:401"])
 async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
-    box: SandboxClient, gateway: StripeGateway, fault: str
+    box: StripeSandboxClient, gateway: StripeGateway, fault: str
 ) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault("/v1/invoices/*", fault)
@@ -161,7 +163,7 @@ async def test_an_invoice_that_cannot_be_asked_for_is_unavailable(
         await gateway.read_failure(failed_invoice.invoice, None)
 
 
-async def test_payment_is_assigned_to_its_invoice(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_payment_is_assigned_to_its_invoice(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     for payment_id in (failed_invoice.payment_intent, failed_invoice.charge):
         event = await gateway.resolve_event(dispute_of(payment_id))

@@ -8,11 +8,11 @@ import pytest
 from core.errors import ProviderUnavailable
 from core.payments import ChargeOrder, ChargeResult, Outcome
 from providers.stripe.gateway import StripeGateway
-from sandbox.client import SandboxClient
+from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import order_for
 
 
-async def test_lost_success_is_found_by_reading(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_lost_success_is_found_by_reading(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("succeed_then_drop",))
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     assert (await gateway.charge(order)).outcome is Outcome.UNKNOWN
@@ -22,7 +22,7 @@ async def test_lost_success_is_found_by_reading(box: SandboxClient, gateway: Str
 
 
 async def test_lost_decline_is_found_by_reading(
-    box: SandboxClient, impatient_gateway: StripeGateway, gateway: StripeGateway
+    box: StripeSandboxClient, impatient_gateway: StripeGateway, gateway: StripeGateway
 ) -> None:
     failed_invoice = await box.create_failed_invoice(script=("hang:2:decline:expired_card",))
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
@@ -42,7 +42,9 @@ async def _reconcile_until_known(gateway: StripeGateway, order: ChargeOrder) -> 
     raise AssertionError("the charge was never resolved")
 
 
-async def test_the_charge_from_before_the_order_decides_nothing(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_the_charge_from_before_the_order_decides_nothing(
+    box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     result = await gateway.reconcile(order)
@@ -52,7 +54,7 @@ async def test_the_charge_from_before_the_order_decides_nothing(box: SandboxClie
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "no_trace")
 
 
-async def test_a_void_invoice_was_not_charged(box: SandboxClient, gateway: StripeGateway) -> None:
+async def test_a_void_invoice_was_not_charged(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.void_invoice(failed_invoice.invoice)
     result = await gateway.reconcile(order_for(failed_invoice.invoice, charge_before=failed_invoice.charge))
@@ -64,7 +66,7 @@ async def test_missing_invoice_decides_nothing(gateway: StripeGateway) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/invoices/*", "/v1/payment_intents/*"])
-async def test_failed_read_is_unavailable(box: SandboxClient, gateway: StripeGateway, path: str) -> None:
+async def test_failed_read_is_unavailable(box: StripeSandboxClient, gateway: StripeGateway, path: str) -> None:
     failed_invoice = await box.create_failed_invoice()
     await box.add_fault(path, "error:503")
     with pytest.raises(ProviderUnavailable, match="503"):
