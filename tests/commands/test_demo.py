@@ -25,7 +25,7 @@ STEPS = (
     "starting PostgreSQL and Temporal",
     "migrating the database",
     "starting the services",
-    "playing 9 stories",
+    "playing 9 scenarios",
     KEPT_MESSAGE,
 )
 IGNORED_SETTINGS = {"DATABASE_URL": "postgresql://real", "TEMPORAL_ADDRESS": "real:1", "STRIPE_API_KEY": "sk_live_real"}

@@ -82,7 +82,7 @@ UNREADABLE = UnreadableData.model_validate({"reasons": 7, "reason": {}})
         (DECISION, None, "Suspicion of fraud", ("Odd.",), None),
         (UNREADABLE, ASSESSMENT, "Other", ("A person has to look at this.",), None),
         (RetrySkipped(action=SkipAction.REVIEW, reason="configuration"), None,
-         "Set-up has to be mended", ("A person has to look at this.",), None),
+         "Configuration problem", ("A person has to look at this.",), None),
     ],
 )  # fmt: skip
 def test_review_reason_shows_only_readable_rows(
