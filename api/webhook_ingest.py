@@ -44,8 +44,8 @@ class WebhookReceipt(BaseModel):
     """The answer for one event."""
 
     status: Literal["accepted", "duplicate", "ignored"] = Field(
-        description="`accepted`: stored, and it starts or signals a recovery; `duplicate`: stored before; "
-        "`ignored`: stored, without effect, and `reason` says why"
+        description="`accepted`: stored, and delivered behind the answer; `duplicate`: stored before; "
+        "`ignored`: stored, and by its own words without effect: `reason` says why"
     )
     recovery_id: str | None = Field(None, description="the recovery that it starts or signals, if known yet")
     reason: str | None = Field(None, description="why it was ignored")
