@@ -33,7 +33,11 @@ Row = Mapping[Any, Any]
 """A row of `event_log` by column name."""
 
 COLUMNS: Final = ", ".join(column.name for column in table.columns)
-LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0))")
+# The clock is read once the lock is held: OFFSET keeps the planner from merging the two queries. So rows of one recovery
+# are recorded in their order, and the row of a charge's request before the provider can hear of it.
+LOCK: Final = text("""
+    SELECT clock_timestamp() FROM (SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0)) OFFSET 0) AS locked
+""")
 # The opening day lets PostgreSQL read one partition only. It is looked up in the log itself, not in the read model:
 # what decides whether a row exists must not depend on a table that may be rebuilt.
 READ: Final = text(f"""
@@ -60,22 +64,29 @@ SHARED: Final = ("recovery_id", "recorded_at", "provider", "invoice_id", "custom
 
 
 async def append_to_log(
-    session: Session, before: Recovery, events: Sequence[Event], now: datetime
+    session: Session,
+    before: Recovery,
+    events: Sequence[Event],
+    now: datetime,
+    recorded_at: datetime | None = None,
 ) -> tuple[Record, ...]:
     """Writes these events after `before` and returns their records with the data as stored.
 
+    `now` is when they were decided on, and when a closing row occurred. `recorded_at` is the database's clock, read under
+    the lock, and never before the previous row's; only imports and tests give another.
     Where rows exist after `before` already, returns those and writes nothing, so repeating a call is safe. The closing
     row is added where the events end the recovery. Raises InvalidInput for data that can't be stored, RecoveryError
     where the log ends before `before` does.
     """
     # Locked before reading: otherwise two writers could both find nothing after `before` and both write.
-    await lock_recovery(session, before.recovery_id)
+    locked_at = await lock_recovery(session, before.recovery_id)
     # From the last known row on: its hash starts the new links, and it shows that the log reaches `before`.
     stored = await _read_rows(session, before.recovery_id, max(before.sequence, 1))
     written = [row for row in stored if row["sequence"] > before.sequence]
     if written:
         return tuple(map(record_of, written))
-    return await _write_rows(session, before, _last_row(before, stored), map(_storable_event, events), now)
+    last = _last_row(before, stored)
+    return await _write_rows(session, before, last, map(_storable_event, events), now, recorded_at or locked_at)
 
 
 async def append_late(
@@ -84,6 +95,7 @@ async def append_late(
     invoice_id: str,
     late: Event,
     now: datetime,
+    recorded_at: datetime | None = None,
 ) -> Record | None:
     """Writes a late event after the end of a closed recovery and returns its record.
 
@@ -94,14 +106,15 @@ async def append_late(
     recovery_id = name_of(provider, invoice_id)
     # The lock that the workflow's activities take too: a recovery that closes at this moment is seen open or closed,
     # never in between.
-    await lock_recovery(session, recovery_id)
+    locked_at = await lock_recovery(session, recovery_id)
     stored = await _read_rows(session, recovery_id, 1)
     recovery = _fold_stored(stored)
     if recovery is None or not recovery.stage.is_final:
         return None
     if known := _row_of_event(stored, late.data.get("event_id")):
         return record_of(known)
-    return (await _write_rows(session, recovery, stored[-1], [_storable_event(late)], now))[-1]
+    rows = await _write_rows(session, recovery, stored[-1], [_storable_event(late)], now, recorded_at or locked_at)
+    return rows[-1]
 
 
 async def load_records(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
@@ -159,13 +172,16 @@ def event_id_of(recovery_id: str, sequence: int) -> UUID:
     return uuid5(NAMESPACE_URL, f"pri:{recovery_id}:{sequence}")
 
 
-async def lock_recovery(session: Session, recovery_id: str) -> None:
+async def lock_recovery(session: Session, recovery_id: str) -> datetime:
     """Makes this transaction the only writer of the recovery until it ends; waits for another one.
+
+    Returns the database's clock once the lock is held (UTC).
 
     The lock is a statement of its own because at READ COMMITTED each statement takes a new snapshot: the read that
     follows sees what the previous holder committed while this one waited.
     """
-    await session.execute(LOCK, {"recovery_id": recovery_id})
+    locked_at: datetime = (await session.execute(LOCK, {"recovery_id": recovery_id})).scalar_one()
+    return locked_at
 
 
 async def _read_rows(session: Session, recovery_id: str, first: int) -> list[Row]:
@@ -202,17 +218,24 @@ def _storable_event(event: Event) -> Event:
 
 
 async def _write_rows(
-    session: Session, before: Recovery, last: Row | None, events: Iterable[Event], now: datetime
+    session: Session,
+    before: Recovery,
+    last: Row | None,
+    events: Iterable[Event],
+    now: datetime,
+    recorded_at: datetime,
 ) -> tuple[Record, ...]:
     after, records = machine.append_events(before, events, now)
     if not records:
         return ()
+    # A clock that was set back, or a standby's after a failover, must not turn the order of the rows around.
+    recorded_at = max(recorded_at, last["recorded_at"]) if last else recorded_at
     opened_on = last["opened_on"] if last else await _open_partition(session, after, records[0])
-    new = _chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, now)
+    new = _chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
     # One transaction: log, attempt ledger and read model are committed together or not at all.
     await session.execute(WRITE, _column_arrays(new))
     await network_attempts.save_attempts(session, before, records)
-    await recoveries.save_recoveries(session, [recoveries.project_recovery(after, opened_on, now)])
+    await recoveries.save_recoveries(session, [recoveries.project_recovery(after, opened_on, recorded_at)])
     return records
 
 
@@ -224,12 +247,13 @@ async def _open_partition(session: Session, after: Recovery, first: Record) -> d
 
 
 def _chain_rows(
-    after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, now: datetime
+    after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, recorded_at: datetime
 ) -> list[dict[str, Any]]:
     """The rows to store by column name, each linked to the hash of the one before it."""
     new = []
     for record in records:
-        row = _row_values(after, record) | {"opened_on": opened_on, "recorded_at": now, "previous_hash": previous}
+        placed = {"opened_on": opened_on, "recorded_at": recorded_at, "previous_hash": previous}
+        row = _row_values(after, record) | placed
         previous = row["hash"] = chain.link_hash(previous, row)
         new.append(row)
     return new
