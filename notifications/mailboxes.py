@@ -39,8 +39,7 @@ class Mailbox(Value):
     @property
     def address(self) -> str:
         """The address for SMTP commands and headers, with the local part quoted if necessary."""
-        plain = all(_ATOM.fullmatch(part) for part in self.local.split("."))
-        local = self.local if plain else f'"{escape(self.local)}"'
+        local = self.local if _is_dot_atom(self.local) else f'"{escape(self.local)}"'
         return f"{local}@{self.domain}"
 
     @property
@@ -104,7 +103,14 @@ def _parse_local_part(text: str) -> str | None:
     if _QUOTED.fullmatch(text):
         inner = _unescape_quoted(text)
         return inner if inner and inner.isascii() else None
-    return text if _UNQUOTED.fullmatch(text) and text.strip(".") else None
+    # Dots at odd places are sent in quotes, and mail libraries read no other letters than ASCII in quotes.
+    sendable = text.isascii() or _is_dot_atom(text)
+    return text if _UNQUOTED.fullmatch(text) and text.strip(".") and sendable else None
+
+
+def _is_dot_atom(local: str) -> bool:
+    """Whether the local part can stand without quotes (RFC 5322, section 3.4.1)."""
+    return all(_ATOM.fullmatch(part) for part in local.split("."))
 
 
 def _unescape_quoted(quoted: str) -> str:

@@ -33,8 +33,8 @@ Row = Mapping[Any, Any]
 """A row of `event_log` by column name."""
 
 COLUMNS: Final = ", ".join(column.name for column in table.columns)
-# The clock is read once the lock is held: OFFSET keeps the planner from merging the two queries. So rows of one recovery
-# are recorded in their order, and the row of a charge's request before the provider can hear of it.
+# The clock is read once the lock is held: OFFSET keeps the planner from merging the two queries. So rows of one
+# recovery are recorded in their order, and the request of a charge before the provider can hear of it.
 LOCK: Final = text("""
     SELECT clock_timestamp() FROM (SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0)) OFFSET 0) AS locked
 """)
@@ -72,8 +72,9 @@ async def append_to_log(
 ) -> tuple[Record, ...]:
     """Writes these events after `before` and returns their records with the data as stored.
 
-    `now` is when they were decided on, and when a closing row occurred. `recorded_at` is the database's clock, read under
-    the lock, and never before the previous row's; only imports and tests give another.
+    `now` is when they were decided on, and when a closing row occurred. `recorded_at` is the database's clock under the
+    lock, and never before the previous row's; only imports and tests give another.
+
     Where rows exist after `before` already, returns those and writes nothing, so repeating a call is safe. The closing
     row is added where the events end the recovery. Raises InvalidInput for data that can't be stored, RecoveryError
     where the log ends before `before` does.

@@ -82,7 +82,7 @@ def test_an_outage_is_reported_once_a_minute(
     background: Background, monkeypatch: pytest.MonkeyPatch, log_lines: io.StringIO
 ) -> None:
     moment = 1_000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: moment)
+    monkeypatch.setattr("api.deliveries.time.monotonic", lambda: moment)
     deliveries = Deliveries(background)
     for second in range(150):
         moment = 1_000.0 + second

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
@@ -189,3 +189,34 @@ async def test_late_events_come_after_the_end_only_and_once(database: Database) 
         row = await recoveries.load_recovery_row(session, opened.recovery_id)
     assert row is not None
     assert (row["state"], row["sequence"]) == ("canceled", 8)
+
+
+async def test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held(database: Database) -> None:
+    recovery, held = blank_recovery("in_clock"), asyncio.Event()
+
+    async def hold_the_lock() -> datetime:
+        async with database.begin() as session:
+            await event_log.lock_recovery(session, recovery.recovery_id)
+            held.set()
+            await asyncio.sleep(0.3)
+            clock = await session.execute(text("SELECT clock_timestamp()"))
+            return cast(datetime, clock.scalar_one())
+
+    holder = asyncio.create_task(hold_the_lock())
+    await held.wait()
+    async with database.begin() as session:
+        await event_log.append_to_log(session, recovery, [failed_event()], NOW)
+    released_at = await holder
+    (row,) = await read_whole_log(database, recovery.recovery_id)
+    assert row["recorded_at"] > released_at > NOW
+
+
+async def test_a_clock_that_was_set_back_does_not_turn_the_order_around(database: Database) -> None:
+    recovery, later = blank_recovery("in_set_back"), NOW + timedelta(days=400)
+    async with database.begin() as session:
+        first = await event_log.append_to_log(session, recovery, [failed_event()], NOW, later)
+        recovery = machine.fold_records(recovery, first)
+        await event_log.append_to_log(session, recovery, [canceled_event()], NOW, NOW)
+    rows = await read_whole_log(database, recovery.recovery_id)
+    assert {row["recorded_at"] for row in rows} == {later}
+    assert len(rows) > 1

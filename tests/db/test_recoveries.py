@@ -23,7 +23,9 @@ async def put_recovery(database: Database, invoice_id: str, *events: Event, prov
     recovery = blank_recovery(invoice_id, provider)
     async with database.begin() as session:
         for event in events:
-            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [event], NOW))
+            recovery = machine.fold_records(
+                recovery, await event_log.append_to_log(session, recovery, [event], NOW, NOW)
+            )
     return recovery
 
 

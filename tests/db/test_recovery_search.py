@@ -29,7 +29,9 @@ async def put_recovery(
     recovery = blank_recovery(name, provider)
     async with database.begin() as session:
         for event in events:
-            recovery = machine.fold_records(recovery, await event_log.append_to_log(session, recovery, [event], now))
+            recovery = machine.fold_records(
+                recovery, await event_log.append_to_log(session, recovery, [event], now, now)
+            )
     return recovery.recovery_id
 
 
@@ -289,7 +291,7 @@ async def test_recent_charge_outcomes_by_provider(database: Database) -> None:
         recovery = blank_recovery(name)
         async with database.begin() as session:
             recovery = machine.fold_records(recovery, await event_log.load_records(session, recovery.recovery_id))
-            await event_log.append_to_log(session, recovery, [event_of(answer)], then + 2 * SECOND)
+            await event_log.append_to_log(session, recovery, [event_of(answer)], then + 2 * SECOND, then + 2 * SECOND)
     async with database.begin() as session:
         (health,) = await charge_outcomes.load_provider_health(session, then, then + HOUR)
         assert await charge_outcomes.load_provider_health(session, then - HOUR, then) == []

@@ -30,8 +30,8 @@ def shadow_event(agrees: bool, **data: Any) -> Event:
 
 async def write_recovery(session: Session, invoice: str, *events: Event) -> None:
     """Stores a recovery with these rows behind its failure."""
-    records = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW)
-    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), records), events, NOW)
+    records = await event_log.append_to_log(session, blank_recovery(invoice), [failed_event()], NOW, NOW)
+    await event_log.append_to_log(session, fold_records(blank_recovery(invoice), records), events, NOW, NOW)
 
 
 async def test_shadow_plans_are_compared_by_action_and_delay(database: Database) -> None:

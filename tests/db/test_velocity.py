@@ -26,7 +26,7 @@ async def write_failure(db: Database, invoice: str, customer: str, card: str, ag
         canceled_event(),
     ]
     async with db.begin() as session:
-        await event_log.append_to_log(session, blank_recovery(invoice), rows, at)
+        await event_log.append_to_log(session, blank_recovery(invoice), rows, at, at)
 
 
 async def fetch_velocity(db: Database, customer: str | None, card: str | None) -> Velocity:

@@ -160,7 +160,7 @@ async def store_recovery(db: Database, opened_by: ProviderEvent, *more: Event, a
     """A stored recovery: opened by this event at that time, followed by these rows."""
     blank = Recovery(provider=opened_by.provider, invoice_id=opened_by.invoice_id or "")
     async with db.begin() as session:
-        await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], at)
+        await event_log.append_to_log(session, blank, [opening_event(opened_by), *more], NOW, at)
         recovery = await event_log.load_recovery(session, blank.recovery_id)
     assert recovery
     return recovery

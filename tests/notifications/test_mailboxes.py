@@ -76,6 +76,12 @@ def test_address_cannot_inject_a_line(local: str, domain: str) -> None:
         assert parse_mailbox(recipient.address) == recipient.model_copy(update={"name": ""})
 
 
+@pytest.mark.parametrize("local", [".¡", "a..ü", "ü."])
+def test_local_part_that_needs_quotes_is_ascii(local: str) -> None:
+    assert parse_recipient(f"{local}@example.com") is None
+    assert parse_recipient("a..b@example.com")
+
+
 @given(st.text(max_size=300))
 def test_display_name_round_trips(name: str) -> None:
     mail = EmailChannel(SmtpServer("h", 1, tls=False), SENDER)
