@@ -4,15 +4,19 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
+from core.events import parse_timestamp
 from db.models import webhook_inbox
 from db.session import Database
+from sandbox.models import LogEntry
 from tests.support.service import FINAL_STATES, Recovery, Row, RunningService
 
+NEVER = datetime.max.replace(tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 ANSWER_EVENTS = ("charge.succeeded", "charge.declined", "charge.reconciled")
 LATE_EVENTS = frozenset({"event.late", "payment.late", "payment.refunded", "payment.reversed"})
@@ -52,6 +56,8 @@ def _check_sequence(rows: list[Row]) -> None:
     assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
     assert [row["from_state"] for row in rows] == [None, *(row["to_state"] for row in rows[:-1])]
     assert [row["previous_hash"] for row in rows[1:]] == [row["hash"] for row in rows[:-1]]
+    recorded = [parse_timestamp(row["recorded_at"]) for row in rows]
+    assert recorded == sorted(recorded, key=lambda moment: moment or NEVER), "recorded_at runs backwards"
     closed = [row for row in rows if row["type"] == "recovery.closed"]
     assert len(closed) == int(rows[-1]["to_state"] in FINAL_STATES)
     after = rows[rows.index(closed[0]) + 1 :] if closed else []
@@ -77,12 +83,22 @@ async def _check_money(recovery: Recovery, rows: list[Row]) -> None:
     assert unanswered <= {len(requested)}, "a new attempt began before the old one was answered"
     handed_over = {row["attempt"] for row in rows if row["data"].get("reason") == "charge_unknown"}
     assert not (unanswered - handed_over and rows[-1]["to_state"] in FINAL_STATES), "it ended with a charge in flight"
-    sent_keys = [call.idempotency_key for call in await recovery.fetch_pay_calls()]
+    calls = await recovery.fetch_pay_calls()
+    _check_request_precedes_call(requested, calls)
+    sent_keys = [call.idempotency_key for call in calls]
     if recovery.provider in KEYLESS:
         assert len(sent_keys) <= len(requested), "without keys an attempt is sent once or not at all"
         assert set(sent_keys) <= {None}
     else:
         assert set(sent_keys) <= set(keys)
+
+
+def _check_request_precedes_call(requested: list[Row], calls: list[LogEntry]) -> None:
+    """The log alone shows it: each key was recorded before the provider heard of it. Both read one machine's clock."""
+    recorded = {row["data"]["idempotency_key"]: parse_timestamp(row["recorded_at"]) for row in requested}
+    for call in calls:
+        if call.idempotency_key in recorded:
+            assert (recorded[call.idempotency_key] or NEVER).timestamp() < call.wall, call
 
 
 async def wait_until_inbox_drained(service: RunningService, timeout_seconds: float = 30.0) -> None:
