@@ -24,7 +24,7 @@ from core.operators import (
 from core.recovery.commands import check_command
 from core.recovery.state import Recovery
 from db.queries import operator_events
-from db.repositories import approvals, operator_actions, recoveries
+from db.repositories import approvals, operator_actions, operator_signals, recoveries
 from db.repositories.approvals import ApprovalJudgement
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
@@ -201,7 +201,13 @@ async def _await_effect(parts: Parts, provider: str, invoice_id: str, command: C
         begun.cancel()
         if not asking.done():
             return True
-    return await asking is not None
+    if await asking is not None:
+        return True
+    # Temporal has it as a signal, and may lose it: the relay looks after it until the log shows it.
+    async with parts.database.begin() as session:
+        name = recovery_id(provider, invoice_id)
+        await operator_signals.store_signal(session, provider, invoice_id, name, command, parts.clock())
+    return False
 
 
 async def _submit_in_time(parts: Parts, provider: str, invoice_id: str, command: Command) -> RecoveryStatus | None:

@@ -122,6 +122,21 @@ network_attempt: Final = Table(
     Column("fee_currency", Text),
 )
 
+operator_signal: Final = Table(
+    "operator_signal",
+    METADATA,
+    Column("recovery_id", Text, primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("invoice_id", Text, nullable=False),
+    Column("command", JSONB, nullable=False),
+    Column("stored_at", MOMENT, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_try_at", MOMENT, nullable=False),
+    Column("delivered_at", MOMENT),
+    Column("problem", Text),
+)
+
 api_key: Final = Table(
     "api_key",
     METADATA,

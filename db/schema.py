@@ -23,7 +23,7 @@ from db.session import DRIVER, Session
 
 WRITABLE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
-    "approval", "suppression", "signing_key",
+    "approval", "operator_signal", "suppression", "signing_key",
     "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change and delete."""

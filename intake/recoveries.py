@@ -36,6 +36,9 @@ class Recoveries(Protocol):
         CommandRefused with the recovery's reason, NotFound if none is running, EngineUnavailable.
         """
 
+    async def signal_command(self, recovery_id: str, command: Command) -> None:
+        """Leaves an operator command as a signal. Raises NotFound if no run is open, EngineUnavailable."""
+
     async def is_polled(self, provider: str) -> bool:
         """Whether a worker polls this provider's task queue. Raises EngineUnavailable."""
 

@@ -27,6 +27,7 @@ from intake.delivery import (
     ignore_without_effect,
 )
 from intake.lost_runs import ensure_runs
+from intake.operator_signals import deliver_signals
 from intake.recorded import is_heard, is_recorded
 from intake.recoveries import Recoveries
 from intake.recovery_store import RecoveryStore
@@ -51,11 +52,13 @@ async def run_relay(
     limit: int,
     scope: ScopeRules = SHIPPED_SCOPE_RULES,
 ) -> RelayReport:
-    """One pass: delivers up to `limit` rows that are due, then starts a new run for open recoveries without one.
+    """One pass: delivers up to `limit` rows that are due, then stored operator commands, and starts a new run for
+    open recoveries without one.
 
     Any number of passes may run at once. Raises StoreUnavailable. If Temporal can't be reached, the pass ends early.
     """
     delivered = await _RelayPass(db, recoveries, gateways, now, scope).deliver_all(limit)
+    await deliver_signals(db, recoveries, now, limit)
     revived = await ensure_runs(db, recoveries, now, min(limit, MOST_REVIVED))
     async with db.begin() as session:
         waiting = await inbox.count_undelivered(session)

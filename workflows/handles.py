@@ -65,6 +65,11 @@ class TemporalRecoveries:
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             return await _leave_signal(handle, command)
 
+    async def signal_command(self, recovery_id: str, command: Command) -> None:
+        """Leave the command as a signal."""
+        handle = self._client.get_workflow_handle(recovery_id)
+        await call_temporal(handle.signal(MESSAGE_NAMES[command.action], command))
+
     async def is_polled(self, provider: str) -> bool:
         """Whether a worker has asked the provider's queue for activities in the last minutes."""
         request = DescribeTaskQueueRequest(

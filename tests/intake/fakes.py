@@ -53,6 +53,7 @@ class FakeRecoveries:
     ensured_runs: list[str] = field(default_factory=list)
     log: StoredRecoveryLog | None = None
     """The log that the runs write; None: a worker took nothing yet."""
+    signalled_commands: list[tuple[str, Command]] = field(default_factory=list)
     submitted_commands: list[tuple[str, Command]] = field(default_factory=list)
     patience: timedelta | None = None
     relay_calls: int = 0
@@ -113,6 +114,13 @@ class FakeRecoveries:
         events = react_to_event(recovery, event) if records else (opening_event(event),)
         if events:
             await self.log.append_events(recovery, events, NOW)
+
+    async def signal_command(self, recovery_id: str, command: Command) -> None:
+        """Records the command. Raises NotFound for a recovery that doesn't run."""
+        self._raise_error()
+        if recovery_id not in self.running:
+            raise NotFound(recovery_id)
+        self.signalled_commands.append((recovery_id, command))
 
     async def is_polled(self, provider: str) -> bool:
         """Whether a worker polls the provider's queue."""

@@ -1,0 +1,68 @@
+"""Operator commands that no worker answered in time: left as signals, and kept here until the log shows them."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from core.base import Value
+from core.operators import Command
+from db import chain
+from db.models import operator_signal as table
+from db.session import Session
+
+FIRST_WAIT: Final = timedelta(seconds=10)
+LONGEST_WAIT: Final = timedelta(minutes=5)
+
+
+class OperatorSignal(Value):
+    """A stored command, with the recovery that it was submitted to."""
+
+    recovery_id: str
+    request_id: str
+    provider: str
+    invoice_id: str
+    command: Command
+    tries: int
+
+
+SHOWN: Final = [table.c[name] for name in OperatorSignal.model_fields]
+
+
+async def store_signal(
+    session: Session, provider: str, invoice_id: str, name: str, command: Command, now: datetime
+) -> None:
+    """Keeps a command that was left as a signal to the recovery of that name; without effect for a repeat."""
+    row = {
+        "recovery_id": name,
+        "request_id": command.request_id,
+        "provider": provider,
+        "invoice_id": invoice_id,
+        "command": chain.to_json_value(command.model_dump(mode="json", exclude_none=True)),
+        "stored_at": now,
+        "next_try_at": now + FIRST_WAIT,
+    }
+    await session.execute(insert(table).values(row).on_conflict_do_nothing())
+
+
+async def claim_due(session: Session, now: datetime) -> OperatorSignal | None:
+    """The undelivered command that has been due for longest, with its try counted; None where none is due.
+
+    It is due again after 10 s at first, doubling up to 5 min.
+    """
+    due = select(table.c.recovery_id, table.c.request_id).where(
+        table.c.delivered_at.is_(None), table.c.next_try_at <= now
+    )
+    oldest = due.order_by(table.c.next_try_at).limit(1).with_for_update(skip_locked=True)
+    wait = func.least(FIRST_WAIT * func.power(2, func.least(table.c.tries, 10)), LONGEST_WAIT)
+    claim = update(table).where(tuple_(table.c.recovery_id, table.c.request_id).in_(oldest.scalar_subquery()))
+    claimed = await session.execute(claim.values(tries=table.c.tries + 1, next_try_at=now + wait).returning(*SHOWN))
+    row = claimed.mappings().one_or_none()
+    return OperatorSignal.model_validate(dict(row)) if row else None
+
+
+async def conclude_signal(session: Session, signal: OperatorSignal, now: datetime, problem: str | None = None) -> None:
+    """The command is done with: the log shows it, or it was given up with this problem."""
+    mine = (table.c.recovery_id == signal.recovery_id, table.c.request_id == signal.request_id)
+    await session.execute(update(table).where(*mine).values(delivered_at=now, problem=problem))
