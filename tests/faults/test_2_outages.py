@@ -2,25 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from sandbox.models import Delivery
+from tests.faults.outages import part_away
 from tests.support.service import OPENING_EVENTS, RunningService
 
 SLOW_CODE = "card_velocity_exceeded"
-
-
-@asynccontextmanager
-async def part_away(service: RunningService, part: str) -> AsyncIterator[None]:
-    """Crashes a part of the stack for as long as the block runs; afterwards everything is ready again."""
-    service.stack.kill(part)
-    program = service.stack.stop(part)
-    try:
-        yield
-    finally:
-        service.stack.start_program(program)
-        service.stack.wait_ready()
 
 
 async def test_temporal_outage(service: RunningService) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 
 from sandbox.models import Delivery
+from tests.faults.outages import part_away
 from tests.support.service import Recovery, RunningService
 
 SLOW_CODE = "card_velocity_exceeded"
@@ -128,3 +129,31 @@ async def count_runs(recovery: Recovery) -> int:
     return len(
         json.loads(await recovery.service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json"))
     )
+
+
+async def test_nothing_accepted_is_lost_with_a_run_that_wrote_no_row(service: RunningService) -> None:
+    disputed, canceled = await asyncio.gather(service.create_failure(SLOW_CODE), service.create_failure(SLOW_CODE))
+    for recovery in (disputed, canceled):
+        await recovery.wait_for_event("retry.planned")
+    async with part_away(service, "worker"):
+        opened = await asyncio.gather(*(service.create_failure("insufficient_funds") for _ in range(3)))
+        assert {recovery.ids.deliveries[0].body["status"] for recovery in opened} == {"accepted"}
+        await service.sandbox.open_dispute(disputed.invoice, delivery=WAIT_FOR_DELIVERY)
+        assert (await canceled.submit_command("cancel")).status_code == 202
+        # Temporal has taken everything by now, and loses it.
+        await asyncio.gather(*(wait_for_run(recovery) for recovery in opened))
+        await asyncio.gather(*(delete_run(recovery) for recovery in opened[1:]))
+        for recovery in (opened[0], disputed, canceled):
+            await terminate_run(recovery)
+    for recovery in opened:
+        await recovery.wait_for_event("retry.planned", timeout_seconds=RELAY_SECONDS)
+        assert len(await recovery.fetch_events("payment.failed")) == 1
+    await disputed.wait_for_unpaid_end("blocked")
+    await canceled.wait_for_unpaid_end("canceled")
+
+
+async def wait_for_run(recovery: Recovery) -> None:
+    """Waits until Temporal has a run of it."""
+    async with asyncio.timeout(10):
+        while not await count_runs(recovery):  # noqa: ASYNC110 (Temporal offers no event)
+            await asyncio.sleep(0.2)
