@@ -54,7 +54,8 @@ class NoticeDelivery:
         if notice is None:
             return
         try:
-            await self._webhooks.send_webhook(order.target, f"msg_{notice.id.hex}", notice.data, datetime.now(UTC))
+            async with heartbeat_in_background():
+                await self._webhooks.send_webhook(order.target, f"msg_{notice.id.hex}", notice.data, datetime.now(UTC))
         except NotDelivered as refused:
             raise ApplicationError(str(refused), type="NotDelivered", non_retryable=refused.permanent) from refused
 

@@ -113,6 +113,7 @@ HAND_OVER: Final = ActivityConfig(
 
 POST_WEBHOOK: Final = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     schedule_to_close_timeout=timedelta(days=3),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=5), backoff_coefficient=3, maximum_interval=timedelta(hours=6)
