@@ -148,6 +148,8 @@ async def _store_events(
     # One transaction for all events, since a sender repeats a batch as a whole.
     async with parts.database.begin() as session:
         kept = [await _store_event(parts, session, event, body, now) for event in events]
+        if len(events) > 1:
+            await inbox.blank_shared_body(session, events[0].provider, [event.event_id for event in events], now)
         # Not for duplicates: an old webhook that is sent again must not overwrite a newer contact.
         if any(one.is_new for one in kept):
             await contacts.learn_contacts(session, events[0].provider, people, now)

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.messages.recipients import Contact, ContactUpdate
 from db import chain
 from db.models import contact as table
-from db.models import recovery
+from db.models import recovery, webhook_inbox
 from db.session import Session
 
 PERSONAL_COLUMNS: Final = ("email", "name", "phone", "language", "country", "time_zone")
@@ -76,14 +76,17 @@ async def erase_contact(session: Session, customer_id: str, now: datetime) -> in
     """Blanks the customer's contact at every provider; returns how many rows were blanked.
 
     The row stays as a mark, so that the contact is never stored again. A customer with recoveries whose contact was
-    never stored gets the mark too.
+    never stored, or of whom only webhooks were, gets the mark too.
     """
     blank = dict.fromkeys(PERSONAL_COLUMNS) | {"links": {}, "invoice_numbers": {}, "erased_at": now}
     mine = (table.c.customer_id == customer_id, table.c.erased_at.is_(None))
     done = await session.execute(update(table).where(*mine).values(blank))
-    theirs = select(recovery.c.provider, recovery.c.customer_id, func.now(), func.now()).distinct()
-    marks = insert(table).from_select(
-        ["provider", "customer_id", "read_at", "erased_at"], theirs.where(recovery.c.customer_id == customer_id)
+    known = union(
+        *(
+            select(one.c.provider, one.c.customer_id, func.now(), func.now()).where(one.c.customer_id == customer_id)
+            for one in (recovery, webhook_inbox)
+        )
     )
+    marks = insert(table).from_select(["provider", "customer_id", "read_at", "erased_at"], known)
     await session.execute(marks.on_conflict_do_nothing())
     return done.rowcount

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from core.base import Value
 from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
 from db import chain
-from db.models import recovery
+from db.models import contact, recovery
 from db.models import webhook_inbox as table
 from db.session import Session
 
@@ -65,22 +65,45 @@ async def insert_webhook(
 ) -> bool:
     """Stores a verified webhook. False, with nothing written, if an event with this id is stored already.
 
-    Raises InvalidInput for a normalised event that jsonb can't hold.
+    Without its body where it is about an erased customer. Raises InvalidInput for a normalised event that jsonb can't
+    hold.
     """
     normalised = chain.to_json_value(event.model_dump(mode="json", exclude_none=True)) if event else {}
-    row = {
+    row: dict[str, Any] = {
         "provider": provider,
         "event_id": chain.replace_unstorable(event_id),
         "event_type": chain.replace_unstorable(event_type),
         "received_at": received_at,
-        "body": body,
         "next_try_at": received_at + HEAD_START,
         "event": normalised or None,
         "customer_id": normalised.get("customer_id"),
         "invoice_id": normalised.get("invoice_id"),
     }
-    kept = pg_insert(table).values(row).on_conflict_do_nothing().returning(table.c.event_id)
+    erased = _is_erased(provider, row["customer_id"], row["invoice_id"])
+    personal = {"body": case((erased, b""), else_=body), "erased_at": case((erased, received_at))}
+    kept = pg_insert(table).values(row | personal).on_conflict_do_nothing().returning(table.c.event_id)
     return (await session.execute(kept)).first() is not None
+
+
+def _is_erased(provider: str, customer_id: str | None, invoice_id: str | None) -> ColumnElement[bool]:
+    """Whether the customer, or that of the invoice's recovery, was erased."""
+    of_invoice = select(recovery.c.customer_id).where(
+        recovery.c.provider == provider, recovery.c.invoice_id == invoice_id
+    )
+    whose = or_(contact.c.customer_id == customer_id, contact.c.customer_id.in_(of_invoice))
+    return exists().where(contact.c.provider == provider, whose, contact.c.erased_at.is_not(None))
+
+
+async def blank_shared_body(session: Session, provider: str, event_ids: Sequence[str], received_at: datetime) -> None:
+    """Blanks the body of these events, which came in one, if it was blanked for one of them: it names them all."""
+    ids = [chain.replace_unstorable(event_id) for event_id in event_ids]
+    together = (table.c.provider == provider, table.c.received_at == received_at, table.c.event_id.in_(ids))
+    blanked = select(table.c.event_id).where(*together, table.c.erased_at.is_not(None))
+    await session.execute(
+        update(table)
+        .where(*together, table.c.erased_at.is_(None), blanked.exists())
+        .values(body=b"", erased_at=received_at)
+    )
 
 
 async def load_webhook(session: Session, provider: str, event_id: str) -> StoredWebhook | None:
@@ -221,8 +244,19 @@ async def erase_bodies(session: Session, customer_id: str, now: datetime) -> int
 
     The normalised event holds ids and codes only; it stays until the row is delivered.
     """
-    theirs = select(recovery.c.recovery_id).where(recovery.c.customer_id == customer_id)
-    mine = or_(table.c.customer_id == customer_id, table.c.recovery_id.in_(theirs))
+    theirs = (
+        select(recovery.c.recovery_id, recovery.c.provider, recovery.c.invoice_id)
+        .where(recovery.c.customer_id == customer_id)
+        .subquery()
+    )
+    named = or_(
+        table.c.customer_id == customer_id,
+        table.c.recovery_id.in_(select(theirs.c.recovery_id)),
+        tuple_(table.c.provider, table.c.invoice_id).in_(select(theirs.c.provider, theirs.c.invoice_id)),
+    )
+    # A provider's batch is stored with each of its events: the copies beside the customer's own name them as well.
+    request = (table.c.provider, table.c.received_at, table.c.body)
+    mine = tuple_(*request).in_(select(*request).where(named))
     needed = case((table.c.delivered_at.is_(None), table.c.event))
     blank = {"body": b"", "erased_at": now, "event": needed}
     done = await session.execute(update(table).where(mine, table.c.erased_at.is_(None)).values(blank))

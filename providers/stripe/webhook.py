@@ -79,5 +79,11 @@ def _event_identity(event: Fields) -> dict[str, Any]:
 
 def _ignored_event(event: Fields, detail: str) -> ProviderEvent:
     whatever = Fields(event.raw, lenient=True)
-    occurred_at = whatever.unix_time("created") or _UNKNOWN_TIME
-    return ProviderEvent(**_event_identity(whatever), kind=EventKind.OTHER, occurred_at=occurred_at, detail=detail)
+    known = {"occurred_at": whatever.unix_time("created") or _UNKNOWN_TIME, "customer_id": _customer_id(whatever)}
+    return ProviderEvent(**_event_identity(whatever), kind=EventKind.OTHER, detail=detail, **known)
+
+
+def _customer_id(event: Fields) -> str | None:
+    """Whom the body is about, so that it can be erased with them; None where it names nobody."""
+    subject = event.child("data").child("object")
+    return subject.id("id" if subject.raw.get("object") == "customer" else "customer")

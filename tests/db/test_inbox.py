@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from core.payments import EventKind, ProviderEvent
 from db.models import webhook_inbox
-from db.repositories import event_log, inbox
+from db.repositories import contacts, event_log, inbox
 from db.repositories.inbox import WebhookOutcome
 from db.session import Database
 from tests.db.recovery_events import NOW, blank_recovery, failed_event
@@ -27,7 +27,7 @@ async def store_event(database: Database, event_id: str, normalised: bool = True
     async with database.begin() as session:
         return await inbox.insert_webhook(
             session, provider="stripe", event_id=event_id, event_type="invoice.payment_failed", received_at=NOW,
-            body=b"\x00\xff{}", event=event,
+            body=b"\x00\xff{}" + event_id.encode(), event=event,
         )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ async def test_stored_webhook_is_read_back(database: Database) -> None:
     row = await fetch_row(database, "evt_back")
     assert row.event == event_with("evt_back", invoice_id="in_1", customer_id="cus_1", detail="a\ufffdb")
     assert (row.outcome, row.delivered_at, row.tries) == (None, None, 0)
-    assert await fetch_body(database, "evt_back") == b"\x00\xff{}"
+    assert await fetch_body(database, "evt_back") == b"\x00\xff{}evt_back"
     assert await fetch_body(database, "evt_never") is None
 
 
@@ -169,9 +169,62 @@ async def test_a_customer_can_be_erased_and_rows_stay(database: Database) -> Non
         assert await inbox.erase_bodies(session, "cus_gone", NOW) == 2
         assert await inbox.erase_bodies(session, "cus_gone", NOW) == 0
     assert [await fetch_body(database, name) for name in ("evt_gone", "evt_of_recovery")] == [b"", b""]
-    assert await fetch_body(database, "evt_other") == b"\x00\xff{}"
+    assert await fetch_body(database, "evt_other") == b"\x00\xff{}evt_other"
     assert (await fetch_row(database, "evt_of_recovery")).event is None
     waiting = await fetch_row(database, "evt_gone")
     assert waiting.event is not None, "it is not delivered yet"
     await conclude_event(database, "evt_gone", WebhookOutcome.ACCEPTED)
     assert (await fetch_row(database, "evt_gone")).event is None
+
+
+async def test_later_webhook_of_an_erased_customer_is_stored_without_its_body(database: Database) -> None:
+    async with database.begin() as session:
+        await event_log.append_to_log(
+            session, blank_recovery("in_blanked"), [failed_event(customer_id="cus_blanked")], NOW
+        )
+        await contacts.erase_contact(session, "cus_blanked", NOW)
+    await store_event(database, "evt_by_customer", customer_id="cus_blanked")
+    await store_event(database, "evt_by_invoice", invoice_id="in_blanked")
+    await store_event(database, "evt_of_another", customer_id="cus_kept")
+    assert [await fetch_body(database, name) for name in ("evt_by_customer", "evt_by_invoice")] == [b"", b""]
+    assert await fetch_body(database, "evt_of_another") == b"\x00\xff{}evt_of_another"
+    row = await fetch_row(database, "evt_by_customer")
+    assert row.event is not None, "it still has to be delivered"
+    await conclude_event(database, "evt_by_customer", WebhookOutcome.ACCEPTED)
+    assert (await fetch_row(database, "evt_by_customer")).event is None
+
+
+async def test_customer_known_by_webhooks_alone_can_be_erased(database: Database) -> None:
+    await store_event(database, "evt_only", customer_id="cus_only", kind=EventKind.OTHER)
+    async with database.begin() as session:
+        await contacts.erase_contact(session, "cus_only", NOW)
+        assert await inbox.erase_bodies(session, "cus_only", NOW) == 1
+    await store_event(database, "evt_later_only", customer_id="cus_only")
+    assert await fetch_body(database, "evt_later_only") == b""
+
+
+async def test_body_of_a_batch_is_blanked_for_each_of_its_events(database: Database) -> None:
+    moment = NOW + timedelta(minutes=7)
+    for name, customer in (("evt_batch_1", "cus_batch"), ("evt_batch_2", "cus_beside")):
+        async with database.begin() as session:
+            await inbox.insert_webhook(
+                session, provider="stripe", event_id=name, event_type="x", received_at=moment, body=b"both",
+                event=event_with(name, customer_id=customer),
+            )  # fmt: skip
+    async with database.begin() as session:
+        assert await inbox.erase_bodies(session, "cus_batch", NOW) == 2
+    assert [await fetch_body(database, name) for name in ("evt_batch_1", "evt_batch_2")] == [b"", b""]
+
+
+async def test_batch_that_arrives_with_an_erased_customer_is_blanked_whole(database: Database) -> None:
+    await store_event(database, "evt_known", customer_id="cus_arrives")
+    moment = NOW + timedelta(minutes=8)
+    async with database.begin() as session:
+        await contacts.erase_contact(session, "cus_arrives", NOW)
+        for name, customer in (("evt_arrives_1", "cus_arrives"), ("evt_arrives_2", "cus_beside")):
+            await inbox.insert_webhook(
+                session, provider="stripe", event_id=name, event_type="x", received_at=moment, body=b"both",
+                event=event_with(name, customer_id=customer),
+            )  # fmt: skip
+        await inbox.blank_shared_body(session, "stripe", ["evt_arrives_1", "evt_arrives_2"], moment)
+    assert [await fetch_body(database, name) for name in ("evt_arrives_1", "evt_arrives_2")] == [b"", b""]
