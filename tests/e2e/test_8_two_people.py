@@ -66,7 +66,7 @@ async def test_retry_above_the_amount_needs_two_people(limited_service: LimitedS
     for _ in range(2):
         answer = await limited_service.request_retry(recovery, ann)
         assert (answer.status_code, answer.json()["code"]) == (403, "second_approver"), answer.text
-        assert "ann asked for it" in answer.json()["detail"]
+        assert "ann submitted the command" in answer.json()["detail"]
     assert await recovery.fetch_pay_calls() == []
     assert (await limited_service.request_retry(recovery, bob)).status_code == 200
     await recovery.wait_for_one_payment()
