@@ -219,16 +219,40 @@ def experiments(
 @audit.command("verify")
 def audit_verify(
     recovery_id: Annotated[str | None, typer.Argument(help="One recovery; all of them when left out.")] = None,
+    anchors: Annotated[Path | None, typer.Option(help="A file of `pri audit anchor` to check the log against.")] = None,
 ) -> None:
     """Check that no row of the event log was changed, lost or added by hand."""
+    from commands import anchors as anchoring
     from commands import console, database
 
     report = database.verify_audit(Settings(), recovery_id)
+    count, contradicted = anchoring.check_anchors(Settings(), anchors) if anchors else (0, [])
+    for one in contradicted:
+        console.print_result(f"anchor of {anchoring.describe_span(one.anchor)}: {one.what}")
+    if anchors:
+        console.print_result(f"{count} anchors, {len(contradicted)} contradicted")
     for problem in report.problems:
         console.print_result(f"{problem.recovery_id} row {problem.sequence or '-'}: {problem.what}")
     console.print_result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
-    if not report.is_clean:
+    if contradicted or not report.is_clean:
         raise typer.Exit(1)
+
+
+@audit.command("anchor")
+def audit_anchor(
+    file: Annotated[Path, typer.Argument(help="Where anchors are appended, outside of the database's reach.")],
+) -> None:
+    """Append what the event log says now, in one line, to a file that the owner of the database can't change.
+
+    Run it every hour and keep the file elsewhere; `pri audit verify --anchors FILE` checks the log against it.
+    """
+    from commands import anchors, console
+
+    anchor = anchors.append_anchor(Settings(), file)
+    if anchor is None:
+        return console.print_result("nothing to anchor: the last one is less than a minute old")
+    span = anchors.describe_span(anchor)
+    return console.print_result(f"anchored {anchor.recoveries} recoveries with rows of {span}: {anchor.root}")
 
 
 @app.command()

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -138,3 +139,16 @@ def test_erase_blanks_the_webhooks_of_one_customer(pri: Pri, fresh: Addresses) -
         entries = root.execute("SELECT actor, action, subject FROM operator_action").fetchall()
     assert bodies == [b"mail of cus_stays"]
     assert entries == [("pri", "customer_erased", "cus_gone")] * 2
+
+
+def test_audit_anchors_the_log_and_verifies_against_it(pri: Pri, fresh: Addresses, tmp_path: Path) -> None:
+    file = tmp_path / "anchors.jsonl"
+    first = pri("audit", "anchor", str(file), DATABASE_URL=fresh.writer)
+    assert first.code == 0, first.err
+    assert first.out.startswith("anchored 0 recoveries with rows of everything until ")
+    assert "nothing to anchor" in pri("audit", "anchor", str(file), DATABASE_URL=fresh.writer).out
+    verified = pri("audit", "verify", "--anchors", str(file), DATABASE_URL=fresh.writer)
+    assert (verified.code, verified.out.splitlines()[0]) == (0, "1 anchors, 0 contradicted")
+    file.write_text("{}\n")
+    refused = pri("audit", "verify", "--anchors", str(file), DATABASE_URL=fresh.writer)
+    assert refused.error_line() == "pri: line 1 of the anchor file is no anchor"
