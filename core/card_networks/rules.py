@@ -1,6 +1,6 @@
 """The card networks' limits: attempts per credential in a rolling window, and none after certain answers.
 
-Pure: the rules are data with effective dates and a source per row (`network_rules.csv`, `network_stops.csv` and
+Pure: the rules are data with effective dates and a source per row (`network_limits.csv`, `network_stops.csv` and
 `network_fees.csv`, read by `core.card_networks.tables`), the attempts are arguments. Every window rolls: an attempt at
 `t` counts those after `t - window`, so that no window of that length ever holds more than the limit.
 """

@@ -10,7 +10,7 @@ from core.card_networks.rules import NetworkFee, NetworkLimit, NetworkRules, Sto
 from core.durations import parse_duration
 from core.errors import InvalidInput
 
-LIMITS_FILE: Final = "network_rules.csv"
+LIMITS_FILE: Final = "network_limits.csv"
 STOPS_FILE: Final = "network_stops.csv"
 FEES_FILE: Final = "network_fees.csv"
 _YES_NO: Final = {"yes": True, "no": False}
