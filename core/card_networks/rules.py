@@ -31,7 +31,7 @@ class AttemptOutcome(StrEnum):
     RELEASED = "released"
     """Certainly never executed; doesn't count."""
     HELD = "held"
-    """Not made because a rule forbade it; doesn't count."""
+    """Forbidden by a network rule, not made, and so not counted; nothing to do with `fraud_hold`."""
 
     @property
     def is_counted(self) -> bool:
