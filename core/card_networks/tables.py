@@ -1,4 +1,4 @@
-"""Parses the networks' rules from CSV text into typed rows; every row names its source."""
+"""Parses the networks' rules from CSV text into typed rows; docs/sources.md explains the sources that they name."""
 
 import csv
 from collections.abc import Iterator
