@@ -45,7 +45,7 @@ from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, load_providers
 from settings import Settings, exit_on_known_errors, read_environment, split_addresses, unsubscribe_keys
 from workflows.client import WORKFLOWS, connect_temporal
-from workflows.handles import TemporalRecoveries, webhook_poster
+from workflows.handles import TemporalRecoveryRuns, webhook_poster
 from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
 from workflows.options import GRACE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
@@ -136,7 +136,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
     )
     simulating = DryRuns(parts.database, parts.settings.database_url.get_secret_value())
     notices = NoticeDelivery(parts.database, parts.operators, parts.webhooks, webhook_poster(parts.client))
-    maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways, scope)
+    maintenance = Maintenance(parts.database, TemporalRecoveryRuns(parts.client), parts.gateways, scope)
     return Worker(
         parts.client,
         task_queue=RECOVERY_QUEUE,

@@ -19,7 +19,7 @@ from core.policy.scope import (
     find_scope_rule,
 )
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
 from intake.targets import INVOICE_KINDS, KINDS_WITH_EFFECT, concerns_customer, list_targets, names_target
 
@@ -113,7 +113,7 @@ def _is_for_other_purchase(event: ProviderEvent, scope: ScopeRules) -> bool:
 async def deliver_event(
     event: ProviderEvent,
     db: Database,
-    recoveries: Recoveries,
+    recoveries: RecoveryRuns,
     now: datetime,
     resolve: ResolvePayment | None = None,
     scope: ScopeRules = SHIPPED_SCOPE_RULES,
@@ -136,7 +136,7 @@ class EventDelivery:
     """Delivers one event to each recovery that it concerns."""
 
     store: RecoveryStore
-    recoveries: Recoveries
+    recoveries: RecoveryRuns
     now: datetime
 
     async def find_owner(self, event: ProviderEvent, resolve: ResolvePayment | None) -> ProviderEvent | Delivery:

@@ -29,7 +29,7 @@ from intake.delivery import (
 from intake.lost_runs import ensure_runs
 from intake.operator_signals import deliver_signals
 from intake.recorded import is_heard, is_recorded
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
 from providers.base import Gateway
 
@@ -46,7 +46,7 @@ ROW_SECONDS: Final = 15
 
 async def run_relay(
     db: Database,
-    recoveries: Recoveries,
+    recoveries: RecoveryRuns,
     gateways: Mapping[str, Gateway],
     now: datetime,
     limit: int,
@@ -68,7 +68,7 @@ async def run_relay(
 @dataclass(frozen=True)
 class _RelayPass:
     db: Database
-    recoveries: Recoveries
+    recoveries: RecoveryRuns
     gateways: Mapping[str, Gateway]
     now: datetime
     scope: ScopeRules
