@@ -72,8 +72,8 @@ class WorkerParts:
         }
         urls = split_addresses(settings.outgoing_webhook_urls)
         self.webhooks = WebhookSender(urls, settings.outgoing_webhook_secret.get_secret_value())
-        told = split_addresses(settings.operator_notify_urls)
-        self.operators = AppriseOperators(told) if told else None
+        operator_urls = split_addresses(settings.operator_notify_urls)
+        self.operators = AppriseOperators(operator_urls) if operator_urls else None
         self.channels = channels.installed_channels(_channel_environment(settings))
         self.log = StoredRecoveryLog(self.database, self.audiences)
         self.interceptors = (ActivityObserver(activity_seconds(registry)),)
@@ -87,11 +87,11 @@ class WorkerParts:
     def build_messaging(self) -> Messaging:
         """The activities that send messages to customers. Raises InvalidInput for message texts that can't be used."""
         known = self.settings
-        letters = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
+        composer = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
         suppressions = StoredSuppressions(self.database, links, unsubscribe_keys(known))
         book = StoredContacts(self.database)
-        return Messaging(self.channels, letters, book, StoredOutbox(self.database), suppressions)
+        return Messaging(self.channels, composer, book, StoredOutbox(self.database), suppressions)
 
     def decision_sources(self) -> DecisionSources:
         """Tables, policy and strategies of this installation. Raises InvalidInput, naming file and line."""

@@ -219,8 +219,8 @@ class EventDelivery:
             reason = "its run has completed in Temporal, but its log has no end"
             return Delivery(status=DeliveryStatus.DEFERRED, reason=reason, recovery_id=name)
         news = await self.store.append_late(invoice_id, event, self.now)
-        told = "late" if news else "nothing new"
-        return _ignored_delivery(f"{told}: this recovery has ended {stored.state.value}", name)
+        effect = "late" if news else "nothing new"
+        return _ignored_delivery(f"{effect}: this recovery has ended {stored.state.value}", name)
 
 
 def _accepted_delivery(name: str) -> Delivery:
