@@ -52,10 +52,8 @@ def decision_input_for(cause: Cause = Cause.GENERIC, scenario: RecoveryScenario 
 def _failed_scenario() -> RecoveryScenario:
     scenario = RecoveryScenario()
     scenario.fail_payment(Cause.GENERIC)
-    scenario.recovery, scenario.records = (
-        fold_records(Recovery(provider="stripe", invoice_id="in_1"), scenario.records[:1]),
-        [],
-    )
+    scenario.recovery = fold_records(Recovery(provider="stripe", invoice_id="in_1"), scenario.records[:1])
+    scenario.records = []
     return scenario
 
 
