@@ -124,8 +124,8 @@ async def deliver_event(
     acts once on the same event. Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: deliver again later.
     """
     event = apply_write_off_rule(event, scope)
-    if verdict := ignore_without_effect(event, scope, now):
-        return verdict
+    if result := ignore_without_effect(event, scope, now):
+        return result
     delivery = EventDelivery(RecoveryStore(db), recoveries, now)
     owned = await delivery.find_owner(event, resolve)
     return owned if isinstance(owned, Delivery) else await delivery.deliver(owned)
