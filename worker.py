@@ -45,7 +45,7 @@ from observability.encryption import encryption_codec
 from providers.base import Gateway, Provider, load_providers
 from settings import Settings, exit_on_known_errors, read_environment, split_addresses, unsubscribe_keys
 from workflows.client import WORKFLOWS, connect_temporal
-from workflows.handles import TemporalRecoveries, webhook_poster
+from workflows.handles import TemporalRecoveryRuns, webhook_poster
 from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
 from workflows.options import GRACE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
@@ -72,8 +72,8 @@ class WorkerParts:
         }
         urls = split_addresses(settings.outgoing_webhook_urls)
         self.webhooks = WebhookSender(urls, settings.outgoing_webhook_secret.get_secret_value())
-        told = split_addresses(settings.operator_notify_urls)
-        self.operators = AppriseOperators(told) if told else None
+        operator_urls = split_addresses(settings.operator_notify_urls)
+        self.operators = AppriseOperators(operator_urls) if operator_urls else None
         self.channels = channels.installed_channels(_channel_environment(settings))
         self.log = StoredRecoveryLog(self.database, self.audiences)
         self.interceptors = (ActivityObserver(activity_seconds(registry)),)
@@ -87,11 +87,11 @@ class WorkerParts:
     def build_messaging(self) -> Messaging:
         """The activities that send messages to customers. Raises InvalidInput for message texts that can't be used."""
         known = self.settings
-        letters = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
+        composer = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
         suppressions = StoredSuppressions(self.database, links, unsubscribe_keys(known))
         book = StoredContacts(self.database)
-        return Messaging(self.channels, letters, book, StoredOutbox(self.database), suppressions)
+        return Messaging(self.channels, composer, book, StoredOutbox(self.database), suppressions)
 
     def decision_sources(self) -> DecisionSources:
         """Tables, policy and strategies of this installation. Raises InvalidInput, naming file and line."""
@@ -136,7 +136,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
     )
     simulating = DryRuns(parts.database, parts.settings.database_url.get_secret_value())
     notices = NoticeDelivery(parts.database, parts.operators, parts.webhooks, webhook_poster(parts.client))
-    maintenance = Maintenance(parts.database, TemporalRecoveries(parts.client), parts.gateways, scope)
+    maintenance = Maintenance(parts.database, TemporalRecoveryRuns(parts.client), parts.gateways, scope)
     return Worker(
         parts.client,
         task_queue=RECOVERY_QUEUE,

@@ -257,7 +257,7 @@ class Charging:
                     return await attempt.send_charge(recovery)
             return await attempt.reconcile_charge(recovery) if recovery.in_flight else attempt.result_so_far()
 
-    @activity.defn(name="settle_charge")
+    @activity.defn(name="settle_charge")  # the name is kept: histories hold it
     async def reconcile_charge(self, order: ReconcileInput) -> ChargeReport:
         """Reconcile the charge in flight. A charge that stays unknown adds no second `charge.unknown` row."""
         async with _provider_call():

@@ -10,7 +10,7 @@ from core.contracts import RelayInput, RelayReport
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
 from db.queries import figures
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.relay import run_relay
 from providers.base import Gateway
 
@@ -21,7 +21,7 @@ class Maintenance:
     def __init__(
         self,
         database: Database,
-        recoveries: Recoveries,
+        recoveries: RecoveryRuns,
         gateways: Mapping[str, Gateway],
         scope: InvoiceScope = SHIPPED_SCOPE,
     ) -> None:

@@ -28,7 +28,7 @@ class OperatorChannels(Protocol):
     """The operators' tools."""
 
     async def send_notice(self, title: str, body: str) -> bool:
-        """Whether everybody was told."""
+        """Sends it to every address; whether all of them took it."""
 
 
 class NoticeDelivery:
@@ -42,7 +42,7 @@ class NoticeDelivery:
 
     @activity.defn
     async def hand_over(self, order: DeliverNoticesInput) -> DeliverNoticesReport:
-        """Start a workflow for each webhook that waits, and tell the operators, one message a topic."""
+        """Start a workflow for each webhook that waits, and send operators one message per topic."""
         async with heartbeat_in_background():
             return await self._hand_over(order.limit, datetime.now(UTC))
 
@@ -71,8 +71,8 @@ class NoticeDelivery:
         async with self._database.begin() as session:
             await notices.delete_old(session, now)
         begun = await self._start_posts(limit, now)
-        told = await self._notify_operators(now) if self._operators else 0
-        return DeliverNoticesReport(webhooks=begun, told=told)
+        notified = await self._notify_operators(now) if self._operators else 0
+        return DeliverNoticesReport(webhooks=begun, told=notified)
 
     async def _start_posts(self, limit: int, now: datetime) -> int:
         """A crash in between begins some twice; their workflow ids make that one."""
@@ -84,7 +84,7 @@ class NoticeDelivery:
                     await self._begin(str(notice.id), target)
                 begun.append(notice.id)
         except EngineUnavailable:
-            structlog.get_logger("telling").warning("webhooks wait: Temporal is away", waiting=len(waiting))
+            structlog.get_logger("notices").warning("webhooks wait: Temporal is away", waiting=len(waiting))
         await self._mark_handled(begun, now, "begun")
         return len(begun)
 
@@ -93,12 +93,12 @@ class NoticeDelivery:
         waiting = await self._load_waiting(Audience.OPERATORS, MOST_AT_ONCE)
         async with self._database.begin() as session:
             last = await notices.last_sent(session, Audience.OPERATORS)
-        told = 0
+        notified = 0
         for digest in build_digests(waiting, last, now):
             if outcome := await self._send_digest(digest, now):
                 await self._mark_handled([one.id for one in digest.notices], now, outcome)
-                told += int(outcome == "told")
-        return told
+                notified += int(outcome == "told")
+        return notified
 
     async def _load_waiting(self, audience: Audience, limit: int) -> list[Notice]:
         async with self._database.begin() as session:
@@ -114,5 +114,5 @@ class NoticeDelivery:
             return "let_go"
         if await self._operators.send_notice(digest.title, digest.body):
             return "told"
-        structlog.get_logger("telling").error("operators could not be told", title=digest.title)
+        structlog.get_logger("notices").error("operators could not be told", title=digest.title)
         return "let_go" if now - digest.notices[0].occurred_at > RETRY_PERIOD else None

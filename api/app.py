@@ -31,7 +31,7 @@ from api.middleware import BodyLimit, ExactPaths, ResponseObserver
 from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from observability.metrics import create_metrics
 from providers.base import Provider
 from settings import Settings
@@ -48,7 +48,7 @@ are integers in minor units of an ISO 4217 currency. Times are RFC 3339 in UTC.
 def create_app(
     settings: Settings,
     database: Database,
-    recoveries_: Recoveries,
+    recoveries_: RecoveryRuns,
     simulations_: SimulationRunner,
     providers: Mapping[str, Provider],
     clock: Clock,

@@ -18,7 +18,7 @@ from core.simulations import SimulationRunner
 from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from observability.metrics import Metrics
 from providers.base import Webhooks
 from settings import Settings
@@ -33,7 +33,7 @@ class Parts:
 
     settings: Settings
     database: Database
-    recoveries: Recoveries
+    recoveries: RecoveryRuns
     simulations: SimulationRunner
     webhooks: Mapping[str, Webhooks]
     """By provider name, only providers whose webhooks are enabled."""

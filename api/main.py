@@ -22,7 +22,7 @@ from observability.encryption import encryption_codec
 from providers.base import Provider, load_providers
 from settings import Settings, exit_on_known_errors, read_environment
 from workflows.client import connect_temporal
-from workflows.handles import TemporalRecoveries, TemporalSimulations
+from workflows.handles import TemporalRecoveryRuns, TemporalSimulations
 
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than clients and proxies keep idle connections, so that none is closed just as it is used again."""
@@ -99,7 +99,7 @@ async def open_application(settings: Settings) -> AsyncIterator[FastAPI]:
         lazy=True,
     )
     try:
-        recoveries = TemporalRecoveries(client)
+        recoveries = TemporalRecoveryRuns(client)
         simulations = TemporalSimulations(client)
         app = create_app(settings, database, recoveries, simulations, providers, _utc_now, temporal_checks(client))
         for note in app.state.notes:

@@ -137,7 +137,7 @@ class StoredEvent(NamedTuple):
     """An event as it was stored in the inbox."""
 
     is_new: bool
-    verdict: Delivery | None
+    delivery: Delivery | None
     """The result, if it was decided without a delivery."""
 
 
@@ -159,12 +159,12 @@ async def _store_events(
 async def _store_event(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> StoredEvent:
     names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
     if not await inbox.insert_webhook(session, **names, received_at=now, body=body, event=event):
-        return StoredEvent(is_new=False, verdict=None)
-    verdict = ignore_without_effect(event, current_scope_rules(parts), now)
-    if verdict:
-        await record_delivery(session, event.provider, event.event_id, verdict, now)
+        return StoredEvent(is_new=False, delivery=None)
+    delivery = ignore_without_effect(event, current_scope_rules(parts), now)
+    if delivery:
+        await record_delivery(session, event.provider, event.event_id, delivery, now)
         await notices.add_notices(session, _dead_letter_notices(event, now))
-    return StoredEvent(is_new=True, verdict=verdict)
+    return StoredEvent(is_new=True, delivery=delivery)
 
 
 def current_scope_rules(parts: Parts) -> ScopeRules:
@@ -192,8 +192,8 @@ async def _build_receipt(parts: Parts, event: ProviderEvent, kept: StoredEvent) 
     """`ignored` is answered for what the event alone decides; what its recovery makes of it is in the inbox later."""
     if not kept.is_new:
         return await _duplicate_receipt(parts, event)
-    if kept.verdict:
-        return WebhookReceipt(status="ignored", recovery_id=kept.verdict.recovery_id, reason=kept.verdict.reason)
+    if kept.delivery:
+        return WebhookReceipt(status="ignored", recovery_id=kept.delivery.recovery_id, reason=kept.delivery.reason)
     return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(event), reason=None)
 
 
@@ -222,7 +222,7 @@ def _expected_recovery_id(event: ProviderEvent) -> str | None:
 def _start_deliveries(parts: Parts, events: tuple[ProviderEvent, ...], kept: list[StoredEvent], now: datetime) -> None:
     """Begins the delivery of every new event behind the answer; what is not begun here is the relay's."""
     for event, stored in zip(events, kept, strict=True):
-        if stored.is_new and stored.verdict is None:
+        if stored.is_new and stored.delivery is None:
             about = event.invoice_id or event.customer_id or event.payment_id or event.event_id
             parts.deliveries.start(f"{event.provider} {about}", partial(_deliver_or_leave, parts, event, now))
 
@@ -231,26 +231,26 @@ async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -
     """Delivers the event, or leaves it to the relay. Never raises: the event is stored in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            verdict = await deliver_event(
+            delivery = await deliver_event(
                 event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts)
             )
-            await _note_delivery(parts, event, verdict, now)
+            await _note_delivery(parts, event, delivery, now)
     except (RecoveryError, TimeoutError) as away:
         parts.deliveries.report_left(str(away) or "time-out")
     except Exception:
         structlog.get_logger("api").exception("a webhook could not be delivered", event_id=event.event_id)
 
 
-async def _note_delivery(parts: Parts, event: ProviderEvent, verdict: Delivery, now: datetime) -> None:
+async def _note_delivery(parts: Parts, event: ProviderEvent, delivery: Delivery, now: datetime) -> None:
     """What the inbox must know now. An event that a run took is delivered once that run has written it in its log."""
-    if verdict.status is DeliveryStatus.DEFERRED:
+    if delivery.status is DeliveryStatus.DEFERRED:
         return await parts.recoveries.trigger_relay()
-    taken = verdict.status is DeliveryStatus.ACCEPTED
+    taken = delivery.status is DeliveryStatus.ACCEPTED
     if taken and apply_write_off_rule(event, current_scope_rules(parts)).kind is not EventKind.WAKE:
         return None
     async with parts.database.begin() as session:
         if taken:
             await inbox.mark_handed_over(session, event.provider, event.event_id, now)
         else:
-            await record_delivery(session, event.provider, event.event_id, verdict, now)
+            await record_delivery(session, event.provider, event.event_id, delivery, now)
     return None

@@ -25,25 +25,25 @@ async def replay_webhook(parts: Parts, provider: str, event_id: str, actor: str,
     erased, StoreUnavailable.
     """
     row, now = await _load_webhook(parts, provider, event_id), parts.clock()
-    verdict = await _deliver_again(parts, row, now)
-    detail = {"reason": reason, "result": verdict.status.value, "why": verdict.reason}
+    delivery = await _deliver_again(parts, row, now)
+    detail = {"reason": reason, "result": delivery.status.value, "why": delivery.reason}
     done = AuditEntry(
         actor=actor, role=role, action=AuditAction.WEBHOOK_REPLAYED, subject=f"{provider} {event_id}",
         detail={name: value for name, value in detail.items() if value},
     )  # fmt: skip
     async with parts.database.begin() as session:
         await operator_actions.record_entry(session, done, now)
-        if verdict.status is DeliveryStatus.DEFERRED:
-            await inbox.requeue_webhook(session, provider, event_id, now, verdict.reason or "deferred")
+        if delivery.status is DeliveryStatus.DEFERRED:
+            await inbox.requeue_webhook(session, provider, event_id, now, delivery.reason or "deferred")
         else:
-            outcome = WebhookOutcome(verdict.status.value)
+            outcome = WebhookOutcome(delivery.status.value)
             await inbox.conclude_redelivery(
-                session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
+                session, provider, event_id, outcome, now, reason=delivery.reason, recovery_id=delivery.recovery_id
             )
-    if verdict.status is DeliveryStatus.DEFERRED:
+    if delivery.status is DeliveryStatus.DEFERRED:
         with contextlib.suppress(EngineUnavailable):
             await parts.recoveries.trigger_relay()
-    return verdict
+    return delivery
 
 
 async def _load_webhook(parts: Parts, provider: str, event_id: str) -> dict[str, Any]:

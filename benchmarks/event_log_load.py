@@ -20,7 +20,7 @@ from providers.base import load_providers
 from simulator.engines.arm import World
 from simulator.engines.event_engine import RecoverySimulation
 from simulator.model.assumptions import load_shipped_assumptions
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from simulator.population.synthetic import SyntheticSource
 
 SHIPPED_POLICY_FILE: Final = Path(__file__).parents[1] / "core/policy/policies.toml"

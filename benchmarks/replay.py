@@ -23,7 +23,7 @@ from simulator.history.columns import History
 from simulator.history.event_log import read_event_log
 from simulator.history.recorded_source import build_history_source
 from simulator.model.assumptions import load_shipped_assumptions
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from simulator.runner import choose_engine, simulate_policies
 
 EVENTS: Final = 1_000_000

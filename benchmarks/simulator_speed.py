@@ -22,8 +22,8 @@ from settings import SHIPPED_POLICY
 from simulator.engines.arm import World
 from simulator.model import assumptions
 from simulator.model.cases import Integers
-from simulator.model.charge_outcomes import OutcomeModels
-from simulator.model.outcomes import CAUSE_INDEX, LAST_ATTEMPT, OutcomeChances
+from simulator.model.outcome_model import OutcomeModels
+from simulator.model.success_chances import CAUSE_INDEX, LAST_ATTEMPT, OutcomeChances
 from simulator.population.synthetic import SyntheticSource
 from simulator.report.tally import tally_results
 from simulator.runner import CHUNK, choose_engine

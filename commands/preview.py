@@ -37,9 +37,9 @@ def print_preview(
         currency=currency,
         edges=frozenset(map(_parse_edge, edges)),
     )
-    letters = create_composer(settings.mail_from, settings.message_dir, settings.customer_page_url)
-    letter = previews.preview_message(letters, example, datetime.now(UTC))
-    console.print_result(letter.html if html else f"{letter.subject}\n\n{letter.text}")
+    composer = create_composer(settings.mail_from, settings.message_dir, settings.customer_page_url)
+    message = previews.preview_message(composer, example, datetime.now(UTC))
+    console.print_result(message.html if html else f"{message.subject}\n\n{message.text}")
 
 
 def _parse_kind(text: str) -> MessageKind:

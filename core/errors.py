@@ -11,10 +11,11 @@ RecoveryError
 ├── EngineUnavailable       Temporal can't be reached, or answered too late
 ├── StoreUnavailable        PostgreSQL can't be reached (HTTP 503)
 ├── NotDelivered            a message certainly didn't go out; `permanent` if retrying is of no use
-└── ProviderUnavailable     the provider gave no answer: nothing is known, retry
+└── ProviderUnavailable     a read got no usable answer, or a write was certainly not executed: retry
+    │                       (a charge that may have been executed is the result UNKNOWN, never this error)
     └── NotAllowed          the provider refuses the key (HTTP 401, 403): a person must change that
 
-A decline is a result and never raised.
+A decline is a result and never raised. Neither is a charge whose outcome nobody knows.
 """
 
 from datetime import timedelta

@@ -116,8 +116,8 @@ def describe_approval_request(ask: ApprovalRequest) -> str:
 
 def second_approver_refusal() -> CommandRefused:
     """The error, to be raised by the caller, for a command that came past the approvals, as by a signal."""
-    told = "This amount takes two people, who submit it over the API or the admin console, where both are known."
-    return CommandRefused(SECOND_APPROVER, told)
+    sentence = "This amount takes two people, who submit it over the API or the admin console, where both are known."
+    return CommandRefused(SECOND_APPROVER, sentence)
 
 
 LOGIN_WINDOW: Final = timedelta(minutes=15)

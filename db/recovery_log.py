@@ -31,9 +31,9 @@ class RecoveryLog(Protocol):
         """
 
     async def reserve_attempt(
-        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
+        self, before: Recovery, card: Credential, rules: NetworkRules, event_for: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
-        """Writes the event that `verdict` makes of this card's attempts so far; returns and raises as `append_events`.
+        """Writes the event that `event_for` makes of this card's attempts; returns and raises as `append_events`.
 
         Reservations of one card run one after another, over all its invoices, so that two of them never pass a network
         limit that has room for one.
@@ -63,7 +63,7 @@ class StoredRecoveryLog:
             return await self._publish_records(session, before, records, now)
 
     async def reserve_attempt(
-        self, before: Recovery, card: Credential, rules: NetworkRules, verdict: ReservationRule, now: datetime
+        self, before: Recovery, card: Credential, rules: NetworkRules, event_for: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
         """See `RecoveryLog.reserve_attempt`."""
         async with self._database.begin() as session:
@@ -71,7 +71,7 @@ class StoredRecoveryLog:
             # deadlock with this one.
             await network_attempts.lock_card(session, card)
             # Read after the lock is held: this statement sees what the previous holder committed.
-            event = verdict(await network_attempts.load_attempts(session, card, rules, now))
+            event = event_for(await network_attempts.load_attempts(session, card, rules, now))
             records = await event_log.append_to_log(session, before, (event,), now)
             return await self._publish_records(session, before, records, now)
 

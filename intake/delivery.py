@@ -19,7 +19,7 @@ from core.policy.scope import (
     find_scope_rule,
 )
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
 from intake.targets import INVOICE_KINDS, KINDS_WITH_EFFECT, concerns_customer, list_targets, names_target
 
@@ -113,7 +113,7 @@ def _is_for_other_purchase(event: ProviderEvent, scope: ScopeRules) -> bool:
 async def deliver_event(
     event: ProviderEvent,
     db: Database,
-    recoveries: Recoveries,
+    recoveries: RecoveryRuns,
     now: datetime,
     resolve: ResolvePayment | None = None,
     scope: ScopeRules = SHIPPED_SCOPE_RULES,
@@ -124,8 +124,8 @@ async def deliver_event(
     acts once on the same event. Raises EngineUnavailable, StoreUnavailable, ProviderUnavailable: deliver again later.
     """
     event = apply_write_off_rule(event, scope)
-    if verdict := ignore_without_effect(event, scope, now):
-        return verdict
+    if result := ignore_without_effect(event, scope, now):
+        return result
     delivery = EventDelivery(RecoveryStore(db), recoveries, now)
     owned = await delivery.find_owner(event, resolve)
     return owned if isinstance(owned, Delivery) else await delivery.deliver(owned)
@@ -136,7 +136,7 @@ class EventDelivery:
     """Delivers one event to each recovery that it concerns."""
 
     store: RecoveryStore
-    recoveries: Recoveries
+    recoveries: RecoveryRuns
     now: datetime
 
     async def find_owner(self, event: ProviderEvent, resolve: ResolvePayment | None) -> ProviderEvent | Delivery:
@@ -219,8 +219,8 @@ class EventDelivery:
             reason = "its run has completed in Temporal, but its log has no end"
             return Delivery(status=DeliveryStatus.DEFERRED, reason=reason, recovery_id=name)
         news = await self.store.append_late(invoice_id, event, self.now)
-        told = "late" if news else "nothing new"
-        return _ignored_delivery(f"{told}: this recovery has ended {stored.state.value}", name)
+        effect = "late" if news else "nothing new"
+        return _ignored_delivery(f"{effect}: this recovery has ended {stored.state.value}", name)
 
 
 def _accepted_delivery(name: str) -> Delivery:

@@ -12,14 +12,14 @@ from core.notices import Audience, Notice, NoticeTopic
 from db.repositories import notices
 from db.repositories import recoveries as read_model
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
 
 OVERDUE_GRACE: Final = timedelta(minutes=2)
 """How far overdue a recovery may be before the relay ensures that it is running."""
 
 
-async def ensure_runs(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
+async def ensure_runs(db: Database, recoveries: RecoveryRuns, now: datetime, limit: int) -> int:
     """Starts a new run for open recoveries without one; returns how many were started.
 
     Checks up to `limit` overdue recoveries and up to `limit` that were not checked for the longest time. Ends early if
@@ -42,7 +42,7 @@ async def ensure_runs(db: Database, recoveries: Recoveries, now: datetime, limit
     return sum(checked.values())
 
 
-async def _ensure_running(db: Database, recoveries: Recoveries, row: Mapping[str, Any]) -> bool:
+async def _ensure_running(db: Database, recoveries: RecoveryRuns, row: Mapping[str, Any]) -> bool:
     try:
         return await recoveries.ensure_running(row["provider"], row["invoice_id"])
     except RunClosed:
@@ -60,7 +60,7 @@ async def _is_open(db: Database, recovery_id: str) -> bool:
     return stored is not None and not stored.stage.is_final
 
 
-async def report_idle_queues(db: Database, recoveries: Recoveries, providers: Iterable[str], now: datetime) -> None:
+async def report_idle_queues(db: Database, recoveries: RecoveryRuns, providers: Iterable[str], now: datetime) -> None:
     """Stores a notice for operators, once per day and queue, for each of these providers whose queue nobody polls.
 
     Raises StoreUnavailable.
@@ -71,7 +71,7 @@ async def report_idle_queues(db: Database, recoveries: Recoveries, providers: It
             await notices.add_notices(session, [_idle_queue_notice(provider, now) for provider in idle])
 
 
-async def _is_polled(recoveries: Recoveries, provider: str) -> bool:
+async def _is_polled(recoveries: RecoveryRuns, provider: str) -> bool:
     """Whether a worker polls the provider's queue; True if Temporal can't be asked, so that no false notice is sent."""
     try:
         return await recoveries.is_polled(provider)

@@ -10,14 +10,14 @@ from core.notices import Notice, dead_letter_notice
 from db.repositories import event_log, notices, operator_signals
 from db.repositories.operator_signals import OperatorSignal
 from db.session import Database
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 
 MOST_TRIES: Final = 900
 """Three days, as for a webhook."""
 NEVER_RECORDED: Final = "its recovery never recorded it"
 
 
-async def deliver_signals(db: Database, recoveries: Recoveries, now: datetime, limit: int) -> int:
+async def deliver_signals(db: Database, recoveries: RecoveryRuns, now: datetime, limit: int) -> int:
     """Looks after up to `limit` commands that are due; returns how many are done with.
 
     Ends early if Temporal can't be reached. Raises StoreUnavailable.
@@ -35,7 +35,7 @@ async def deliver_signals(db: Database, recoveries: Recoveries, now: datetime, l
     return done
 
 
-async def _deliver_signal(db: Database, recoveries: Recoveries, signal: OperatorSignal, now: datetime) -> bool:
+async def _deliver_signal(db: Database, recoveries: RecoveryRuns, signal: OperatorSignal, now: datetime) -> bool:
     """Whether the log shows the command, or its recovery has ended; else it is signalled again."""
     async with db.begin() as session:
         records = await event_log.load_records(session, signal.recovery_id)
@@ -58,7 +58,7 @@ def _lost_notice(signal: OperatorSignal, now: datetime) -> Notice:
     return dead_letter_notice(f"{name} {signal.request_id}", now, why=NEVER_RECORDED, **known)
 
 
-async def _send_again(recoveries: Recoveries, signal: OperatorSignal) -> None:
+async def _send_again(recoveries: RecoveryRuns, signal: OperatorSignal) -> None:
     """Signals the run, or a new one where it was lost; the request id keeps a command from acting twice."""
     try:
         await recoveries.ensure_running(signal.provider, signal.invoice_id)

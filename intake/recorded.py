@@ -6,7 +6,7 @@ from core.errors import RunClosed
 from core.ids import recovery_id
 from core.payments import EventKind, ProviderEvent
 from core.recovery.reactions import react_to_event
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
 from intake.targets import list_targets
 
@@ -28,7 +28,7 @@ async def _shows_event(event: ProviderEvent, invoice_id: str, store: RecoverySto
     return stored is not None and not react_to_event(stored, event)
 
 
-async def is_heard(event: ProviderEvent, store: RecoveryStore, recoveries: Recoveries, now: datetime) -> bool:
+async def is_heard(event: ProviderEvent, store: RecoveryStore, recoveries: RecoveryRuns, now: datetime) -> bool:
     """Whether the runs that took a WAKE are still there, so that each reads its invoice. A lost one gets a new run.
 
     Raises EngineUnavailable, StoreUnavailable.
@@ -39,7 +39,7 @@ async def is_heard(event: ProviderEvent, store: RecoveryStore, recoveries: Recov
     )
 
 
-async def _began_anew(provider: str, invoice_id: str, recoveries: Recoveries) -> bool:
+async def _began_anew(provider: str, invoice_id: str, recoveries: RecoveryRuns) -> bool:
     try:
         return await recoveries.ensure_running(provider, invoice_id)
     except RunClosed:

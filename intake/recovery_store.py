@@ -8,7 +8,7 @@ from core.ids import recovery_id
 from core.notices import Audience
 from core.notices import build_notices as notices_of
 from core.payments import ProviderEvent
-from core.recovery.provider_events import late_event
+from core.recovery.outside_events import late_event
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
 from db.repositories import event_log, inbox, notices, recoveries

@@ -29,7 +29,7 @@ from intake.delivery import (
 from intake.lost_runs import ensure_runs
 from intake.operator_signals import deliver_signals
 from intake.recorded import is_heard, is_recorded
-from intake.recoveries import Recoveries
+from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
 from providers.base import Gateway
 
@@ -46,7 +46,7 @@ ROW_SECONDS: Final = 15
 
 async def run_relay(
     db: Database,
-    recoveries: Recoveries,
+    recoveries: RecoveryRuns,
     gateways: Mapping[str, Gateway],
     now: datetime,
     limit: int,
@@ -68,7 +68,7 @@ async def run_relay(
 @dataclass(frozen=True)
 class _RelayPass:
     db: Database
-    recoveries: Recoveries
+    recoveries: RecoveryRuns
     gateways: Mapping[str, Gateway]
     now: datetime
     scope: ScopeRules
@@ -77,10 +77,10 @@ class _RelayPass:
         """Delivers up to `limit` due rows; returns how many were concluded, or taken by a run."""
         done = 0
         for _ in range(limit):
-            verdict = await self._deliver_next()
-            if verdict is None:
+            finished = await self._deliver_next()
+            if finished is None:
                 break
-            done += verdict
+            done += finished
         return done
 
     async def _deliver_next(self) -> bool | None:
@@ -96,7 +96,7 @@ class _RelayPass:
             return None
         try:
             async with asyncio.timeout(ROW_SECONDS):
-                verdict = await self._deliver_row(row)
+                result = await self._deliver_row(row)
         except (EngineUnavailable, StoreUnavailable) as away:
             await self._put_off(row, _safe_reason(away), MOST_TRIES_OF_AN_OUTAGE)
             return None
@@ -105,15 +105,15 @@ class _RelayPass:
         except Exception as error:
             structlog.get_logger("relay").exception("a webhook could not be delivered", **_log_fields(row))
             return await self._put_off(row, _safe_reason(error), MOST_TRIES)
-        return await self._finish_row(row, verdict)
+        return await self._finish_row(row, result)
 
     async def _deliver_row(self, row: StoredWebhook) -> Delivery | None:
-        """The row's verdict; None where a run took the event and the log doesn't show it yet."""
+        """The row's result; None where a run took the event and the log doesn't show it yet."""
         if row.event is None:
             return Delivery(status=DeliveryStatus.IGNORED, reason="its content is not known any more")
         event = apply_write_off_rule(row.event, self.scope)
-        if verdict := ignore_without_effect(event, self.scope, self.now):
-            return verdict
+        if result := ignore_without_effect(event, self.scope, self.now):
+            return result
         delivery = EventDelivery(RecoveryStore(self.db), self.recoveries, self.now)
         owned = await delivery.find_owner(event, _payment_resolver(self.gateways.get(row.provider)))
         if isinstance(owned, Delivery):
@@ -122,8 +122,8 @@ class _RelayPass:
             await self._save_owner(row, owned)
         if await self._is_delivered(row, owned, delivery.store):
             return Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=_own_recovery(owned) or row.recovery_id)
-        verdict = await delivery.deliver(owned)
-        return None if verdict.status is DeliveryStatus.ACCEPTED else verdict
+        result = await delivery.deliver(owned)
+        return None if result.status is DeliveryStatus.ACCEPTED else result
 
     async def _is_delivered(self, row: StoredWebhook, event: ProviderEvent, store: RecoveryStore) -> bool:
         if event.kind is EventKind.WAKE:
@@ -138,14 +138,14 @@ class _RelayPass:
         async with self.db.begin() as session:
             await inbox.save_owner(session, row, owned)
 
-    async def _finish_row(self, row: StoredWebhook, verdict: Delivery | None) -> bool:
-        if verdict is None:
+    async def _finish_row(self, row: StoredWebhook, result: Delivery | None) -> bool:
+        if result is None:
             await self._put_off(row, UNRECORDED, MOST_TRIES_OF_AN_OUTAGE)
             return True
-        if verdict.status is DeliveryStatus.DEFERRED:
-            return await self._put_off(row, verdict.reason or "deferred", MOST_TRIES)
+        if result.status is DeliveryStatus.DEFERRED:
+            return await self._put_off(row, result.reason or "deferred", MOST_TRIES)
         async with self.db.begin() as session:
-            await record_delivery(session, row.provider, row.event_id, verdict, self.now)
+            await record_delivery(session, row.provider, row.event_id, result, self.now)
         return True
 
     async def _put_off(self, row: StoredWebhook, why: str, most: int) -> bool:
@@ -160,9 +160,9 @@ class _RelayPass:
             structlog.get_logger("relay").error(
                 "a webhook was given up", reason=why, tries=row.tries, **_log_fields(row)
             )
-            verdict = Delivery(status=DeliveryStatus.IGNORED, reason=f"given up after {row.tries} tries: {why}")
+            result = Delivery(status=DeliveryStatus.IGNORED, reason=f"given up after {row.tries} tries: {why}")
             await notices.add_notices(session, [_dead_letter_notice(row, why, self.now)])
-            await record_delivery(session, row.provider, row.event_id, verdict, self.now)
+            await record_delivery(session, row.provider, row.event_id, result, self.now)
         return True
 
 
@@ -170,11 +170,11 @@ def _own_recovery(event: ProviderEvent) -> str | None:
     return recovery_id(event.provider, event.invoice_id) if event.invoice_id else None
 
 
-async def record_delivery(session: Session, provider: str, event_id: str, verdict: Delivery, now: datetime) -> None:
+async def record_delivery(session: Session, provider: str, event_id: str, delivery: Delivery, now: datetime) -> None:
     """Stores the result of a delivery, ACCEPTED or IGNORED. Raises ValueError for DEFERRED, which is no end."""
-    outcome = WebhookOutcome(verdict.status.value)
+    outcome = WebhookOutcome(delivery.status.value)
     await inbox.conclude_delivery(
-        session, provider, event_id, outcome, now, reason=verdict.reason, recovery_id=verdict.recovery_id
+        session, provider, event_id, outcome, now, reason=delivery.reason, recovery_id=delivery.recovery_id
     )
 
 

@@ -74,11 +74,11 @@ def run_in_thread(work: Callable[[], T]) -> "asyncio.Future[T]":
 
     def run_work() -> None:
         try:
-            settle = partial(answer.set_result, work())
+            conclude = partial(answer.set_result, work())
         except Exception as error:  # told to whoever waits
-            settle = partial(answer.set_exception, error)
+            conclude = partial(answer.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(conclude)
 
     threading.Thread(target=run_work, name="shadow", daemon=True).start()
     return answer

@@ -7,7 +7,7 @@ from simulator.history.calibration import calibrate_model
 from simulator.history.columns import History
 from simulator.history.recorded_source import build_history_source
 from simulator.model.assumptions import Assumptions
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from simulator.model.source import Source
 from simulator.report.result import Calibration
 from simulator.runner import choose_engine

@@ -14,7 +14,7 @@ from simulator.engines.array_engine import ArrayEngine
 from simulator.engines.event_engine import EventEngine
 from simulator.engines.results import RecoveryResults
 from simulator.model.cases import Cases, Integers
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from simulator.model.source import Source
 from simulator.processes import run_in_processes
 from simulator.report.comparison import build_arm_result, estimate_difference

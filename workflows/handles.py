@@ -1,4 +1,4 @@
-"""Running recoveries, reached by Temporal: what `intake.recoveries.Recoveries` promises."""
+"""Runs of recoveries, reached by Temporal: what `intake.recovery_runs.RecoveryRuns` promises."""
 
 import asyncio
 import contextlib
@@ -36,8 +36,8 @@ MESSAGE_NAMES = {
 }
 
 
-class TemporalRecoveries:
-    """Recoveries as workflows. The client may be lazy: a server that is away is an answer, not a crash."""
+class TemporalRecoveryRuns:
+    """The runs of recoveries, as workflows. The client may be lazy: a server that is away is an answer, not a crash."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

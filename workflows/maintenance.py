@@ -19,7 +19,7 @@ class Relay:
         return await workflow.execute_activity_method(Maintenance.relay_inbox, order, **options.RELAY)
 
 
-@workflow.defn(name="Tell")
+@workflow.defn(name="Tell")  # the name is kept: running schedules start the workflow by it
 class HandOverNotices:
     """Starts webhook posts and sends operator digests for the notices that wait."""
 

@@ -54,10 +54,10 @@ def _is_recorded(recovery: Recovery, row: Event) -> bool:
 
 
 class MessageSender:
-    """Sends one message at a time and passes its result to `tell`."""
+    """Sends one message at a time and passes its result to `report`."""
 
-    def __init__(self, tell: Callable[[MessageResult], None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[MessageResult], None]) -> None:
+        self._report = report
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -73,7 +73,7 @@ class MessageSender:
     async def _send_message(self, recovery: Recovery, step: Notify) -> None:
         posted = await _send_if_needed(recovery, step)
         self._task = None
-        self._tell(posted)
+        self._report(posted)
 
 
 async def _send_if_needed(recovery: Recovery, step: Notify) -> MessageResult:
@@ -83,10 +83,10 @@ async def _send_if_needed(recovery: Recovery, step: Notify) -> MessageResult:
     if invoice and not recovery.stage.is_final and check_invoice(recovery, invoice, workflow.now()):
         return MessageResult(invoice, workflow.now())
     deleted = invoice is not None and invoice.terms.customer_deleted
-    told = CUSTOMER_DELETED if deleted else await _send_to_customer(recovery, step, invoice)
-    data = told.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
+    result = CUSTOMER_DELETED if deleted else await _send_to_customer(recovery, step, invoice)
+    data = result.model_dump(mode="json", exclude_none=True) | {"step": step.message.step, "channel": step.channel}
     campaign = recovery.messages.occasion.campaign if recovery.messages else ""
-    kind = EventType.NOTIFICATION_SENT if told.outcome is MessageOutcome.SENT else EventType.NOTIFICATION_FAILED
+    kind = EventType.NOTIFICATION_SENT if result.outcome is MessageOutcome.SENT else EventType.NOTIFICATION_FAILED
     row = data | {"kind": step.message.kind.value, "campaign": campaign}
     return MessageResult(Event(type=kind, occurred_at=workflow.now(), data=row), workflow.now())
 

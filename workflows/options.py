@@ -11,6 +11,7 @@ SIMULATION_QUEUE: Final = "simulations"
 """Dry runs, one at a time in each worker, so that they never stand in the way of a recovery."""
 RELAY_SCHEDULE: Final = "relay"
 RELAY_WORKFLOW: Final = "relay"
+# Both are called `tell`, as the workflow is called `Tell`: under these names schedules run since earlier releases.
 NOTICE_SCHEDULE: Final = "tell"
 NOTICE_WORKFLOW: Final = "tell"
 

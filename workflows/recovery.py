@@ -329,7 +329,7 @@ class PaymentRecovery:
 
     async def _reconcile_charge(self) -> None:
         order = ReconcileInput(now=workflow.now(), recovery=self._recovery)
-        await self._call_provider(Charging.reconcile_charge, order, f"settle attempt {self._recovery.attempt}")
+        await self._call_provider(Charging.reconcile_charge, order, f"reconcile attempt {self._recovery.attempt}")
 
     async def _call_provider(
         self, method: MethodAsyncSingleParam[Any, Order, ChargeReport], order: Order, summary: str

@@ -63,7 +63,7 @@ async def find_audit_entries(
     if action not in set(RECOVERY_EVENT_TYPES):
         others = await operator_actions.load_entries(session, limit + 1, other_after, actor, action or None)
         found += map(_from_stored_entry, others.items)
-    found.sort(key=lambda deed: deed.at, reverse=True)
+    found.sort(key=lambda entry: entry.at, reverse=True)
     return AuditList(items=tuple(found[:limit]), next_cursor=_next_cursor(found, limit, log_after, other_after))
 
 
@@ -82,8 +82,8 @@ def _next_cursor(found: list[AuditListEntry], limit: int, log_after: str | None,
     # Each table continues after its own last entry on the page, or where it was if none of its entries is shown.
     if len(found) <= limit:
         return None
-    for deed in found[:limit]:
-        log_after, other_after = (deed.cursor, other_after) if deed.is_in_event_log else (log_after, deed.cursor)
+    for entry in found[:limit]:
+        log_after, other_after = (entry.cursor, other_after) if entry.is_in_event_log else (log_after, entry.cursor)
     return f"{log_after or ''}{CURSOR_SEPARATOR}{other_after or ''}"
 
 

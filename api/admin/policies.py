@@ -50,7 +50,7 @@ async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Re
         policy=policy,
         problem=file.problem,
         text=text,
-        told=policy_description.describe_policy(policy),
+        description=policy_description.describe_policy(policy),
         arms=await _load_arm_reports(parts),
         plans=plans,
         shadow_file=parts.settings.shadow_policy_file,

@@ -101,18 +101,18 @@ def _offer_for(one: Approval) -> CommandOffer:
 def _review_reason(row: dict[str, Any]) -> ReviewReason:
     decision = row["decision"] if isinstance(row["decision"], RetrySkipped) else None
     if decision and decision.reason == FRAUD_REASON:
-        return _suspicion(decision, row["assessment"] if isinstance(row["assessment"], FraudAssessed) else None)
+        return _fraud_reason(decision, row["assessment"] if isinstance(row["assessment"], FraudAssessed) else None)
     reason = decision.reason if decision else "other"
     return ReviewReason(
         kind=_KIND_LABELS.get(reason, to_label(reason)), reasons=(_decision_words(decision),), score=None
     )
 
 
-def _suspicion(decision: RetrySkipped, assessment: FraudAssessed | None) -> ReviewReason:
-    suspicions = assessment.reasons if assessment else ()
+def _fraud_reason(decision: RetrySkipped, assessment: FraudAssessed | None) -> ReviewReason:
+    fraud_reasons = assessment.reasons if assessment else ()
     return ReviewReason(
         kind="Suspicion of fraud",
-        reasons=tuple(map(to_sentence, suspicions)) or (_decision_words(decision),),
+        reasons=tuple(map(to_sentence, fraud_reasons)) or (_decision_words(decision),),
         score=(assessment.score or None) if assessment else None,
     )
 

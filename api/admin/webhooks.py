@@ -95,11 +95,11 @@ async def submit_replay_form(
         flash_message(request, "Please give a reason: it is kept in the audit.", Tone.BAD)
         return redirect_to(webhook_address(provider, event_id))
     try:
-        verdict = await replay_webhook(parts, provider, event_id, person.name, person.role.value, reason.strip())
+        delivery = await replay_webhook(parts, provider, event_id, person.name, person.role.value, reason.strip())
     except CommandRefused as refusal:
         flash_message(request, str(refusal), Tone.BAD)
     else:
-        flash_message(request, *_describe_delivery(verdict))
+        flash_message(request, *_describe_delivery(delivery))
     return redirect_to(webhook_address(provider, event_id))
 
 
@@ -114,13 +114,13 @@ def _parse_filters(chosen: dict[str, str]) -> WebhookFilters:
     )
 
 
-def _describe_delivery(verdict: Delivery) -> tuple[str, Tone]:
-    if verdict.status is DeliveryStatus.ACCEPTED:
+def _describe_delivery(delivery: Delivery) -> tuple[str, Tone]:
+    if delivery.status is DeliveryStatus.ACCEPTED:
         return "Delivered again: it reached its recovery.", Tone.GOOD
-    if verdict.status is DeliveryStatus.IGNORED:
-        return f"Delivered again, without effect: {verdict.reason}.", Tone.PLAIN
+    if delivery.status is DeliveryStatus.IGNORED:
+        return f"Delivered again, without effect: {delivery.reason}.", Tone.PLAIN
     return (
-        f"It can't be delivered right now ({verdict.reason}). It waits in the queue again and is tried soon.",
+        f"It can't be delivered right now ({delivery.reason}). It waits in the queue again and is tried soon.",
         Tone.BAD,
     )
 

@@ -1,6 +1,6 @@
 """The card networks' limits: attempts per credential in a rolling window, and none after certain answers.
 
-Pure: the rules are data with effective dates and a source per row (`network_rules.csv`, `network_stops.csv` and
+Pure: the rules are data with effective dates and a source per row (`network_limits.csv`, `network_stops.csv` and
 `network_fees.csv`, read by `core.card_networks.tables`), the attempts are arguments. Every window rolls: an attempt at
 `t` counts those after `t - window`, so that no window of that length ever holds more than the limit.
 """
@@ -31,7 +31,7 @@ class AttemptOutcome(StrEnum):
     RELEASED = "released"
     """Certainly never executed; doesn't count."""
     HELD = "held"
-    """Not made because a rule forbade it; doesn't count."""
+    """Forbidden by a network rule, not made, and so not counted; nothing to do with `fraud_hold`."""
 
     @property
     def is_counted(self) -> bool:

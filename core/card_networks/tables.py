@@ -1,4 +1,4 @@
-"""Parses the networks' rules from CSV text into typed rows; every row names its source."""
+"""Parses the networks' rules from CSV text into typed rows; docs/sources.md explains the sources that they name."""
 
 import csv
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from core.card_networks.rules import NetworkFee, NetworkLimit, NetworkRules, Sto
 from core.durations import parse_duration
 from core.errors import InvalidInput
 
-LIMITS_FILE: Final = "network_rules.csv"
+LIMITS_FILE: Final = "network_limits.csv"
 STOPS_FILE: Final = "network_stops.csv"
 FEES_FILE: Final = "network_fees.csv"
 _YES_NO: Final = {"yes": True, "no": False}

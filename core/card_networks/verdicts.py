@@ -8,8 +8,8 @@ from core.events import format_timestamp
 from core.formatting import spell_duration
 
 
-def blocked_attempt_data(rules: NetworkRules, card: Credential, verdict: Verdict, at: datetime) -> dict[str, Any]:
-    """The event data of an attempt that was held back: card, rule, and the avoided fee if one is published."""
+def forbidden_attempt_data(rules: NetworkRules, card: Credential, verdict: Verdict, at: datetime) -> dict[str, Any]:
+    """The event data of an attempt that a rule forbids: card, rule, and the avoided fee if one is published."""
     fee = fee_of(rules, card, verdict, at)
     priced = {"amount": fee.amount, "currency": fee.currency, "source": fee.source} if fee else None
     return rule_usage(verdict) | {

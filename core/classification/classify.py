@@ -195,7 +195,7 @@ def _classify_unknown(failure: Failure, provider: str, row: DeclineRow | None = 
         cause=Cause.UNKNOWN,
         code=row.code if row else None,
         decided_by=f"{reason}; {provider} gave {seen or 'no code'}",
-        source=row.source if row else "no table: what is unknown is reviewed",
+        source=row.source if row else "no table: retried with the careful strategy",
     )
 
 

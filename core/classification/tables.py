@@ -3,7 +3,7 @@
 There are three kinds of table: a provider's own codes (`kind,code,cause,meaning,source`), the response codes of the
 card networks (`network,code,cause,meaning,source`, with the network `any` for shared ones) and the advice codes of the
 networks (`network,code,with_code,cause,wait_seconds,meaning,source`; a row with `with_code` applies only beside that
-response code). Every row names its source.
+response code). Every row names its source by a number that docs/sources.md explains, or in full.
 """
 
 import csv

@@ -6,7 +6,11 @@ from core.base import Value
 
 
 class Category(StrEnum):
-    """How a failure is treated; the upper level of a classification."""
+    """A coarse label of a failure for reports and conditions; the upper level of a classification.
+
+    It doesn't say what is done: that follows from `Cause.next_action`, and may differ between causes of one category.
+    REVIEW is a label for operators to look at, not the state `in_review`.
+    """
 
     HARD_DECLINE = "HARD_DECLINE"
     SOFT_DECLINE = "SOFT_DECLINE"
@@ -61,6 +65,7 @@ class NextAction(StrEnum):
     WAIT_FOR_METHOD = "wait_for_method"
     REVIEW = "review"
     STOP = "stop"
+    # Planned as a retry: the invoice is read before each charge, and a payment that already went through is found then.
     RECONCILE = "reconcile"
     TELL_OPERATORS = "tell_operators"
 

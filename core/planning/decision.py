@@ -28,20 +28,20 @@ _NO_DATA: Final[Mapping[str, Any]] = MappingProxyType({})
 
 def build_decision_rows(decision_input: DecisionInput, config: ArmConfig) -> tuple[Event, ...]:
     """The rows classified, segmented (once), assessed and planned or skipped, before the card networks' limits."""
-    limits = config.policy.segment_named(decision_input.segment.name)
+    segment_policy = config.policy.segment_named(decision_input.segment.name)
     first = decision_input.recovery.segment is None
     rows = (
         classification_row(decision_input),
-        *((segmentation_row(decision_input, limits, config),) if first else ()),
+        *((segmentation_row(decision_input, segment_policy, config),) if first else ()),
         assessment_row(decision_input),
-        _next_row(decision_input, limits, config),
+        _next_row(decision_input, segment_policy, config),
     )
     made_by = {"policy_version": config.policy.version} | (config.assignment.model_dump() if config.assignment else {})
     at, attempt = decision_input.now, decision_input.recovery.attempt or None
     return tuple(Event(type=kind, occurred_at=at, attempt=attempt, data={**data, **made_by}) for kind, data in rows)
 
 
-def _next_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> RowDraft:
+def _next_row(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> RowDraft:
     recovery, cause = decision_input.recovery, decision_input.classification.cause
     if decision_input.assessment.level is FraudLevel.BLOCK:
         return _skipped_row("stop", "fraud", "; ".join(decision_input.assessment.reasons), config)
@@ -53,24 +53,26 @@ def _next_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmC
         or cause.next_action is NextAction.REVIEW
     ):
         why = "; ".join(decision_input.assessment.reasons) or "held for review before"
-        return _skipped_row("review", "fraud", why, config, **_deadline_data(decision_input, limits, config))
+        return _skipped_row("review", "fraud", why, config, **_deadline_data(decision_input, segment_policy, config))
     if cause.next_action in _WAITING_SENTENCES:
-        if at := _fallback_time(decision_input, limits, config):
+        if at := _fallback_time(decision_input, segment_policy, config):
             why = "the new method was refused; the schedule goes on with the one before"
             refused = {"refused_method": recovery.method_in_use}
-            return _planned_row(decision_input, at, config, limits, why, refused)
+            return _planned_row(decision_input, at, config, segment_policy, why, refused)
         return _skipped_row(
             cause.next_action.value,
             cause.value.lower(),
             _WAITING_SENTENCES[cause.next_action],
             config,
-            **_deadline_data(decision_input, limits, config, reviewed=cause.next_action is NextAction.TELL_OPERATORS),
+            **_deadline_data(
+                decision_input, segment_policy, config, reviewed=cause.next_action is NextAction.TELL_OPERATORS
+            ),
         )
     able = assess_ability(recovery, decision_input.facts)
     if able is not Chargeability.CHARGEABLE:
-        deadlines = _deadline_data(decision_input, limits, config, reviewed=False)
+        deadlines = _deadline_data(decision_input, segment_policy, config, reviewed=False)
         return _skipped_row(NextAction.WAIT_FOR_METHOD.value, able.value, ABILITY_SENTENCES[able], config, **deadlines)
-    return _plan_row(decision_input, limits, config)
+    return _plan_row(decision_input, segment_policy, config)
 
 
 _WAITING_SENTENCES: Final[Mapping[NextAction, str]] = {
@@ -80,7 +82,7 @@ _WAITING_SENTENCES: Final[Mapping[NextAction, str]] = {
 }
 
 
-def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> datetime | None:
+def _fallback_time(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> datetime | None:
     """When the schedule goes on with the earlier method, after a new one was tried and refused; else None."""
     recovery, footing, at = (
         decision_input.recovery,
@@ -91,23 +93,31 @@ def _fallback_time(decision_input: DecisionInput, limits: SegmentPolicy, config:
     if not tried_another or footing is None or footing.category is Category.HARD_DECLINE or at is None:
         return None
     at = max(at, _earliest_time(decision_input, config) + timedelta(seconds=1))
-    fits = at <= _window_end(decision_input, limits, config) and recovery.attempts_used < limits.attempts_allowed
+    fits = (
+        at <= _window_end(decision_input, segment_policy, config)
+        and recovery.attempts_used < segment_policy.attempts_allowed
+    )
     return at if fits else None
 
 
-def _plan_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> RowDraft:
-    if kept := _kept_time(decision_input, limits, config):
-        return _planned_row(decision_input, kept, config, limits, "the attempt out of turn does not move the schedule")
+def _plan_row(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> RowDraft:
+    if kept := _kept_time(decision_input, segment_policy, config):
+        return _planned_row(
+            decision_input, kept, config, segment_policy, "the attempt out of turn does not move the schedule"
+        )
     inputs = PlannerInputs(
-        build_situation(decision_input), config.policy, _window_end(decision_input, limits, config), config.time_scale
+        build_situation(decision_input),
+        config.policy,
+        _window_end(decision_input, segment_policy, config),
+        config.time_scale,
     )
     found = plan_next_retry(
         inputs.situation, config.policy, config.strategies, inputs.window_ends_at, config.time_scale
     )
     if isinstance(found, Exhausted):
-        return _give_up_row(decision_input, found, inputs, config, limits)
+        return _give_up_row(decision_input, found, inputs, config, segment_policy)
     data = found.model_dump(exclude={"at"}) | {"at": format_timestamp(found.at), "rejected": list(found.rejected)}
-    checkable = _budget_data(decision_input, limits) | {"inputs": dump_planner_inputs(inputs)}
+    checkable = _budget_data(decision_input, segment_policy) | {"inputs": dump_planner_inputs(inputs)}
     return EventType.RETRY_PLANNED, data | checkable
 
 
@@ -116,13 +126,13 @@ def _give_up_row(
     found: Exhausted,
     inputs: PlannerInputs,
     config: ArmConfig,
-    limits: SegmentPolicy,
+    segment_policy: SegmentPolicy,
 ) -> RowDraft:
     """`retry.skipped` after the last scheduled retry: the recovery waits for the customer or a new method."""
     more = {"strategy": found.strategy, "rejected": list(found.rejected), "inputs": dump_planner_inputs(inputs)}
     waits = found.reason is ExhaustionReason.NEW_METHOD
     until = (
-        _deadline_data(decision_input, limits, config, reviewed=False)
+        _deadline_data(decision_input, segment_policy, config, reviewed=False)
         if waits
         else {"until": format_timestamp(inputs.window_ends_at)}
     )
@@ -130,14 +140,19 @@ def _give_up_row(
     return _skipped_row(action, found.reason.value, found.why, config, **more, **until)
 
 
-def _kept_time(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> datetime | None:
+def _kept_time(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> datetime | None:
     """The scheduled time that stays after an unscheduled attempt; None if a longer wait or no retry is due."""
     recovery, cause = decision_input.recovery, decision_input.classification.cause
-    retried = config.policy.strategy_for(limits.name, cause) and recovery.attempts_used < limits.attempts_allowed
+    retried = (
+        config.policy.strategy_for(segment_policy.name, cause)
+        and recovery.attempts_used < segment_policy.attempts_allowed
+    )
     at = recovery.next_attempt_at
     return (
         at
-        if retried and at and _earliest_time(decision_input, config) < at <= _window_end(decision_input, limits, config)
+        if retried
+        and at
+        and _earliest_time(decision_input, config) < at <= _window_end(decision_input, segment_policy, config)
         else None
     )
 
@@ -154,7 +169,7 @@ def _planned_row(
     decision_input: DecisionInput,
     at: datetime,
     config: ArmConfig,
-    limits: SegmentPolicy,
+    segment_policy: SegmentPolicy,
     why: str,
     more: Mapping[str, Any] = _NO_DATA,
 ) -> RowDraft:
@@ -170,14 +185,14 @@ def _planned_row(
         "inputs": {
             "kept_at": format_timestamp(at),
             "earliest": format_timestamp(_earliest_time(decision_input, config)),
-            "window_ends_at": format_timestamp(_window_end(decision_input, limits, config)),
+            "window_ends_at": format_timestamp(_window_end(decision_input, segment_policy, config)),
         },
     }
-    return EventType.RETRY_PLANNED, data | _budget_data(decision_input, limits) | dict(more)
+    return EventType.RETRY_PLANNED, data | _budget_data(decision_input, segment_policy) | dict(more)
 
 
-def _budget_data(decision_input: DecisionInput, limits: SegmentPolicy) -> dict[str, Any]:
-    return {"retry": decision_input.recovery.attempts_used + 1, "attempts_allowed": limits.attempts_allowed}
+def _budget_data(decision_input: DecisionInput, segment_policy: SegmentPolicy) -> dict[str, Any]:
+    return {"retry": decision_input.recovery.attempts_used + 1, "attempts_allowed": segment_policy.attempts_allowed}
 
 
 def build_situation(decision_input: DecisionInput) -> Situation:
@@ -202,20 +217,20 @@ def build_situation(decision_input: DecisionInput) -> Situation:
     )
 
 
-def _window_end(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> datetime:
+def _window_end(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> datetime:
     recovery = decision_input.recovery
     if recovery.window_ends_at:
         return recovery.window_ends_at + recovery.clock_stopped_for(decision_input.now)
-    return initial_window_end(decision_input, limits, config.time_scale)
+    return initial_window_end(decision_input, segment_policy, config.time_scale)
 
 
 def _deadline_data(
-    decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig, reviewed: bool = True
+    decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig, reviewed: bool = True
 ) -> dict[str, Any]:
     """Deadlines as text (UTC): `until` of the review or the customer, `customer_until` of the customer."""
-    review = decision_input.now + config.time_scale.shorten(timedelta(days=limits.review_deadline_days))
+    review = decision_input.now + config.time_scale.shorten(timedelta(days=segment_policy.review_deadline_days))
     begins = review if reviewed else decision_input.now
-    customer = begins + config.time_scale.shorten(timedelta(days=limits.customer_deadline_days))
+    customer = begins + config.time_scale.shorten(timedelta(days=segment_policy.customer_deadline_days))
     return {"until": format_timestamp(review if reviewed else customer), "customer_until": format_timestamp(customer)}
 
 

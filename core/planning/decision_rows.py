@@ -39,7 +39,7 @@ def classification_row(decision_input: DecisionInput) -> RowDraft:
     return EventType.FAILURE_CLASSIFIED, data | {key: value for key, value in more.items() if value}
 
 
-def segmentation_row(decision_input: DecisionInput, limits: SegmentPolicy, config: ArmConfig) -> RowDraft:
+def segmentation_row(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> RowDraft:
     """`customer.segmented`: the segment with the budget and window (UTC) that it grants; once per recovery."""
     segment, customer = decision_input.segment, decision_input.facts.customer
     data = {
@@ -47,12 +47,12 @@ def segmentation_row(decision_input: DecisionInput, limits: SegmentPolicy, confi
         "rule": segment.rule,
         "why": segment.why,
         "profile": _profile_data(segment.profile),
-        "campaign": limits.campaign,
-        "attempts_allowed": limits.attempts_allowed,
-        "window_ends_at": format_timestamp(initial_window_end(decision_input, limits, config.time_scale)),
+        "campaign": segment_policy.campaign,
+        "attempts_allowed": segment_policy.attempts_allowed,
+        "window_ends_at": format_timestamp(initial_window_end(decision_input, segment_policy, config.time_scale)),
         "customer_id": customer.customer_id if customer else decision_input.facts.invoice.customer_id,
         "policy_version": config.policy.version,
-    } | ({"important": True} if limits.important else {})
+    } | ({"important": True} if segment_policy.important else {})
     return EventType.CUSTOMER_SEGMENTED, data
 
 
@@ -84,10 +84,10 @@ def _profile_data(profile: CustomerProfile | None) -> dict[str, Any] | None:
     return profile.model_dump(mode="json", exclude_none=True) if profile else None
 
 
-def initial_window_end(decision_input: DecisionInput, limits: SegmentPolicy, time_scale: TimeScale) -> datetime:
+def initial_window_end(decision_input: DecisionInput, segment_policy: SegmentPolicy, time_scale: TimeScale) -> datetime:
     """End of the retry window (UTC), counted from the opening and extended by the time a payment was processing."""
     opened_at, stopped = (
         decision_input.recovery.opened_at or decision_input.now,
         decision_input.recovery.clock_stopped_for(decision_input.now),
     )
-    return opened_at + time_scale.shorten(timedelta(days=limits.window_days)) + stopped
+    return opened_at + time_scale.shorten(timedelta(days=segment_policy.window_days)) + stopped

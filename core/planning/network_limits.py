@@ -1,13 +1,13 @@
 """Checks a decision against the card networks' rules at planning time, so that no plan names a forbidden time.
 
-The binding check is `core.recovery.network_check`, just before a charge is requested.
+The same rules are checked once more, and bindingly, by `core.recovery.network_check` just before a charge is requested.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from core.card_networks.rules import Credential, LedgerEntry, NetworkRules, check_attempt, fee_of, find_free_moment
-from core.card_networks.verdicts import blocked_attempt_data, explain_verdict, rule_usage
+from core.card_networks.verdicts import explain_verdict, forbidden_attempt_data, rule_usage
 from core.events import Event, EventType, format_timestamp
 from core.events.decision_data import CustomerSegmented, FailureClassified, RetryPlanned
 from core.payments import FailureFacts
@@ -71,7 +71,7 @@ def _move_plan(
         return event
     at = find_free_moment(rules, card, tries, planned.at)
     first = {"planned_at": format_timestamp(planned.at), "planned_why": planned.why}
-    network = blocked_attempt_data(rules, card, verdict, planned.at) | first
+    network = forbidden_attempt_data(rules, card, verdict, planned.at) | first
     if at and not (ends and at > ends):
         return event.having(at=format_timestamp(at), network=network)
     change = {"action": "give_up", "reason": "network_limit", "why": explain_verdict(verdict, at), "network": network}

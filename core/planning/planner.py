@@ -85,20 +85,20 @@ def plan_next_retry(
     `window_ends_at` is a real time, already shortened by the time scale. A strategy that raises, or answers beyond the
     window without `late_ends`, is replaced by the policy's fallback ladder, which `rejected` records.
     """
-    frame = _PlanContext(
+    context = _PlanContext(
         bound_situation(situation, policy, window_ends_at, time_scale), policy, window_ends_at, time_scale
     )
     spec = policy.strategy_for(situation.segment, situation.cause)
     if spec is None:
-        return _build_exhausted(frame, ExhaustionReason.NO_RETRY, f"{situation.cause} is not retried by itself")
+        return _build_exhausted(context, ExhaustionReason.NO_RETRY, f"{situation.cause} is not retried by itself")
     allowed = policy.segment_named(situation.segment).attempts_allowed
     if situation.attempt > allowed:
-        return _build_exhausted(frame, ExhaustionReason.BUDGET, f"all {allowed} retries of the policy are used")
+        return _build_exhausted(context, ExhaustionReason.BUDGET, f"all {allowed} retries of the policy are used")
     try:
-        return _apply_limits(frame, _ask_strategy(frame, spec, strategies), ())
+        return _apply_limits(context, _ask_strategy(context, spec, strategies), ())
     except _UnusableAnswer as error:
-        ladder = _ask_strategy(frame, policy.fallback, {"fixed_ladder": FixedLadder})
-        return _apply_limits(frame, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
+        ladder = _ask_strategy(context, policy.fallback, {"fixed_ladder": FixedLadder})
+        return _apply_limits(context, ladder, (f"{spec.name}: {error}; the fallback ladder takes over",))
 
 
 def bound_situation(situation: Situation, policy: Policy, window_ends_at: datetime, time_scale: TimeScale) -> Situation:
@@ -121,22 +121,22 @@ def _to_policy_seconds(span: timedelta, time_scale: TimeScale) -> int:
 
 
 def _ask_strategy(
-    frame: _PlanContext, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]
+    context: _PlanContext, spec: StrategySpec, strategies: Mapping[str, StrategyFactory]
 ) -> _StrategyAnswer:
     """The strategy's answer, checked. Raises _UnusableAnswer."""
     try:
         strategy = spec.build_strategy(strategies)
-        answer = strategy.propose(frame.situation)
-        if answer is None:
+        proposal = strategy.propose(context.situation)
+        if proposal is None:
             waits = getattr(strategy, "waits_for_method", False) is True
             return _StrategyAnswer(spec.name, None, f"{spec.name} has no further retry", waits)
-        delay, why = _check_delay(answer.delay_seconds), _clean_text(answer.why)
+        delay, why = _check_delay(proposal.delay_seconds), _clean_text(proposal.why)
     except (_UnusableAnswer, InvalidPolicy) as error:
         raise _UnusableAnswer(_clean_text(str(error))) from error
     except Exception as error:  # a plug-in may raise anything, and a recovery must go on
         raise _UnusableAnswer(_clean_text(f"it raised {type(error).__name__}: {error}")) from error
     # With `late_ends`, a delay beyond the window ends the retries; without it, the answer is a mistake.
-    if answer.late_ends is not True and _due_time(frame, delay) > frame.window_ends_at:
+    if proposal.late_ends is not True and _due_time(context, delay) > context.window_ends_at:
         raise _UnusableAnswer(f"its answer of {delay} s is beyond the window")
     return _StrategyAnswer(spec.name, delay, why)
 
@@ -151,30 +151,30 @@ def _check_delay(delay: object) -> int:
     return delay
 
 
-def _apply_limits(frame: _PlanContext, idea: _StrategyAnswer, rejected: tuple[str, ...]) -> Plan | Exhausted:
-    if idea.delay_seconds is None:
-        reason = ExhaustionReason.NEW_METHOD if idea.waits_for_method else ExhaustionReason.NO_RETRY
-        return _build_exhausted(frame, reason, idea.why, idea.strategy, rejected)
-    delay, asked = _apply_cool_down(frame, idea.delay_seconds), _asked_wait(frame.situation)
-    at = max(_due_time(frame, delay), frame.situation.now, frame.situation.failed_at + timedelta(seconds=asked))
-    overruled = rejected + _list_overruled(frame, idea, delay, asked)
-    if at > frame.window_ends_at:
+def _apply_limits(context: _PlanContext, answer: _StrategyAnswer, rejected: tuple[str, ...]) -> Plan | Exhausted:
+    if answer.delay_seconds is None:
+        reason = ExhaustionReason.NEW_METHOD if answer.waits_for_method else ExhaustionReason.NO_RETRY
+        return _build_exhausted(context, reason, answer.why, answer.strategy, rejected)
+    delay, asked = _apply_cool_down(context, answer.delay_seconds), _asked_wait(context.situation)
+    at = max(_due_time(context, delay), context.situation.now, context.situation.failed_at + timedelta(seconds=asked))
+    overruled = rejected + _list_overruled(context, answer, delay, asked)
+    if at > context.window_ends_at:
         return _build_exhausted(
-            frame, ExhaustionReason.WINDOW, "the next retry is beyond the window", idea.strategy, overruled
+            context, ExhaustionReason.WINDOW, "the next retry is beyond the window", answer.strategy, overruled
         )
     return Plan(
         at=at.astimezone(UTC),
         delay_seconds=max(delay, asked),
-        strategy=idea.strategy,
-        policy_version=frame.policy.version,
-        why=f"{frame.situation.cause} in segment {frame.situation.segment}: {idea.why}",
+        strategy=answer.strategy,
+        policy_version=context.policy.version,
+        why=f"{context.situation.cause} in segment {context.situation.segment}: {answer.why}",
         rejected=overruled,
     )
 
 
-def _apply_cool_down(frame: _PlanContext, delay: int) -> int:
+def _apply_cool_down(context: _PlanContext, delay: int) -> int:
     """The delay, at least the policy's cool-down for this cause."""
-    return max(delay, frame.policy.cool_down_seconds.get(frame.situation.cause, 0))
+    return max(delay, context.policy.cool_down_seconds.get(context.situation.cause, 0))
 
 
 def _asked_wait(situation: Situation) -> int:
@@ -182,23 +182,27 @@ def _asked_wait(situation: Situation) -> int:
     return min(max(situation.asked_wait_seconds or 0, 0), LONGEST_DELAY_SECONDS)
 
 
-def _due_time(frame: _PlanContext, delay: int) -> datetime:
+def _due_time(context: _PlanContext, delay: int) -> datetime:
     """The real time at which a delay in policy seconds ends."""
-    return frame.situation.failed_at + frame.time_scale.shorten(timedelta(seconds=delay))
+    return context.situation.failed_at + context.time_scale.shorten(timedelta(seconds=delay))
 
 
-def _list_overruled(frame: _PlanContext, idea: _StrategyAnswer, delay: int, asked: int) -> tuple[str, ...]:
+def _list_overruled(context: _PlanContext, answer: _StrategyAnswer, delay: int, asked: int) -> tuple[str, ...]:
     """Why the strategy's own delay was lengthened; empty if it wasn't."""
-    early = f"{idea.strategy}: {idea.delay_seconds} s is earlier than"
-    cool_down = (f"{early} the cool-down of {delay} s after {frame.situation.cause}",)
+    early = f"{answer.strategy}: {answer.delay_seconds} s is earlier than"
+    cool_down = (f"{early} the cool-down of {delay} s after {context.situation.cause}",)
     advice = (f"{early} the {asked} s that were asked for",)
-    return (cool_down if delay != idea.delay_seconds else ()) + (advice if asked > delay else ())
+    return (cool_down if delay != answer.delay_seconds else ()) + (advice if asked > delay else ())
 
 
 def _build_exhausted(
-    frame: _PlanContext, reason: ExhaustionReason, why: str, strategy: str | None = None, rejected: tuple[str, ...] = ()
+    context: _PlanContext,
+    reason: ExhaustionReason,
+    why: str,
+    strategy: str | None = None,
+    rejected: tuple[str, ...] = (),
 ) -> Exhausted:
-    version = frame.policy.version
+    version = context.policy.version
     return Exhausted(reason=reason, strategy=strategy, policy_version=version, why=why, rejected=rejected)
 
 

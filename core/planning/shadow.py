@@ -25,8 +25,8 @@ def decide_shadow(decision_input: DecisionInput, config: ArmConfig, in_force: Ev
         return None
     made = decide(decision_input, config)[-1]
     data = {key: made.data[key] for key in RECORDED_FIELDS if key in made.data}
-    verdict = {"action": _action_of(made), "agrees": _effect_of(made) == _effect_of(in_force)}
-    return made.holding(EventType.SHADOW_PLANNED, data | verdict)
+    comparison = {"action": _action_of(made), "agrees": _effect_of(made) == _effect_of(in_force)}
+    return made.holding(EventType.SHADOW_PLANNED, data | comparison)
 
 
 def shadow_input(decision_input: DecisionInput) -> DecisionInput:

@@ -56,7 +56,7 @@ def accept_command(recovery: Recovery, command: Command, now: datetime) -> tuple
 
 
 def _reconcile_reviewed_charge(recovery: Recovery, command: Command, now: datetime) -> tuple[Event, ...]:
-    """A charge that nobody could settle: whoever approves says that it never happened."""
+    """A charge that could not be reconciled: whoever approves says that it never happened."""
     if recovery.in_flight is None or command.action is not Action.REVIEW or command.decision != ReviewDecision.APPROVE:
         return ()
     data = {"outcome": Outcome.NOT_CHARGED.value, "evidence": "operator", "reason": "reviewed"}

@@ -1,11 +1,15 @@
-"""Checks one charge against the card networks' limits just before its request, and builds the row to write. Pure."""
+"""Checks one charge against the card networks' limits just before its request, and builds the row to write. Pure.
+
+This is the binding check. `core.planning.network_limits` makes the same one at planning time, so that no plan names a
+forbidden time; other recoveries of the card may have used up a limit since.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from core.card_networks.rules import Credential, LedgerEntry, NetworkRules, Verdict, check_attempt, find_free_moment
-from core.card_networks.verdicts import blocked_attempt_data, explain_verdict, rule_usage
+from core.card_networks.verdicts import explain_verdict, forbidden_attempt_data, rule_usage
 from core.events import Event, EventType, Trigger, format_timestamp
 from core.events.money_data import ChargeRequested
 from core.payments import Card
@@ -48,7 +52,7 @@ def _network_limit_event(
     """`retry.skipped`: a scheduled charge is postponed or given up; any other is refused, and the schedule stays."""
     at = find_free_moment(rules, card, tries, request.occurred_at)
     trigger = request.read(ChargeRequested).trigger
-    facts = blocked_attempt_data(rules, card, verdict, request.occurred_at)
+    facts = forbidden_attempt_data(rules, card, verdict, request.occurred_at)
     data: dict[str, Any] = {
         "reason": "network_limit",
         **rule_usage(verdict),

@@ -41,7 +41,7 @@ def _build_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
         case EventType.CHARGE_RECONCILED:
             return _answered_entry(recovery, record, _reconciled_outcome(record.read(ChargeReconciled)))
         case EventType.RETRY_SKIPPED | EventType.RETRY_PLANNED:
-            return _blocked_entry(recovery, record)
+            return _forbidden_entry(recovery, record)
     return None
 
 
@@ -107,7 +107,7 @@ def _answered_entry(recovery: Recovery, record: Record, outcome: AttemptOutcome)
     )
 
 
-def _blocked_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
+def _forbidden_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
     """The entry of an attempt that a network rule forbade, with the fee avoided; None for any other row."""
     data = record.data
     blocked = data.network if isinstance(data, RetryPlanned | RetrySkipped) else None

@@ -14,7 +14,7 @@ from core.events import (
 )
 from core.payments import EventKind, Outcome, ProviderEvent
 from core.recovery.invoice_check import part_payment_event
-from core.recovery.provider_events import (
+from core.recovery.outside_events import (
     event_source,
     is_payment_counted,
     late_event,

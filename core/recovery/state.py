@@ -166,7 +166,7 @@ class Recovery(Value):
     in_flight: ChargeOrder | None = None
     in_flight_trigger: Trigger | None = None
     unsettled: bool = False
-    """The charge in flight has an unknown outcome and must be reconciled."""
+    """The charge in flight has an unknown outcome and must be reconciled. Histories hold this name, so it is kept."""
     last_charge_from: datetime | None = None
     last_charge_to: datetime | None = None
     charge_ids: tuple[str, ...] = ()

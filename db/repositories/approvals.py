@@ -66,8 +66,8 @@ async def is_granted(
     session: Session, recovery_id: str, action: Action, decision: str | None, request_id: str | None
 ) -> bool:
     """Whether two people, both known to the API, submitted this command under this request id."""
-    wish = Command(action=action, decision=decision, request_id=request_id)
-    return await _find_granted(session, recovery_id, wish) is not None
+    command = Command(action=action, decision=decision, request_id=request_id)
+    return await _find_granted(session, recovery_id, command) is not None
 
 
 async def release_approval(session: Session, id: UUID) -> None:

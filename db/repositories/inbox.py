@@ -152,11 +152,11 @@ async def conclude_delivery(
 ) -> None:
     """Ends a row: delivered to a recovery, or ignored with a reason. Without effect if it ended before."""
     # The normalised event of an erased customer was kept for this delivery only.
-    verdict = _verdict(outcome, now, reason=reason, recovery_id=recovery_id)
-    await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(verdict))
+    columns = _outcome_columns(outcome, now, reason=reason, recovery_id=recovery_id)
+    await session.execute(_update_webhook(provider, event_id).where(table.c.delivered_at.is_(None)).values(columns))
 
 
-def _verdict(
+def _outcome_columns(
     outcome: WebhookOutcome, now: datetime, reason: str | None = None, recovery_id: str | None = None
 ) -> dict[str, Any]:
     """The columns of a delivered row. An erased one loses its normalised event: nothing needs it any more."""
@@ -175,8 +175,8 @@ async def conclude_recorded(
     """
     mine = (table.c.provider == provider, table.c.invoice_id == invoice_id, table.c.event_id.in_(event_ids))
     own = table.c.event["kind"].astext.not_in([kind.value for kind in INVOICE_AND_CUSTOMER_KINDS])
-    verdict = _verdict(WebhookOutcome.ACCEPTED, now, recovery_id=recovery_id)
-    await session.execute(update(table).where(*mine, own, table.c.delivered_at.is_(None)).values(verdict))
+    columns = _outcome_columns(WebhookOutcome.ACCEPTED, now, recovery_id=recovery_id)
+    await session.execute(update(table).where(*mine, own, table.c.delivered_at.is_(None)).values(columns))
 
 
 async def mark_handed_over(session: Session, provider: str, event_id: str, now: datetime) -> None:
@@ -210,16 +210,16 @@ async def conclude_redelivery(
     recovery_id: str | None = None,
 ) -> None:
     """Records the outcome of a delivery that a person repeated; it replaces the earlier outcome."""
-    verdict = {"outcome": outcome.value, "reason": reason, "recovery_id": recovery_id, "delivered_at": now}
-    await session.execute(_update_webhook(provider, event_id).values(verdict | {"last_error": None}))
+    columns = {"outcome": outcome.value, "reason": reason, "recovery_id": recovery_id, "delivered_at": now}
+    await session.execute(_update_webhook(provider, event_id).values(columns | {"last_error": None}))
 
 
 async def requeue_webhook(session: Session, provider: str, event_id: str, now: datetime, why: str) -> None:
     """Makes a row undelivered again and due at once, whatever its outcome was. Without effect after erasure."""
-    verdict = {"outcome": None, "reason": None, "delivered_at": None}
+    columns = {"outcome": None, "reason": None, "delivered_at": None}
     again = {"tries": 0, "next_try_at": now, "last_error": chain.replace_unstorable(why)[:500]}
     await session.execute(
-        _update_webhook(provider, event_id).where(table.c.erased_at.is_(None)).values(verdict | again)
+        _update_webhook(provider, event_id).where(table.c.erased_at.is_(None)).values(columns | again)
     )
 
 

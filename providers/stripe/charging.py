@@ -13,7 +13,6 @@ from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, ChargeResu
 from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
 from providers.fields import Fields, InvalidField
 from providers.stripe import failures
-from providers.stripe import failures as refusals
 from providers.stripe.actions import kind_of_intent, needs_customer
 from providers.stripe.api import Answer, StripeApi, api_path, read_optional, unavailable_error
 from providers.stripe.cards import card_of_charge, card_of_error, merge_cards
@@ -59,7 +58,7 @@ async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, 
         return await _interpret_accepted(api, order, answer, now)
     match answer.status:
         # 402 is also the answer for a customer without a usable method: no bank declined then.
-        case 402 if not refusals.is_method_refusal(order, answer.error):
+        case 402 if not failures.is_method_refusal(order, answer.error):
             return await _interpret_decline(api, order, answer.error)
         # Definite, since a refused key executes nothing; the decline table files both under CONFIGURATION.
         case 401:
@@ -169,6 +168,6 @@ def _explain_refusal(
         return reconcile_by_payment(order, invoice, payment, now)
     if invoice.code("status") != "open":
         return not_charged_result("invoice_not_payable")
-    if refusals.is_method_refusal(order, error):
+    if failures.is_method_refusal(order, error):
         return not_charged_result(UNFIT_METHOD if order.method_id else NO_METHOD)
     return declined_result(Failure(code=error.code("code") or error.code("type"), method_id=order.method_id))

@@ -77,4 +77,4 @@ def _reconcile_by_charge(order: ChargeOrder, payment: Payment) -> ChargeResult:
         return decline_of(payment)
     if status == "succeeded" and (payment.charge.integer("amount") or 0) >= order.amount:
         return succeeded_result(payment.charge.id("id"))
-    return unknown_result("not_settled")
+    return unknown_result("not_settled")  # not reconciled yet; logs hold this word

@@ -18,7 +18,7 @@ from simulator.engines.network_limits import ChargeLedger
 from simulator.engines.results import FINAL_STATES, RecoveryResults
 from simulator.engines.situations import CaseFeatures
 from simulator.model.cases import NEVER, Booleans, Cases, Codebook, Integers
-from simulator.model.charge_outcomes import ChargeBatch, OutcomeModel, OutcomeModels
+from simulator.model.outcome_model import ChargeBatch, OutcomeModel, OutcomeModels
 
 WAITING, AWAITING, REVIEW, CLOSED = range(4)
 RECOVERED, EXHAUSTED, BLOCKED = (FINAL_STATES.index(one) for one in (State.RECOVERED, State.EXHAUSTED, State.BLOCKED))

@@ -9,7 +9,7 @@ from simulator.engines.decision_table import DecisionTable
 from simulator.engines.payday_mornings import PaydayCalendar, PaydayRequests
 from simulator.engines.situations import CaseFeatures
 from simulator.model.cases import NEVER, NO_VALUE, Booleans, Cases, Integers
-from simulator.model.charge_outcomes import clock_range
+from simulator.model.outcome_model import clock_range
 
 
 class PlanRequests(NamedTuple):

@@ -43,8 +43,8 @@ from simulator.engines.live_records import (
 )
 from simulator.engines.results import RecoveryResult, RecoveryResults, SimulatedCharge, pack_results
 from simulator.model.cases import Case, Cases
-from simulator.model.charge_outcomes import ChargeBatch, OutcomeModel, OutcomeModels
-from simulator.model.outcomes import CAUSE_INDEX
+from simulator.model.outcome_model import ChargeBatch, OutcomeModel, OutcomeModels
+from simulator.model.success_chances import CAUSE_INDEX
 
 
 class EventEngine:

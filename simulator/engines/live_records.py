@@ -21,7 +21,7 @@ from core.recovery.state import Recovery
 from core.segmentation.rules import CustomerProfile
 from simulator.engines.results import RecoveryResult, SimulatedCharge
 from simulator.model.cases import NEVER, Case, Payer
-from simulator.model.outcomes import OutcomeChances
+from simulator.model.success_chances import OutcomeChances
 
 FIRST_CARD: Final = "card-1"
 SECOND_CARD: Final = "card-2"

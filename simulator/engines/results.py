@@ -9,7 +9,7 @@ import numpy as np
 from core.classification.taxonomy import Cause
 from core.events import State
 from simulator.model.cases import NEVER, Booleans, Integers
-from simulator.model.outcomes import CAUSE_INDEX
+from simulator.model.success_chances import CAUSE_INDEX
 
 FINAL_STATES: Final = (State.RECOVERED, State.EXHAUSTED, State.CANCELED, State.BLOCKED)
 """`RecoveryResults.state` is an index into this."""
@@ -59,7 +59,7 @@ class RecoveryResults:
     segment: Integers
     segments: tuple[str, ...]
     cause: Integers
-    """True cause of the opening failure: index into `outcomes.CAUSES`."""
+    """True cause of the opening failure: index into `success_chances.CAUSES`."""
     charges: Integers
     """Number of charges made."""
     charged_at: Integers

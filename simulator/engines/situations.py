@@ -19,7 +19,7 @@ from simulator.engines.decision_table import FRAUD_LEVELS
 from simulator.engines.live_records import customer_living_in, to_customer_profile, to_utc_datetime
 from simulator.model.cases import Booleans, Codebook, FailureKind, Integers, Memo, Payer
 from simulator.model.local_clocks import Location
-from simulator.model.outcomes import CAUSE_INDEX
+from simulator.model.success_chances import CAUSE_INDEX
 
 NO_INVOICE: Final = InvoiceView(invoice_id="in_any", status=InvoiceStatus.OPEN)
 
@@ -65,7 +65,7 @@ class CaseFeatures:
 
     @cached_property
     def cause(self) -> Integers:
-        """By failure kind: the true cause, whatever the policy's overrides say; index into `outcomes.CAUSES`."""
+        """By failure kind: the true cause, whatever the policy's overrides say; index into `success_chances.CAUSES`."""
         truths = (self.world.true_cause(self.book.provider, one.failure, one.card) for one in self.failures)
         return np.array([CAUSE_INDEX[truth] for truth in truths], dtype=np.int64)
 

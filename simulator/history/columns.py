@@ -12,7 +12,7 @@ import numpy as np
 from core.events import State, Trigger
 from simulator.history.recorded import RecordedRecovery
 from simulator.model.cases import NEVER, Booleans, Codebook, FailureKind, Integers, Payer
-from simulator.model.outcomes import CAUSE_INDEX
+from simulator.model.success_chances import CAUSE_INDEX
 
 LOOK_BACK: Final = 200 * 86_400
 """Seconds; longer than the window of any card network's rule."""
@@ -31,7 +31,7 @@ class RecordedCharges:
     """Its row in `History`."""
     at: Integers
     cause: Integers
-    """Cause of the latest failure before it: index into `outcomes.CAUSES`."""
+    """Cause of the latest failure before it: index into `success_chances.CAUSES`."""
     retry: Integers
     waited: Integers
     scheduled: Booleans
@@ -56,7 +56,7 @@ class History:
     method_at: Integers
     closed_at: Integers
     cause: Integers
-    """Cause of the opening failure as it was classified then: index into `outcomes.CAUSES`."""
+    """Cause of the opening failure as it was classified then: index into `success_chances.CAUSES`."""
     end: Integers
     """OPEN, CHARGED, PAID, LOST or STOPPED."""
     charges: RecordedCharges

@@ -17,7 +17,14 @@ from simulator.model.behaviour import BEGINS, ENDS, ActionHazard, Behaviour
 from simulator.model.cases import NEVER, Booleans, Integers
 from simulator.model.draws import Floats
 from simulator.model.local_clocks import LocalClocks
-from simulator.model.outcomes import CAUSE_INDEX, CAUSES, DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances, classify_delays
+from simulator.model.success_chances import (
+    CAUSE_INDEX,
+    CAUSES,
+    DELAY_CLASSES,
+    LAST_ATTEMPT,
+    OutcomeChances,
+    classify_delays,
+)
 
 CHANCE_STRENGTH: Final = 50.0
 """Pseudo-attempts behind the prior of each chance."""

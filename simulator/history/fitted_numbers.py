@@ -7,8 +7,8 @@ import numpy as np
 
 from simulator.history.fit import CHANCE_STRENGTH, FACTOR_STRENGTH, HAZARD_STRENGTH, FittedModel
 from simulator.model.draws import Floats
-from simulator.model.outcomes import CAUSES
 from simulator.model.source import Assumption
+from simulator.model.success_chances import CAUSES
 
 DELAY_NAMES: Final = ("0-6 h", "6-12 h", "12-24 h", "24-48 h", "48-72 h", "72-120 h", "120-168 h", "168 h and later")
 DAY_NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -15,8 +15,8 @@ from simulator.model.assumptions import Assumptions
 from simulator.model.behaviour import Behaviour, behaviour_from_assumptions
 from simulator.model.cases import NEVER, Cases, Integers
 from simulator.model.draws import Stream, Words, draw_uniforms
-from simulator.model.outcomes import OutcomeChances
 from simulator.model.source import Assumption
+from simulator.model.success_chances import OutcomeChances
 
 MIN_ATTEMPTS: Final = 100
 """With fewer attempts the 95 percent interval of one single chance is wider than 10 points either way."""

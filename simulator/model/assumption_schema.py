@@ -21,7 +21,7 @@ from simulator.model.number_shapes import (
     WeightedPart,
     validate_shares,
 )
-from simulator.model.outcomes import LAST_ATTEMPT
+from simulator.model.success_chances import LAST_ATTEMPT
 
 Code = Name | None
 

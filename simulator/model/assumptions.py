@@ -17,8 +17,8 @@ from core.policy.schema import find_line
 from simulator.model import assumption_schema
 from simulator.model.assumption_schema import DeclinePattern
 from simulator.model.number_shapes import TOLERANCE, SchemaTable
-from simulator.model.outcomes import CAUSES, OutcomeChances
 from simulator.model.source import Assumption
+from simulator.model.success_chances import CAUSES, OutcomeChances
 
 SHIPPED_FILE: Final = "assumptions.toml"
 REPLACED_WEAKNESS: Final = "replaced by you: as good as what you know"
@@ -99,7 +99,7 @@ class Assumptions(SchemaTable):
         return self.messages.total_share * self.answers.causes[cause].willing / mean if mean else 0.0
 
     def to_outcome_chances(self) -> OutcomeChances:
-        """The chances as arrays, in the order of `outcomes.CAUSES`."""
+        """The chances as arrays, in the order of `success_chances.CAUSES`."""
         return OutcomeChances(
             base=np.array([self.base.chances[cause] for cause in CAUSES], dtype=np.float64),
             attempts=np.array(self.attempts.factors, dtype=np.float64),

@@ -15,7 +15,7 @@ from simulator.model.assumption_schema import Steps
 from simulator.model.assumptions import Assumptions
 from simulator.model.cases import NEVER, Integers
 from simulator.model.draws import Floats
-from simulator.model.outcomes import CAUSES
+from simulator.model.success_chances import CAUSES
 
 HOUR: Final = 3_600
 ENDS: Final = (

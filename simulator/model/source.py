@@ -4,7 +4,7 @@ from typing import Protocol
 
 from core.base import Value
 from simulator.model.cases import Cases
-from simulator.model.outcomes import OutcomeChances
+from simulator.model.success_chances import OutcomeChances
 
 
 class Assumption(Value):

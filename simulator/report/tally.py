@@ -8,7 +8,7 @@ import numpy as np
 from core.events import State
 from simulator.engines.results import FINAL_STATES, RecoveryResults
 from simulator.model.cases import Booleans, Cases, Integers
-from simulator.model.outcomes import CAUSES
+from simulator.model.success_chances import CAUSES
 
 CURVE_DAYS: Final = 61
 """Days of the recovery curve, day 0 to day 60; later recoveries count on the last."""

@@ -1,4 +1,4 @@
-"""Money laws 3 to 5 around the call that moves money."""
+"""What is read, committed and repeated around the call that moves money."""
 
 import asyncio
 from datetime import timedelta

@@ -32,7 +32,7 @@ async def good_customer_history(_: str, __: str, ___: str) -> CustomerHistory:
 
 
 @pytest.fixture(scope="session")
-def knowledge() -> DecisionSources:
+def decision_sources() -> DecisionSources:
     strategies = catalog.installed_strategies()
     codes = {name: provider.decline_codes for name, provider in load_providers({}).items()}
     policy = catalog.PolicyFile(Path(SHIPPED_POLICY), strategies)
@@ -45,16 +45,16 @@ def log() -> MemoryLog:
 
 
 @pytest.fixture
-def decisions(knowledge: DecisionSources, log: MemoryLog) -> Decisions:
-    return Decisions(knowledge, good_customer_history, log)
+def decisions(decision_sources: DecisionSources, log: MemoryLog) -> Decisions:
+    return Decisions(decision_sources, good_customer_history, log)
 
 
 def failed_scenario(log: MemoryLog) -> RecoveryScenario:
     """A failure that waits for its decision."""
-    story = RecoveryScenario()
-    story.append_events(opening_event(a_failure_event()))
-    log.rows[story.recovery.recovery_id] = list(story.records)
-    return story
+    scenario = RecoveryScenario()
+    scenario.append_events(opening_event(a_failure_event()))
+    log.rows[scenario.recovery.recovery_id] = list(scenario.records)
+    return scenario
 
 
 async def test_the_network_of_the_card_counts_where_the_failure_names_none(
@@ -79,17 +79,17 @@ async def test_a_segment_is_decided_once(harness: ChargeHarness, decisions: Deci
 async def test_a_plan_is_written_once_and_a_repeat_plans_nothing_again(
     harness: ChargeHarness, decisions: Decisions, log: MemoryLog
 ) -> None:
-    story = failed_scenario(log)
+    scenario = failed_scenario(log)
     given = PlanInput(
-        now=story.now,
-        recovery=story.recovery,
+        now=scenario.now,
+        recovery=scenario.recovery,
         facts=FailureFacts(invoice=OPEN_INVOICE),
         classification=classification_of(Cause.GENERIC),
         segment=DEFAULT,
     )
     first = await harness.run_activity(decisions.plan_retry, given)
     later = given.model_copy(
-        update={"now": story.now + timedelta(days=1), "classification": classification_of(Cause.PERMANENT)}
+        update={"now": scenario.now + timedelta(days=1), "classification": classification_of(Cause.PERMANENT)}
     )
     assert await harness.run_activity(decisions.plan_retry, later) == first
     assert [row.type for row in first.records][-1] is EventType.RETRY_PLANNED

@@ -173,6 +173,13 @@ def test_a_decision_fits_on_a_page_of_one_shape(path: Path) -> None:
     assert path.name in TEXTS["docs/adr/README.md"]
 
 
+def test_every_numbered_source_is_explained() -> None:
+    tables = [*ROOT.glob("core/**/*.csv"), *ROOT.glob("providers/**/*.csv"), *ROOT.glob("simulator/**/*.toml")]
+    named = {number for path in tables for number in re.findall(r"\bS\d+\b", path.read_text(encoding="utf-8"))}
+    explained = re.findall(r"^\| (S\d+(?:, S\d+)*) \|", TEXTS["docs/sources.md"], re.MULTILINE)
+    assert named == {number for cell in explained for number in cell.split(", ")}
+
+
 def test_licence_is_apache_2() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert "Version 2.0, January 2004" in text

@@ -43,7 +43,7 @@ def failure_event(invoice: str, **fields: Any) -> ProviderEvent:
 
 @dataclass
 class FakeRecoveries:
-    """`intake.recoveries.Recoveries` in memory."""
+    """`intake.recovery_runs.RecoveryRuns` in memory."""
 
     running: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)

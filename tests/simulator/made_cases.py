@@ -15,8 +15,8 @@ from providers.base import load_providers
 from settings import SHIPPED_POLICY
 from simulator.engines.arm import World
 from simulator.model.cases import NEVER, Cases, Codebook, FailureKind, Integers, Payer
-from simulator.model.outcomes import CAUSES, DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
 from simulator.model.source import Assumption
+from simulator.model.success_chances import CAUSES, DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
 
 DAY = 86_400
 BEGIN = 1_772_445_600

@@ -9,8 +9,8 @@ from simulator.engines.results import RecoveryResults
 from simulator.history.columns import History, HistoryBuilder
 from simulator.history.recorded import RecordedAttempt, RecordedRecovery
 from simulator.model.cases import NEVER, Cases
-from simulator.model.charge_outcomes import OutcomeModels
-from simulator.model.outcomes import CAUSES, OutcomeChances
+from simulator.model.outcome_model import OutcomeModels
+from simulator.model.success_chances import CAUSES, OutcomeChances
 from simulator.runner import choose_engine
 
 

@@ -17,7 +17,7 @@ from core.errors import InvalidInput
 from core.payments import Failure
 from simulator.model.assumption_schema import DeclinePattern
 from simulator.model.assumptions import REPLACED_WEAKNESS, Assumptions, load_assumptions, load_shipped_assumptions
-from simulator.model.outcomes import CAUSE_INDEX, CAUSES, classify_delays
+from simulator.model.success_chances import CAUSE_INDEX, CAUSES, classify_delays
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_TEXT = files("simulator.model").joinpath("assumptions.toml").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from simulator.history.recorded import RecordedRecovery
 from simulator.history.recorded_source import HistorySource, build_history_source
 from simulator.model.assumptions import load_shipped_assumptions
 from simulator.model.cases import Booleans, Cases
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from simulator.population.synthetic import SyntheticSource
 from simulator.runner import choose_engine
 from tests.simulator.made_cases import DAY, a_world

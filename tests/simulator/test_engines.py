@@ -6,7 +6,7 @@ import pytest
 from simulator.engines.array_engine import ArrayEngine
 from simulator.engines.event_engine import EventEngine
 from simulator.engines.results import RecoveryResults
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from tests.simulator.made_cases import (
     a_world,
     outcomes_with,

@@ -20,7 +20,7 @@ from core.segmentation.rules import CustomerProfile
 from simulator.history import files
 from simulator.history.columns import CHARGED, LOST, OPEN, PAID, STOPPED, History
 from simulator.model.cases import NEVER
-from simulator.model.outcomes import CAUSE_INDEX
+from simulator.model.success_chances import CAUSE_INDEX
 from tests.simulator.made_cases import a_world
 
 THEN = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -16,7 +16,7 @@ from simulator.history.recorded import RecordedAttempt, RecordedRecovery
 from simulator.model.assumptions import load_shipped_assumptions
 from simulator.model.behaviour import ENDS, behaviour_from_assumptions
 from simulator.model.cases import FailureKind, Payer
-from simulator.model.outcomes import CAUSE_INDEX, CAUSES, OutcomeChances
+from simulator.model.success_chances import CAUSE_INDEX, CAUSES, OutcomeChances
 from simulator.population.synthetic import SyntheticSource
 from tests.simulator.made_cases import BEGIN, DAY, a_world
 from tests.simulator.simulated_history import simulated_history

@@ -18,8 +18,8 @@ from simulator.history.columns import CHARGED, LOST, OPEN, PAID, STOPPED, Histor
 from simulator.history.event_log import read_event_log
 from simulator.model.assumptions import load_shipped_assumptions
 from simulator.model.cases import NEVER
-from simulator.model.charge_outcomes import OutcomeModels
-from simulator.model.outcomes import CAUSES
+from simulator.model.outcome_model import OutcomeModels
+from simulator.model.success_chances import CAUSES
 from simulator.population.synthetic import SyntheticSource
 from tests.db.conftest import Addresses
 from tests.simulator.made_cases import a_world

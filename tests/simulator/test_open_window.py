@@ -15,8 +15,8 @@ from simulator.engines.array_engine import ArrayEngine
 from simulator.engines.event_engine import EventEngine, RecoverySimulation
 from simulator.model import assumptions
 from simulator.model.cases import NEVER, Cases, Codebook, FailureKind, Payer
-from simulator.model.charge_outcomes import OutcomeModels
-from simulator.model.outcomes import OutcomeChances
+from simulator.model.outcome_model import OutcomeModels
+from simulator.model.success_chances import OutcomeChances
 from simulator.population.synthetic import SyntheticSource
 from simulator.report.tally import WAIT_STEP, tally_results
 from simulator.report.verdict import Conclusion, build_verdict

@@ -13,7 +13,7 @@ from simulator.history.columns import CHARGED, STOPPED, History
 from simulator.history.recorded_source import HistorySource, build_history_source
 from simulator.model.assumptions import load_shipped_assumptions
 from simulator.model.cases import NEVER, Cases, Payer
-from simulator.model.outcomes import CAUSE_INDEX
+from simulator.model.success_chances import CAUSE_INDEX
 from simulator.population.synthetic import SyntheticSource
 from simulator.runner import simulate_policies
 from tests.simulator.made_cases import BEGIN, COLUMNS, DAY, a_world

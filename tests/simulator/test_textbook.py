@@ -9,8 +9,8 @@ from core.rates import wilson_interval
 from simulator.engines.array_engine import ArrayEngine
 from simulator.engines.event_engine import EventEngine
 from simulator.model.cases import NEVER, Cases
-from simulator.model.charge_outcomes import OutcomeModels
-from simulator.model.outcomes import DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
+from simulator.model.outcome_model import OutcomeModels
+from simulator.model.success_chances import DELAY_CLASSES, LAST_ATTEMPT, OutcomeChances
 from simulator.runner import Engine
 from tests.simulator.made_cases import a_book, a_world, outcomes_with, shipped_policy_text, some_cases
 

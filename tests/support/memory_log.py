@@ -42,10 +42,10 @@ class MemoryLog:
             self.ledger[entry.recovery_id, entry.key] = entry.model_copy(update=update)
 
     async def reserve_attempt(
-        self, before: Recovery, card: Credential, rules: NetworkRules, decide: ReservationRule, now: datetime
+        self, before: Recovery, card: Credential, rules: NetworkRules, event_for: ReservationRule, now: datetime
     ) -> tuple[Record, ...]:
-        """Appends the event that `decide` makes of the card's tries so far."""
-        return await self.append_events(before, (decide(await self.load_attempts(card, rules, now)),), now)
+        """Appends the event that `event_for` makes of the card's tries so far."""
+        return await self.append_events(before, (event_for(await self.load_attempts(card, rules, now)),), now)
 
     async def load_attempts(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
         """The tries of this card, oldest first."""

@@ -32,7 +32,7 @@ from simulator.engines.live_records import (
     to_utc_datetime,
 )
 from simulator.model.cases import Case
-from simulator.model.outcomes import OutcomeChances
+from simulator.model.success_chances import OutcomeChances
 from tests.support.memory_log import MemoryLog
 from workflows.options import RECOVERY_QUEUE
 

@@ -29,7 +29,7 @@ from simulator.engines.array_engine import ArrayEngine
 from simulator.engines.event_engine import RecoverySimulation
 from simulator.model import assumptions
 from simulator.model.cases import NEVER, Cases
-from simulator.model.charge_outcomes import OutcomeModels
+from simulator.model.outcome_model import OutcomeModels
 from simulator.population.synthetic import SyntheticSource
 from tests.simulator.made_cases import a_world, policy_with_strategy
 from tests.support.scenario_provider import InvoiceScenario, ScenarioProvider, WorkflowRunner

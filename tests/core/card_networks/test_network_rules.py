@@ -275,12 +275,12 @@ def test_explained_refusal_names_reason_and_date() -> None:
 @pytest.mark.parametrize(
     ("limits", "problem"),
     [
-        ("visa,30d,many,yes,yes,2021-04-17,S1", r"network_rules.csv:2: .*many"),
-        ("visa,30d,15,perhaps,yes,2021-04-17,S1", r"network_rules.csv:2: .*perhaps"),
-        ("visa,monthly,15,yes,yes,2021-04-17,S1", r"network_rules.csv:2: .*monthly"),
-        ("visa,30d,15,yes,yes,2021-04-31,S1", r"network_rules.csv:2: .*day"),
-        ("visa,30d,15,yes,yes,2021-04-17,", r"network_rules.csv:2: source is empty"),
-        ("visa,30d,15", r"network_rules.csv:2: 7 cells are needed"),
+        ("visa,30d,many,yes,yes,2021-04-17,S1", r"network_limits.csv:2: .*many"),
+        ("visa,30d,15,perhaps,yes,2021-04-17,S1", r"network_limits.csv:2: .*perhaps"),
+        ("visa,monthly,15,yes,yes,2021-04-17,S1", r"network_limits.csv:2: .*monthly"),
+        ("visa,30d,15,yes,yes,2021-04-31,S1", r"network_limits.csv:2: .*day"),
+        ("visa,30d,15,yes,yes,2021-04-17,", r"network_limits.csv:2: source is empty"),
+        ("visa,30d,15", r"network_limits.csv:2: 7 cells are needed"),
     ],
 )
 def test_table_error_names_its_line(limits: str, problem: str) -> None:

@@ -68,21 +68,21 @@ def test_an_arm_changes_what_it_says_and_nothing_else(policy: Policy) -> None:
 def test_every_row_of_a_decision_names_policy_and_arm_and_the_arm_stays(policy: Policy) -> None:
     only = policy.experiments[0].model_copy(update={"holdout": 0, "arms": policy.experiments[0].arms[:1]})
     everybody = only.model_copy(update={"arms": (only.arms[0].model_copy(update={"share": 100}),)})
-    story = RecoveryScenario(
+    scenario = RecoveryScenario(
         decision_config=decision_config_of(policy.model_copy(update={"experiments": (everybody,)}))
     )
-    story.fail_payment(Cause.GENERIC)
-    decided = [row for row in story.records if row.type is not EventType.PAYMENT_FAILED]
+    scenario.fail_payment(Cause.GENERIC)
+    decided = [row for row in scenario.records if row.type is not EventType.PAYMENT_FAILED]
     assert len(decided) == 4
     for row in decided:
-        said = [row.data[key] for key in ("experiment", "arm", "policy_version")]
-        assert said == ["patience", "patient", policy.version]
-    assert (story.recovery.experiment, story.recovery.arm) == ("patience", "patient")
-    story.decision_config = decision_config_of(policy.model_copy(update={"experiments": ()}))
-    story.advance_until_due().request_charge()
-    story.record_answer(decline_result("generic_decline"))
-    story.advance_clock(HOUR).decide_failure(Cause.GENERIC)
-    assert story.last_record(EventType.RETRY_PLANNED).data["arm"] == "patient"
+        recorded = [row.data[key] for key in ("experiment", "arm", "policy_version")]
+        assert recorded == ["patience", "patient", policy.version]
+    assert (scenario.recovery.experiment, scenario.recovery.arm) == ("patience", "patient")
+    scenario.decision_config = decision_config_of(policy.model_copy(update={"experiments": ()}))
+    scenario.advance_until_due().request_charge()
+    scenario.record_answer(decline_result("generic_decline"))
+    scenario.advance_clock(HOUR).decide_failure(Cause.GENERIC)
+    assert scenario.last_record(EventType.RETRY_PLANNED).data["arm"] == "patient"
 
 
 @pytest.mark.parametrize(

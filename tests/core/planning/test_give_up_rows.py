@@ -17,15 +17,15 @@ SHORT_WINDOW_CONFIG = shipped_decision_config(
 
 def scenario_given_up(config: DecisionConfig) -> tuple[RecoveryScenario, Record]:
     """A recovery whose cause is never retried, and its row."""
-    story = RecoveryScenario(decision_config=config)
-    story.fail_payment(Cause.GENERIC)
-    return story, story.records[-1]
+    scenario = RecoveryScenario(decision_config=config)
+    scenario.fail_payment(Cause.GENERIC)
+    return scenario, scenario.records[-1]
 
 
 def test_the_row_says_the_end_of_the_window_and_derives_again() -> None:
-    story, row = scenario_given_up(NO_RETRY_CONFIG)
+    scenario, row = scenario_given_up(NO_RETRY_CONFIG)
     assert (row.data["action"], row.data["reason"], row.to_state) == ("give_up", "no_retry", State.AWAITING_CUSTOMER)
-    assert parse_timestamp(row.data["until"]) == story.recovery.window_ends_at
+    assert parse_timestamp(row.data["until"]) == scenario.recovery.window_ends_at
     assert rederive_decision(row, "stripe", STRATEGIES).agrees is True
 
 
@@ -40,9 +40,9 @@ def test_a_shadow_that_gives_up_too_agrees_whatever_its_window() -> None:
 
 def test_a_plan_that_is_made_later_forgets_that_there_was_none() -> None:
     """Another card may fail for a cause that is retried."""
-    story, _ = scenario_given_up(NO_RETRY_CONFIG)
-    assert story.recovery.used_up == "no_retry"
-    story.advance_clock(timedelta(hours=1)).decide_failure(Cause.INSUFFICIENT_FUNDS)
-    planned = story.recovery
+    scenario, _ = scenario_given_up(NO_RETRY_CONFIG)
+    assert scenario.recovery.used_up == "no_retry"
+    scenario.advance_clock(timedelta(hours=1)).decide_failure(Cause.INSUFFICIENT_FUNDS)
+    planned = scenario.recovery
     assert planned.stage is State.WAITING
     assert planned.used_up is None

@@ -216,10 +216,10 @@ def test_every_plan_keeps_the_laws(
         assert situation.attempt <= shipped.segment_named(situation.segment).attempts_allowed
 
 
-@given(situation=situations, said=answers | st.just(ValueError("no")) | st.none() | st.text())
-def test_no_strategy_can_break_the_laws(shipped: Policy, situation: Situation, said: Any) -> None:
+@given(situation=situations, proposed=answers | st.just(ValueError("no")) | st.none() | st.text())
+def test_no_strategy_can_break_the_laws(shipped: Policy, situation: Situation, proposed: Any) -> None:
     answer = plan_next_retry(
-        situation, policy_with_plugin(shipped), {"plugin": lambda: ScriptedStrategy(said)}, WINDOW, REAL_TIME
+        situation, policy_with_plugin(shipped), {"plugin": lambda: ScriptedStrategy(proposed)}, WINDOW, REAL_TIME
     )
     if isinstance(answer, Plan):
         assert_plan_keeps_laws(answer, situation)

@@ -78,10 +78,10 @@ def test_giving_up_comes_out_the_same() -> None:
 
 
 def test_a_failed_strategy_and_its_stand_in_come_out_the_same(shipped_text: str) -> None:
-    story = RecoveryScenario(
+    scenario = RecoveryScenario(
         config_with_ladder(shipped_text, 'use = "exponential_backoff"\nbase = "90d"\ncap = "90d"')
     ).fail_payment()
-    row = last_record(story, EventType.RETRY_PLANNED)
+    row = last_record(scenario, EventType.RETRY_PLANNED)
     assert row.data["strategy"] == "fallback"
     assert rederive_record(row).agrees
 
@@ -122,12 +122,12 @@ def test_other_rows_hold_no_decision() -> None:
 
 
 def test_a_schedule_that_was_kept_is_checked_too() -> None:
-    story = RecoveryScenario().fail_payment()
-    story.advance_clock(timedelta(minutes=5)).submit_command(Action.RETRY)
-    story.request_charge()
-    story.record_answer(decline_result("do_not_honor"))
-    story.decide_failure(Cause.GENERIC)
-    row = last_record(story, EventType.RETRY_PLANNED)
+    scenario = RecoveryScenario().fail_payment()
+    scenario.advance_clock(timedelta(minutes=5)).submit_command(Action.RETRY)
+    scenario.request_charge()
+    scenario.record_answer(decline_result("do_not_honor"))
+    scenario.decide_failure(Cause.GENERIC)
+    row = last_record(scenario, EventType.RETRY_PLANNED)
     assert "kept_at" in row.data["inputs"]
     assert rederive_record(row).agrees
     assert rederive_record(row, at="2030-01-01T00:00:00Z").agrees is False

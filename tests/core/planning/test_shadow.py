@@ -50,10 +50,11 @@ def decision_input_for(cause: Cause = Cause.GENERIC, scenario: RecoveryScenario 
 
 
 def _failed_scenario() -> RecoveryScenario:
-    story = RecoveryScenario()
-    story.fail_payment(Cause.GENERIC)
-    story.recovery, story.records = fold_records(Recovery(provider="stripe", invoice_id="in_1"), story.records[:1]), []
-    return story
+    scenario = RecoveryScenario()
+    scenario.fail_payment(Cause.GENERIC)
+    scenario.recovery = fold_records(Recovery(provider="stripe", invoice_id="in_1"), scenario.records[:1])
+    scenario.records = []
+    return scenario
 
 
 def decision_in_force(decision_input: DecisionInput) -> Event:
@@ -111,17 +112,17 @@ def test_it_can_be_derived_again_from_its_own_row() -> None:
 
 def test_its_experiment_deals_arms_of_its_own_also_later() -> None:
     means = shipped_decision_config(SHIPPED + EXPERIMENT)
-    for story in (_failed_scenario(), _declined_scenario()):
-        row = shadow_event(decision_input_for(scenario=story), means)
+    for scenario in (_failed_scenario(), _declined_scenario()):
+        row = shadow_event(decision_input_for(scenario=scenario), means)
         assert (row.data["experiment"], row.data["arm"], row.data["strategy"]) == ("all", "patient", "patient_ladder")
 
 
 def _declined_scenario() -> RecoveryScenario:
     """After a first charge that was declined; the active policy has no experiment."""
-    story = RecoveryScenario().fail_payment(Cause.GENERIC)
-    story.recovery = story.recovery.with_changes(next_attempt_at=None, attempts_used=1, undecided=True)
-    assert (story.recovery.segment, story.recovery.arm) == ("default", None)
-    return story
+    scenario = RecoveryScenario().fail_payment(Cause.GENERIC)
+    scenario.recovery = scenario.recovery.with_changes(next_attempt_at=None, attempts_used=1, undecided=True)
+    assert (scenario.recovery.segment, scenario.recovery.arm) == ("default", None)
+    return scenario
 
 
 def test_where_the_schedule_stands_there_is_nothing_to_compare() -> None:

@@ -213,7 +213,7 @@ class MoneyMachine(Driver):
             "our own is no news"
         )
         flying = self.recovery.in_flight
-        assert flying is None or flying.idempotency_key != key, "its own word settles it"
+        assert flying is None or flying.idempotency_key != key, "its own event reconciles it"
 
     def apply_at_provider(self, kind: EventKind) -> None:
         match kind:

@@ -1,4 +1,4 @@
-"""Charges that reading cannot resolve are answered by the provider's webhook or by an operator (money law 5)."""
+"""Charges that reading cannot resolve are answered by the provider's webhook or by an operator."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Money law 5: an unknown outcome is resolved by reading, by the same key or by webhook, never by a new key.
+"""An unknown outcome is resolved by reading, by the same key or by webhook, never by a new key.
 
 What a provider can is declared by its gateway (`idempotency`, `can_read`); each test says what follows from that.
 """

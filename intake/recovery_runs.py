@@ -8,7 +8,7 @@ from core.operators import Command
 from core.payments import ProviderEvent
 
 
-class Recoveries(Protocol):
+class RecoveryRuns(Protocol):
     """The workflows of recoveries, addressed by recovery id."""
 
     async def start_recovery(self, event: ProviderEvent) -> None:

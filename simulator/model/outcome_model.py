@@ -8,7 +8,7 @@ import numpy as np
 from simulator.model.cases import Booleans, Cases, Integers
 from simulator.model.draws import Words
 from simulator.model.local_clocks import DAY, LocalClocks
-from simulator.model.outcomes import OutcomeChances, draw_charges
+from simulator.model.success_chances import OutcomeChances, draw_charges
 
 LONGEST_RECOVERY = 120 * DAY
 """The longest recovery, windows and deadlines together; clocks cover this much beyond the last failure."""
@@ -22,7 +22,7 @@ class ChargeBatch(NamedTuple):
     """The number of the case."""
     payer: Integers
     cause: Integers
-    """Index into `outcomes.CAUSES`."""
+    """Index into `success_chances.CAUSES`."""
     retry: Integers
     """Number of the scheduled retry that it is, or would be, from 1."""
     charge: Integers
