@@ -52,18 +52,18 @@ class BraintreeWebhooks:
         ours = [signed for public_key, signed in pairs if public_key == self._config.public_key]
         if not ours:
             raise InvalidSignature("bt_signature holds nothing signed with the public key that we know.")
-        if not any(self._is_signed(payload, signed) for signed in ours):
+        # Computed once: a form may hold any number of signatures, and each would read the whole payload again.
+        expected = self._expected_signatures(payload)
+        if not any(Crypto.secure_compare(one, signed) for one in expected for signed in ours):
             raise InvalidSignature("bt_payload is not what was signed: it was changed, or the private key is another.")
 
-    def _is_signed(self, payload: str, signed: str) -> bool:
-        """Whether the payload was signed, with or without the line break at its end, which some frameworks strip.
+    def _expected_signatures(self, payload: str) -> tuple[str, str]:
+        """The signature of the payload, and of the payload with the line break at its end that some frameworks strip.
 
         Braintree's client tries both as well.
         """
         key = self._config.private_key
-        return any(
-            Crypto.secure_compare(Crypto.sha1_hmac_hash(key, text), signed) for text in (payload, payload + "\n")
-        )
+        return Crypto.sha1_hmac_hash(key, payload), Crypto.sha1_hmac_hash(key, payload + "\n")
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
         """The answer to `bt_challenge`: public key and signed challenge. Raises InvalidInput for any other form.
