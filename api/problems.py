@@ -25,6 +25,7 @@ from core.errors import (
     StoreUnavailable,
     TooManyRequests,
 )
+from core.problem_list import MOST_PROBLEMS, shorten
 
 MEDIA_TYPE: Final = "application/problem+json"
 CONFLICT_CODES: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
@@ -196,7 +197,8 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
     """422 with each invalid field and the reason."""
     # Never the value itself: it may be a secret, or not even text.
     assert isinstance(error, RequestValidationError)
-    errors = [FieldProblem(field=".".join(map(str, e["loc"])), message=str(e["msg"])) for e in error.errors()]
+    found = error.errors()[:MOST_PROBLEMS]
+    errors = [FieldProblem(field=shorten(".".join(map(str, e["loc"]))), message=shorten(str(e["msg"]))) for e in found]
     return problem_response(request, 422, "invalid_request", "The request does not match its schema.", errors=errors)
 
 

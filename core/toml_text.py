@@ -6,8 +6,10 @@ and long numbers, and gives a line only for broken syntax.
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
+
+from core.problem_list import shorten
 
 KeyPath = tuple[str | int, ...]
 
@@ -16,14 +18,13 @@ DEEPEST: Final = 32
 """Levels of tables and lists; a policy has five."""
 LARGEST: Final = 2**63
 """The first integer beyond 64 bits, which TOML doesn't promise to hold (toml.io/en/v1.0.0#integer)."""
-MOST_PROBLEMS: Final = 20
-LONGEST_PROBLEM: Final = 300
-"""Characters of one problem that are shown."""
 
 # Every alternative ends at the end of the text at the latest, and gives nothing back: an unclosed text is read once.
 _OPAQUE: Final = re.compile(
-    r'#[^\n]*+|"""(?:[^"\\]++|\\(?s:.)?+|"(?!""))*+(?:"{3,5}+|\Z)|' r"'''(?:[^']++|'(?!''))*+(?:'{3,5}+|\Z)|"
-    r'"(?:[^"\\\n]++|\\.?+)*+"?+|' r"'[^'\n]*+'?+"
+    r'#[^\n]*+|"""(?:[^"\\]++|\\(?s:.)?+|"(?!""))*+(?:"{3,5}+|\Z)|'
+    r"'''(?:[^']++|'(?!''))*+(?:'{3,5}+|\Z)|"
+    r'"(?:[^"\\\n]++|\\.?+)*+"?+|'
+    r"'[^'\n]*+'?+"
 )
 """Comments and quoted texts."""
 _DOTTED: Final = re.compile(r"[A-Za-z0-9_\-]++(?:[ \t]*+\.[ \t]*+[A-Za-z0-9_\-]++)*+")
@@ -120,19 +121,3 @@ def _table_path(name: str, repeated: bool, counts: dict[str, int]) -> KeyPath:
     if repeated and not rest:
         counts[first] = counts.get(first, -1) + 1
     return (first, counts[first], *rest) if first in counts else (first, *rest)
-
-
-def join_problems(problems: Iterable[str], count: int) -> str:
-    """The first 20 of `count` problems as one line, each shortened, and how many more there are."""
-    shown = [shorten(problem) for problem, _ in zip(_one_line(problems), range(MOST_PROBLEMS), strict=False)]
-    more = [f"and {count - len(shown)} more"] if count > len(shown) else []
-    return "; ".join(shown + more)
-
-
-def _one_line(problems: Iterable[str]) -> Iterator[str]:
-    return (problem.replace("\n", " ") for problem in problems)
-
-
-def shorten(text: str) -> str:
-    """The text, cut off at 300 characters."""
-    return text if len(text) <= LONGEST_PROBLEM else f"{text[:LONGEST_PROBLEM]}…"

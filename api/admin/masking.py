@@ -89,7 +89,7 @@ def _decode_payload(payload: str) -> str:
 
 
 def _format_json(found: Any) -> str:
-    """The JSON as indented lines, up to a little more than is shown: indentation makes deep lists fifty times longer."""
+    """The JSON as indented lines, up to a little more than is shown: the indentation of deep lists is long."""
     parts: list[str] = []
     length = 0
     for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(found):

@@ -220,7 +220,9 @@ def _parse_overrides(file: PolicyText, table: Mapping[str, Any]) -> Iterator[tup
 def _parse_segments(file: PolicyText, table: PolicyTable) -> Iterator[SegmentPolicy]:
     default = table.segments[-1]
     if default.name != DEFAULT_SEGMENT or default.when:
-        raise file.error_at(("segments", len(table.segments) - 1), "the last segment must be `default`, without conditions")
+        raise file.error_at(
+            ("segments", len(table.segments) - 1), "the last segment must be `default`, without conditions"
+        )
     seen: set[str] = set()
     for index, one in enumerate(table.segments):
         if one.name in seen:

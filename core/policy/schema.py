@@ -12,7 +12,8 @@ from core.fraud.rules import SHIPPED_SCORES, FraudRules, SignalKind
 from core.messages.kinds import MessageKind
 from core.operators import OperatorRules
 from core.policy.scope import AttachedMethodHandling, CollectionHandling, ScopeRule, UncollectibleHandling
-from core.toml_text import KeyLines, KeyPath, join_problems, parse_toml, shorten
+from core.problem_list import join_problems, shorten
+from core.toml_text import KeyLines, KeyPath, parse_toml
 
 Score = Annotated[int, Field(strict=True, ge=0, le=100)]
 Threshold = Annotated[int, Field(strict=True, ge=1, le=100)]

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError, model_validator
 
 from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
-from core.toml_text import KeyLines, join_problems, parse_toml
+from core.problem_list import join_problems
+from core.toml_text import KeyLines, parse_toml
 from simulator.model import assumption_schema
 from simulator.model.assumption_schema import DeclinePattern
 from simulator.model.number_shapes import TOLERANCE, SchemaTable
