@@ -1,7 +1,7 @@
 """Answers every error as `application/problem+json` (RFC 9457), also FastAPI's own, without internal details."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
@@ -197,9 +197,16 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
     """422 with each invalid field and the reason."""
     # Never the value itself: it may be a secret, or not even text.
     assert isinstance(error, RequestValidationError)
-    found = error.errors()[:MOST_PROBLEMS]
-    errors = [FieldProblem(field=shorten(".".join(map(str, e["loc"]))), message=shorten(str(e["msg"]))) for e in found]
+    errors = list_field_problems(error.errors())
     return problem_response(request, 422, "invalid_request", "The request does not match its schema.", errors=errors)
+
+
+def list_field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
+    """The first 20 of pydantic's errors, shortened."""
+    return [
+        FieldProblem(field=shorten(".".join(map(str, one["loc"]))), message=shorten(str(one["msg"])))
+        for one in errors[:MOST_PROBLEMS]
+    ]
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:

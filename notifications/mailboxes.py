@@ -25,6 +25,7 @@ _ATOM: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+")
 _UNQUOTED: Final = re.compile(_ATOM.pattern.replace("[", "[.", 1))
 """A local part without quotes. Dots are allowed anywhere, since such addresses exist; other specials need quotes."""
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NAME_SEPARATOR: Final = re.compile(r"[,;]")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?")
 _NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
@@ -137,4 +138,4 @@ def _decode_name(name: str) -> str:
 
 def _mailboxes_in_name(name: str) -> list[Mailbox]:
     """Mailboxes within a name: a text that lists several addresses is ambiguous and refused."""
-    return [found for part in re.split(r"[,;]", name) if (found := parse_mailbox(part))]
+    return [found for part in _NAME_SEPARATOR.split(name) if (found := parse_mailbox(part))]

@@ -22,8 +22,8 @@ from db.queries import summary as sums_of
 from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
-MOST_COMPARED: Final = 2_000_000
-"""Pairs of lines that are compared at most: about 1,400 lines in each file, or more in one of them."""
+MOST_COMPARED: Final = 1_000_000
+"""Pairs of lines that are compared at most: 1,000 lines in each file, or more in one of them."""
 COMPARISON_SPAN: Final = timedelta(days=90)
 """Period of the experiments and shadow plans on the page."""
 
@@ -102,10 +102,10 @@ def check_candidate(parts: Parts, text: str) -> CandidateCheck:
         policy = parse_usable_policy("candidate", text)
     except CommandRefused as refusal:
         return CandidateCheck(text=text, problem=str(refusal))
-    return CandidateCheck(text=text, version=policy.version, changes=_list_changes(read_active_policy(parts), text))
+    return CandidateCheck(text=text, version=policy.version, changes=list_changes(read_active_policy(parts), text))
 
 
-def _list_changes(active: str, candidate: str) -> tuple[str, ...]:
+def list_changes(active: str, candidate: str) -> tuple[str, ...]:
     """The lines of a unified diff; one sentence in their place for long files, whose diff takes quadratic time."""
     before, after = active.splitlines(), candidate.splitlines()
     if before != after and len(before) * len(after) > MOST_COMPARED:
