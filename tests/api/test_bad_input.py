@@ -1,0 +1,111 @@
+"""Bad input to every operation: no unexpected error, and no answer that the OpenAPI description doesn't have."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from api.auth import Scope
+from settings import SHIPPED_POLICY
+from tests.api.admin.conftest import console
+from tests.api.admin.console import AdminBrowser
+from tests.api.bad_input import QUERY_VALUES, BadRequest, Operation, bad_requests, encode, list_operations
+from tests.api.harness import ALL_SCOPES, ApiHarness, failed_event, sign_headers
+from tests.intake.fakes import unique_id
+
+__all__ = ["console"]
+
+GOOD_BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/review": {"decision": "approve", "reason": "x"},
+    "/v1/simulations": {"policy": SHIPPED_POLICY.read_text()},
+}
+PAGES: Final = {
+    "/admin/": ("days", "since", "until"),
+    "/admin/recoveries": ("q", "state", "segment", "cause", "cursor", "sort", "back", "provider"),
+    "/admin/recoveries.csv": ("q", "state", "cursor"),
+    "/admin/webhooks": ("q", "provider", "outcome", "event_type", "cursor"),
+    "/admin/audit": ("actor", "action", "cursor"),
+    "/admin/messages": ("cursor", "state", "channel", "kind", "q"),
+    "/admin/messages/letter": ("id", "kind", "language", "state", "segment", "amount", "currency"),
+    "/admin/credentials": ("q", "provider", "cursor", "card"),
+    "/admin/reviews": ("cursor", "q"),
+    "/admin/simulations": ("cursor",),
+    "/admin/login": ("next", "error"),
+    "/unsubscribe": ("token",),
+}
+"""Pages and their parameters; they aren't in the description."""
+
+
+async def seed_recovery(harness: ApiHarness) -> dict[str, str]:
+    """Parameters of paths that lead to something."""
+    invoice = unique_id("in_bad")
+    assert (await harness.send_event(failed_event(invoice))).status_code == 202
+    # A key of its own, since the dry runs of one key are limited.
+    key = await harness.create_key(Scope.SIMULATE, name=unique_id("key"))
+    begun = await harness.client.post("/v1/simulations", headers=key, json={"policy": SHIPPED_POLICY.read_text()})
+    return {"provider": "stripe", "invoice_id": invoice, "simulation_id": begun.json()["id"], "fingerprint": "fp_1"}
+
+
+async def send(harness: ApiHarness, method: str, bad: BadRequest) -> int:
+    """The status of the answer."""
+    headers = {name: value.encode("latin-1") for name, value in (ALL_SCOPES | bad.headers).items()}
+    if bad.path == "/webhooks/stripe" and bad.body:
+        headers |= {name: value.encode() for name, value in sign_headers(bad.body).items()}
+    answer = await harness.client.request(method, bad.path, content=bad.body, headers=headers)
+    if answer.status_code >= 400 and answer.status_code != 404:
+        assert len(answer.content) < 20_000
+    return answer.status_code
+
+
+@pytest.mark.parametrize("operation", list_operations(), ids=lambda operation: operation.name)
+async def test_bad_input_gets_a_described_answer(harness: ApiHarness, operation: Operation) -> None:
+    known = await seed_recovery(harness)
+    body = next((one for end, one in GOOD_BODIES.items() if operation.path.endswith(end)), {"reason": "x"})
+    answers = [(await send(harness, operation.method, bad), bad) for bad in bad_requests(operation, known, body)]
+    await harness.wait_until_idle()
+    wrong = {(status, bad.label) for status, bad in answers if status not in operation.statuses or status == 500}
+    assert not wrong
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_bad_addresses_of_pages_get_a_page(console: AdminBrowser, page: str) -> None:
+    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in console.sign_in_as().cookies.items())}
+    wrong = []
+    for query in (f"{name}={encode(text)}" for name in PAGES[page] for text in QUERY_VALUES):
+        answer = await console.harness.client.get(f"{page}?{query}", headers=cookies)
+        wrong += [(answer.status_code, query[:200])] if answer.status_code >= 500 else []
+    assert not wrong
+
+
+EXTREMES: Final = (
+    -1,
+    0,
+    1.5,
+    1e300,
+    2**31,
+    2**63 - 1,
+    2**63,
+    10**400,
+    -(10**400),
+    True,
+    None,
+    "",
+    "x",
+    "0x1f",
+    [],
+    {},
+    [[]],
+)
+
+
+@pytest.mark.parametrize(
+    "field", ["amount_due", "amount_remaining", "attempt_count", "created", "currency", "customer"]
+)
+async def test_a_failure_with_an_extreme_field_is_stored_and_shown(harness: ApiHarness, field: str) -> None:
+    for value in EXTREMES:
+        event = failed_event(unique_id("in_extreme"))
+        event["data"]["object"][field] = value
+        answer = await harness.post_webhook(json.dumps(event).encode())
+        assert answer.status_code == 202, (value, answer.text)
+        again = await harness.post_webhook(json.dumps(event).encode())
+        assert again.json()["status"] == "duplicate", value
