@@ -88,7 +88,7 @@ class SimulationPage(BaseModel):
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
 
 
-@router.post("", status_code=202, responses=problem_responses(413, 429), summary="Start a dry run")
+@router.post("", status_code=202, responses=problem_responses(400, 408, 413, 429), summary="Start a dry run")
 async def start_simulation(
     wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response
 ) -> SimulationDetail:

@@ -82,7 +82,6 @@ CURSORS: Final = (
     ),
     *("=", "====", "A", "-_-_", "\xff", "W10.W10", ".", "..", "W10."),
 )
-QUERY_VALUES: Final = NUMBERS + TIMES + TEXTS + CURSORS
 PATH_VALUES: Final = tuple(text for text in TEXTS + NUMBERS + TIMES[:6] if text not in ("", ".", ".."))
 
 DEEP: Final = 100_000
@@ -209,7 +208,7 @@ def bad_requests(operation: Operation, known: dict[str, str], good_body: dict[st
         for text in PATH_VALUES:
             yield BadRequest(fill_path(operation.path, known | {name: text}), good)
     for name in operation.parameters("query"):
-        yield from (BadRequest(f"{path}?{name}={encode(text)}") for text in QUERY_VALUES)
+        yield from (BadRequest(f"{path}?{name}={encode(text)}") for text in values_of(name))
         yield BadRequest(f"{path}?{'&'.join([f'{name}=1'] * 2000)}")
     for name in operation.parameters("header"):
         values = (text for text in TEXTS + NUMBERS if text.isascii() and text.isprintable())
@@ -222,6 +221,11 @@ def bad_requests(operation: Operation, known: dict[str, str], good_body: dict[st
             others = [f"{json.dumps(other)}: {json.dumps(one)}" for other, one in good_body.items() if other != name]
             fields = [*(one.encode() for one in others), json.dumps(name).encode() + b": " + value]
             yield BadRequest(path, b"{" + b", ".join(fields) + b"}", {"Content-Type": "application/json"})
+
+
+def values_of(name: str) -> tuple[str, ...]:
+    """Bad values of a query parameter."""
+    return TEXTS + (CURSORS if name == "cursor" else NUMBERS + TIMES)
 
 
 def fill_path(path: str, values: dict[str, str]) -> str:
