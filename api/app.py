@@ -27,7 +27,7 @@ from api.background import Background
 from api.deliveries import Deliveries
 from api.deps import Clock, Parts
 from api.health import ReadinessCheck, TableGauges, database_checks
-from api.middleware import BodyLimit, ExactPaths, ResponseObserver
+from api.middleware import BodyLimit, ExactPaths, PlainCookies, ResponseObserver
 from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
@@ -109,6 +109,7 @@ def _assemble_app(app: FastAPI, parts: Parts) -> None:
     app.mount(ROOT, admin)
     # The middleware added last is the outermost: it measures every response, refusals by the inner ones included.
     app.add_middleware(BodyLimit)
+    app.add_middleware(PlainCookies)
     app.add_middleware(ExactPaths)
     app.add_middleware(ResponseObserver, metrics=parts.metrics)
     app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ from core.operators import Action
 router: Final = APIRouter(
     prefix="/v1/recoveries/{provider}/{invoice_id}",
     tags=["operations"],
-    responses=problem_responses(401, 403, 404, 409, 413, 422, 503)
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 503)
     | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the command is left as a signal"}},
 )
 

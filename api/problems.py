@@ -1,7 +1,7 @@
 """Answers every error as `application/problem+json` (RFC 9457), also FastAPI's own, without internal details."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,6 +25,7 @@ from core.errors import (
     StoreUnavailable,
     TooManyRequests,
 )
+from core.problem_list import MOST_PROBLEMS, shorten
 
 MEDIA_TYPE: Final = "application/problem+json"
 CONFLICT_CODES: Final = frozenset({"closed", "in_flight", "paused", "fraud_hold", "network_limit", "hard_decline"})
@@ -196,8 +197,16 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
     """422 with each invalid field and the reason."""
     # Never the value itself: it may be a secret, or not even text.
     assert isinstance(error, RequestValidationError)
-    errors = [FieldProblem(field=".".join(map(str, e["loc"])), message=str(e["msg"])) for e in error.errors()]
+    errors = list_field_problems(error.errors())
     return problem_response(request, 422, "invalid_request", "The request does not match its schema.", errors=errors)
+
+
+def list_field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
+    """The first 20 of pydantic's errors, shortened."""
+    return [
+        FieldProblem(field=shorten(".".join(map(str, one["loc"]))), message=shorten(str(one["msg"])))
+        for one in errors[:MOST_PROBLEMS]
+    ]
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:

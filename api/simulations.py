@@ -1,8 +1,7 @@
 """Dry runs over HTTP: compares a candidate policy with the active one on recorded or synthetic failures."""
 
 import json
-import tomllib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
@@ -14,13 +13,17 @@ import catalog
 from api.auth import Scope, Simulator, require_scope
 from api.deps import Parts, PartsDep, record_audit_entry
 from api.problems import problem_responses
-from core.errors import CommandRefused, EngineUnavailable, InvalidInput, InvalidPolicy, NotFound
+from core.errors import CommandRefused, EngineUnavailable, InvalidInput, InvalidPolicy, NotFound, TooManyRequests
 from core.policy.policy import Policy, parse_policy
 from core.simulations import SimulationOrder, SimulationState, SourceKind
+from core.toml_text import parse_toml
 from db.repositories import operator_actions, simulations
 from db.repositories.operator_actions import AuditAction, AuditEntry
 
 MOST_SIMULATED_RECOVERIES: Final = 1_000_000
+MOST_OPEN: Final = 20
+"""Dry runs of one key or person that are queued or running: workers compute them one after another."""
+OPEN_WAIT: Final = timedelta(minutes=1)
 LONGEST_TEXT: Final = 300_000
 LARGEST_SEED: Final = 2**63 - 1
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -85,7 +88,7 @@ class SimulationPage(BaseModel):
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last one")
 
 
-@router.post("", status_code=202, responses=problem_responses(413), summary="Start a dry run")
+@router.post("", status_code=202, responses=problem_responses(400, 408, 413, 429), summary="Start a dry run")
 async def start_simulation(
     wanted: SimulationRequest, caller: Simulator, parts: PartsDep, response: Response
 ) -> SimulationDetail:
@@ -139,12 +142,15 @@ async def submit_simulation(wanted: SimulationRequest, by: str, parts: Parts) ->
     """Starts a dry run and returns its id.
 
     Raises CommandRefused for an invalid policy, with line and key; InvalidInput for assumptions that are no TOML;
-    InvalidPolicy if the active policy can't be read; EngineUnavailable, StoreUnavailable.
+    InvalidPolicy if the active policy can't be read; TooManyRequests if 20 of this caller are open, or too many
+    policies are being parsed; EngineUnavailable, StoreUnavailable.
     """
     # The row is committed before the workflow starts, since the worker reads the order from it. If that start fails,
     # the row is removed.
-    order, id = _build_order(wanted, parts), uuid4()
+    order, id = await parts.parsers.run(_build_order, wanted, parts), uuid4()
     async with parts.database.begin() as session:
+        if await simulations.count_open(session, by) >= MOST_OPEN:
+            raise TooManyRequests(f"{MOST_OPEN} dry runs of {by} are queued or running already.", OPEN_WAIT)
         await simulations.insert_simulation(session, id, order, by, parts.clock())
         detail = {"source": order.source.value, "recoveries": order.recoveries, "seed": order.seed}
         done = AuditEntry(actor=by, action=AuditAction.SIMULATION_STARTED, subject=str(id), detail=detail)
@@ -221,8 +227,8 @@ def parse_usable_policy(name: str, text: str) -> Policy:
 def _check_toml(name: str, text: str) -> None:
     """Raises InvalidInput for text that is no TOML. The keys are checked by the worker."""
     try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        parse_toml(text)
+    except ValueError as error:
         raise InvalidInput(f"{name}: {error}") from error
 
 

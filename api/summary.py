@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.auth import Scope, require_scope
 from api.deps import PartsDep
 from api.problems import problem_responses
+from core.errors import InvalidInput
 from core.experiment_report import ArmCounts, ArmReport, compare_arms
 from db.queries import summary as sums_of
 from db.queries.summary import Group, Sums
@@ -80,13 +81,21 @@ async def get_summary(
     currency: Currency = None,
 ) -> Summary:
     """Sums of the recoveries that opened in the period, per currency, and a comparison of the experiments' arms."""
-    ends = (until or parts.clock()).astimezone(UTC)
-    begins = since.astimezone(UTC) if since else ends - DEFAULT_SPAN
+    begins, ends = _parse_period(since, until or parts.clock())
     async with parts.database.begin() as session:
         totals = await sums_of.load_sums(session, ("currency",), begins, ends, currency)
         currencies = [await _currency_summary(session, one, begins, ends) for one in totals]
         fees = [NetworkFees(**one.model_dump()) for one in await network_attempts.sum_fees(session, begins, ends)]
     return Summary(begins=begins, ends=ends, currencies=currencies, network_fees=fees)
+
+
+def _parse_period(since: datetime | None, until: datetime) -> tuple[datetime, datetime]:
+    """Both ends in UTC. Raises InvalidInput for a time that has no moment in UTC, at an end of the calendar."""
+    try:
+        ends = until.astimezone(UTC)
+        return since.astimezone(UTC) if since else ends - DEFAULT_SPAN, ends
+    except OverflowError:
+        raise InvalidInput("The period lies outside of the calendar.") from None
 
 
 async def _currency_summary(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:

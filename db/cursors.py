@@ -12,6 +12,8 @@ from core.errors import InvalidInput
 from core.events import format_timestamp
 
 FOREIGN_CURSOR: Final = "The cursor is not one that this service gave."
+LONGEST: Final = 5000
+"""Characters of a cursor; ours hold an id of 255 characters at most, each written as twelve bytes."""
 LARGEST: Final = 2**63
 """The first integer beyond PostgreSQL's bigint."""
 
@@ -42,9 +44,11 @@ def decode_cursor(text: str, *columns: ColumnElement[Any]) -> tuple[Any, ...]:
 
     Raises InvalidInput for a text that `encode_cursor` never returned for such columns.
     """
+    if len(text) > LONGEST:
+        raise InvalidInput(FOREIGN_CURSOR)
     try:
         found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, RecursionError, binascii.Error) as error:
         raise InvalidInput(FOREIGN_CURSOR) from error
     if not isinstance(found, list) or len(found) != len(columns):
         raise InvalidInput(FOREIGN_CURSOR)

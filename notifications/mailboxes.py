@@ -18,11 +18,14 @@ from core.errors import InvalidInput
 
 LONGEST_NAME: Final = 100
 _LONGEST_LOCAL: Final = 64
+_LONGEST_QUOTED: Final = 2 * _LONGEST_LOCAL + 2
+"""Characters of the longest local part in quotes, with a backslash before each of its characters."""
 _LONGEST_DOMAIN: Final = 253
 _ATOM: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+")
-_UNQUOTED: Final = re.compile(rf"(?:{_ATOM.pattern}|\.)+")
+_UNQUOTED: Final = re.compile(_ATOM.pattern.replace("[", "[.", 1))
 """A local part without quotes. Dots are allowed anywhere, since such addresses exist; other specials need quotes."""
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NAME_SEPARATOR: Final = re.compile(r"[,;]")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?")
 _NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
@@ -57,6 +60,9 @@ class Mailbox(Value):
 def parse_mailbox(text: str, name: str = "") -> Mailbox | None:
     """The mailbox of one bare address; None for any other text, also for several addresses."""
     local, at, domain = text.strip().rpartition("@")
+    # Measured before they are parsed: a domain in other scripts takes long to convert.
+    if len(local) > _LONGEST_QUOTED or len(domain) > _LONGEST_DOMAIN:
+        return None
     read, known = _parse_local_part(local), _encode_domain(domain)
     fits = bool(at) and read is not None and known is not None
     if not fits or read is None or known is None or len(read.encode()) > _LONGEST_LOCAL:
@@ -138,4 +144,4 @@ def _decode_name(name: str) -> str:
 
 def _mailboxes_in_name(name: str) -> list[Mailbox]:
     """Mailboxes within a name: a text that lists several addresses is ambiguous and refused."""
-    return [found for part in re.split(r"[,;]", name) if (found := parse_mailbox(part))]
+    return [found for part in _NAME_SEPARATOR.split(name) if (found := parse_mailbox(part))]

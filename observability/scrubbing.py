@@ -6,6 +6,7 @@ from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
 DEEPEST: Final = 12
+LARGEST: Final = 10**100
 LONGEST: Final = 20_000
 """Characters of one text that are scrubbed and kept; the rest is cut off."""
 
@@ -18,6 +19,7 @@ _SECRET: Final = re.compile(r"(?:\b|_)(?:sk|rk|whsec|pri)_[A-Za-z0-9+/=_-]{4,}")
 _CREDENTIALS: Final = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{4,}", re.IGNORECASE)
 _HEADER: Final = re.compile(r"\b(authorization['\"]?\s*[:=]\s*)[^\s,;}]{1,400}(?:\s+[\w.~+/=-]{4,})?", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(r"(://[^/\s:@]{0,64}:)[^@\s/]{1,256}@")
+_NO_DIGIT: Final = re.compile(r"\D")
 _DIGITS: Final = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
@@ -59,6 +61,9 @@ def _scrub_sequence(value: Any, depth: int) -> list[Any]:
 
 
 def _scrub_number(value: int, _: int) -> Any:
+    # Python refuses to write integers of thousands of digits, so that the renderer would fail.
+    if abs(value) >= LARGEST:
+        return "…"
     return REDACTED if _is_card(str(value)) else value
 
 
@@ -72,7 +77,7 @@ _CLEANERS: Final[tuple[tuple[Any, Callable[[Any, int], Any]], ...]] = (
 
 
 def _redact_card(found: re.Match[str]) -> str:
-    digits = re.sub(r"\D", "", found.group())
+    digits = _NO_DIGIT.sub("", found.group())
     return REDACTED if _is_card(digits) else found.group()
 
 

@@ -20,10 +20,10 @@ _ID: Final = re.compile(r"[A-Za-z0-9][\x21-\x7e]{0,199}")
 _CODE: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _WORDS: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?")
 _CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
-_LARGEST: Final = 2**63 - 1
+LARGEST: Final = 2**63 - 1
 """The largest value of a PostgreSQL bigint column."""
-_LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999, the last that Python's datetime can hold."""
+_LAST_SECOND: Final = 32_503_679_999
+"""The end of the year 2999: a later time is no payment's, and sums with it leave Python's calendar (year 9999)."""
 
 
 class InvalidField(InvalidInput):
@@ -84,7 +84,7 @@ class Fields:
         """A whole number from 0 to the largest that a bigint column can hold."""
         value = self.raw.get(name)
         # Not isinstance: JSON's true is an int to Python.
-        fits = value is None or (type(value) is int and 0 <= value <= _LARGEST)
+        fits = value is None or (type(value) is int and 0 <= value <= LARGEST)
         return self._checked_value(name, value, fits)
 
     def flag(self, name: str) -> bool | None:

@@ -113,8 +113,11 @@ def _parse_span(now: datetime, days: int, since: str, until: str) -> Span:
     if not since and not until:
         length = days if days in PRESETS else DEFAULT_DAYS
         return Span(begins=tomorrow - timedelta(days=length), ends=tomorrow, days=length)
-    ends = _parse_day(until) + timedelta(days=1) if until else tomorrow
-    begins = _parse_day(since) if since else ends - timedelta(days=DEFAULT_DAYS)
+    try:
+        ends = _parse_day(until) + timedelta(days=1) if until else tomorrow
+        begins = _parse_day(since) if since else ends - timedelta(days=DEFAULT_DAYS)
+    except OverflowError:
+        raise InvalidInput("The period lies outside of the calendar.") from None
     if not timedelta(0) < ends - begins <= LONGEST_SPAN:
         raise InvalidInput("The first day has to come before the last one, by three years at most.")
     return Span(begins=begins, ends=ends, days=None)

@@ -12,6 +12,7 @@ from api.admin.pages import show_page
 from api.admin.sessions import SignInNeeded, login_address
 from api.problems import error_status, public_message, refusal_status, retry_after_header
 from core.errors import CommandRefused, RecoveryError, TooManyRequests
+from core.problem_list import join_problems
 
 
 def install_error_pages(app: FastAPI) -> None:
@@ -41,7 +42,9 @@ async def _show_recovery_error(request: Request, error: Exception) -> Response:
 
 async def _show_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    problems = join_problems(
+        (f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors()), len(error.errors())
+    )
     return error_page(request, 422, f"The request is invalid: {problems}.")
 
 

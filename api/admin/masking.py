@@ -20,13 +20,19 @@ MASK: Final = "••••"
 LONGEST_SHOWN: Final = 200_000
 """Characters of a body that are shown; the rest is left out."""
 LONGEST_ID: Final = 64
+LARGEST_SHOWN: Final = 10**30
 DEEPEST: Final = 60
 
-_MAIL: Final = re.compile(r"\S+@\S+")
+_MAIL: Final = re.compile(r"\S@\S")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]*")
 _MARKED: Final = re.compile(r"(?=.*[a-z0-9])(?=.*[_\d])")
 """An underscore or a digit, which ids have and names of people don't."""
-_SECRET: Final = re.compile(r"(sk|rk|pk|whsec|ek|seti|pi|src|cs)_\w*secret|^(sk|rk|pk|whsec|ek)_|_secret|^eyJ", re.I)
+_SECRET: Final = re.compile(r"^(sk|rk|pk|whsec|ek)_|_secret|^eyJ", re.I)
+_WORD: Final = re.compile(r"\w++")
+_SECRET_PREFIX: Final = re.compile(r"(sk|rk|pk|whsec|ek|seti|pi|src|cs)_", re.I)
+_SECRET_ENDING: Final = re.compile("secret", re.I)
+_DIGIT_GAP: Final = re.compile(r"(?<=\d)[ \-](?=\d)")
+_CARD_LENGTH: Final = re.compile(r"(?<![A-Za-z\d])\d{12,19}(?![A-Za-z\d])")
 _DIGITS: Final = re.compile(r"[\d\s()+./\-]{7,}")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| ?UTC|[+-]\d\d:?\d\d)?)?")
 _IP: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}")
@@ -83,7 +89,15 @@ def _decode_payload(payload: str) -> str:
 
 
 def _format_json(found: Any) -> str:
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    """The JSON as indented lines, up to a little more than is shown: the indentation of deep lists is long."""
+    parts: list[str] = []
+    length = 0
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(found):
+        parts.append(part)
+        length += len(part)
+        if length > LONGEST_SHOWN:
+            break
+    return "".join(parts)
 
 
 def _mask_xml(text: str) -> str:
@@ -144,6 +158,9 @@ def mask_number(key: str, number: float, *, hidden: bool) -> float | str:
     """The number; masked below a key that hides, or if it could be a card number."""
     if hidden and not masking_keys.is_shown_inside(key):
         return MASK
+    # Longer integers are no card numbers, and Python refuses to write those of thousands of digits.
+    if isinstance(number, int) and abs(number) >= LARGEST_SHOWN:
+        return MASK
     return MASK if _has_card_number(str(number)) else number
 
 
@@ -164,7 +181,14 @@ def mask_text(key: str, text: str, *, hidden: bool) -> str:
 
 def _is_suspect(text: str) -> bool:
     """Whether the text has the shape of a secret or of personal data, whatever its key."""
-    return bool(_SECRET.search(text)) or _is_personal(text)
+    return bool(_SECRET.search(text)) or any(map(_names_secret, _WORD.findall(text))) or _is_personal(text)
+
+
+def _names_secret(word: str) -> bool:
+    """Whether it is a provider's secret such as `pi_123_secret_456`."""
+    # Two searches, since one pattern for both takes quadratic time for a word that repeats the beginning.
+    prefix = _SECRET_PREFIX.search(word)
+    return prefix is not None and _SECRET_ENDING.search(word, prefix.end()) is not None
 
 
 def _is_personal(text: str) -> bool:
@@ -184,8 +208,7 @@ def _is_phone_number(text: str) -> bool:
 
 def _has_card_number(text: str) -> bool:
     """Whether a run of digits in it could be a card number (ISO/IEC 7812: 12 to 19 digits with a Luhn checksum)."""
-    joined = re.sub(r"(?<=\d)[ \-](?=\d)", "", text)
-    return any(_passes_luhn(run) for run in re.findall(r"(?<![A-Za-z\d])\d{12,19}(?![A-Za-z\d])", joined))
+    return any(_passes_luhn(run) for run in _CARD_LENGTH.findall(_DIGIT_GAP.sub("", text)))
 
 
 def _passes_luhn(digits: str) -> bool:

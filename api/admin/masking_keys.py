@@ -44,6 +44,10 @@ SHOWN_INSIDE: Final = frozenset({"country", "currency", "last4", "type", "object
 """Keys whose values are shown also below a key that hides, since they identify nobody."""
 
 
+LONGEST_KEY: Final = 200
+"""Characters of a key that are read; a longer key is nobody's and hides its value."""
+
+
 def split_key(key: str) -> tuple[str, ...]:
     """The words of a key in lower case, however it is spelled: `shopperEmail`, `billing_details`, `holder-name`."""
     return tuple(word.lower() for word in _WORDS.findall(key))
@@ -56,15 +60,18 @@ def normalise_key(key: str) -> str:
 
 def is_hiding_key(key: str) -> bool:
     """Whether the value of this key, and everything below it, may be a secret or personal data."""
+    if len(key) > LONGEST_KEY:
+        return True
     found = frozenset(split_key(key))
     return normalise_key(key) not in SHOWN_KEYS and bool(found & HIDING_WORDS) and not found & AMOUNT_WORDS
 
 
 def is_shown_key(key: str) -> bool:
     """Whether one-word values of this key may be shown."""
-    return normalise_key(key) in SHOWN_KEYS or normalise_key(key).endswith("_id")
+    name = normalise_key(key) if len(key) <= LONGEST_KEY else ""
+    return name in SHOWN_KEYS or name.endswith("_id")
 
 
 def is_shown_inside(key: str) -> bool:
     """Whether one-word values of this key may be shown even below a key that hides."""
-    return normalise_key(key) in SHOWN_INSIDE
+    return len(key) <= LONGEST_KEY and normalise_key(key) in SHOWN_INSIDE

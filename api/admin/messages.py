@@ -108,7 +108,8 @@ def _parse_example(asked: Mapping[str, Any]) -> tuple[MessageExample, str]:
 def _parse_amount(text: str) -> int:
     """An amount in minor units. Raises InvalidInput for text that is no whole number below LARGEST_AMOUNT."""
     plain = text.replace(",", "").strip()
-    if not (plain.isascii() and plain.isdigit() and int(plain) < LARGEST_AMOUNT):
+    # The length first: int() refuses a text of thousands of digits.
+    if len(plain) > 20 or not (plain.isascii() and plain.isdigit() and int(plain) < LARGEST_AMOUNT):
         raise InvalidInput("The amount is a whole number of minor units, for instance cents.")
     return int(plain)
 

@@ -25,6 +25,7 @@ ALGORITHMS: Final = frozenset(
 LEEWAY_SECONDS: Final = 60
 """Accepted difference between the issuer's clock and ours."""
 LONGEST_NAME: Final = 200
+_ERROR_CODE: Final = re.compile(r"[a-z_]{1,40}")
 
 
 class LoginDenied(Exception):
@@ -172,7 +173,7 @@ def _issuer_refusal(code: str) -> LoginDenied:
     """The error for a refusal by the issuer, or for an answer to a sign-in of another browser."""
     if code == "mismatching_state":
         return LoginDenied(400, code, "This sign-in was not begun in this browser, or took too long. Please try again.")
-    word = code if re.fullmatch(r"[a-z_]{1,40}", code) else "an error"
+    word = code if _ERROR_CODE.fullmatch(code) else "an error"
     return LoginDenied(403, word, f"The sign-in service refused: {word}. Please try again.")
 
 

@@ -22,6 +22,8 @@ from db.queries import summary as sums_of
 from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
+MOST_COMPARED: Final = 1_000_000
+"""Pairs of lines that are compared at most: 1,000 lines in each file, or more in one of them."""
 COMPARISON_SPAN: Final = timedelta(days=90)
 """Period of the experiments and shadow plans on the page."""
 
@@ -73,7 +75,7 @@ async def check_candidate_form(
     file: UploadFile | None = None,
 ) -> Response:
     """Checks a candidate and shows what it would change; 422 if it can't be used. A valid one is recorded."""
-    found = check_candidate(parts, await read_policy_form(policy, file))
+    found = await parts.parsers.run(check_candidate, parts, await read_policy_form(policy, file))
     if not found.problem:
         await record_audit_entry(parts, person.name, AuditAction.POLICY_UPLOADED, found.version, person.role)
     return show_page(request, "candidate.html", 422 if found.problem else 200, checked=found)
@@ -100,10 +102,15 @@ def check_candidate(parts: Parts, text: str) -> CandidateCheck:
         policy = parse_usable_policy("candidate", text)
     except CommandRefused as refusal:
         return CandidateCheck(text=text, problem=str(refusal))
-    changes = unified_diff(
-        read_active_policy(parts).splitlines(), text.splitlines(), "active", "candidate", lineterm="", n=2
-    )
-    return CandidateCheck(text=text, version=policy.version, changes=tuple(changes))
+    return CandidateCheck(text=text, version=policy.version, changes=list_changes(read_active_policy(parts), text))
+
+
+def list_changes(active: str, candidate: str) -> tuple[str, ...]:
+    """The lines of a unified diff; one sentence in their place for long files, whose diff takes quadratic time."""
+    before, after = active.splitlines(), candidate.splitlines()
+    if before != after and len(before) * len(after) > MOST_COMPARED:
+        return (f"The files have {len(before):,} and {len(after):,} lines: too many to be compared line by line.",)
+    return tuple(unified_diff(before, after, "active", "candidate", lineterm="", n=2))
 
 
 async def _load_arm_reports(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:

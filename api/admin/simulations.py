@@ -25,7 +25,7 @@ from api.simulations import (
     request_cancellation,
     submit_simulation,
 )
-from core.errors import CommandRefused, InvalidInput
+from core.errors import CommandRefused, InvalidInput, TooManyRequests
 from core.simulations import SourceKind
 from db.repositories import simulations
 
@@ -59,7 +59,7 @@ async def submit_simulation_form(
     try:
         filled["policy"] = await read_policy_form(policy, file)
         id = await submit_simulation(_parse_request(filled), person.name, parts)
-    except (CommandRefused, InvalidInput) as error:
+    except (CommandRefused, InvalidInput, TooManyRequests) as error:
         return await _render_simulations(request, parts, filled, problem=str(error))
     return redirect_to(f"{ROOT}/simulations/{id}")
 

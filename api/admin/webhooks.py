@@ -75,7 +75,7 @@ async def show_webhook_page(
         row=row,
         concerned=concerned,
         size=len(row["body"]),
-        body=mask_body(row["body"]) if row["body"] else None,
+        body=await parts.parsers.run(mask_body, row["body"]) if row["body"] else None,
         marked=_mark_hidden,
         address=webhook_address(provider, event_id),
     )

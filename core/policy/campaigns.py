@@ -9,7 +9,8 @@ from core.durations import parse_duration
 from core.errors import InvalidPolicy
 from core.messages.campaigns import Campaign, CampaignStep, QuietHours
 from core.messages.kinds import ABILITIES_BY_KIND, CAUSES_BY_KIND, MessageKind
-from core.policy.schema import CampaignTable, KeyPath, MessageTable, PolicyTable, PolicyText
+from core.policy.schema import CampaignTable, MessageTable, PolicyTable, PolicyText
+from core.toml_text import KeyPath
 
 _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from core.base import Value
 from core.classification.taxonomy import Cause
-from core.policy.schema import ArmTable, ExperimentTable, KeyPath, PolicyTable, PolicyText
+from core.policy.schema import ArmTable, ExperimentTable, PolicyTable, PolicyText
+from core.toml_text import KeyPath
 
 HOLDOUT: Final = "holdout"
 """The arm that is measured but treated as if there were no experiment."""
@@ -84,10 +85,11 @@ StrategyCheck = Callable[[KeyPath, Cause, str], None]
 
 def parse_experiments(file: PolicyText, table: PolicyTable, usable: StrategyCheck) -> Iterator[Experiment]:
     """The experiments in their order. Raises InvalidPolicy naming key and line."""
+    known = frozenset(segment.name for segment in table.segments)
     for name, one in table.experiments.items():
         path = ("experiments", name)
         _check_shares(file, path, one)
-        arms = tuple(_parse_arm(file, (*path, "arms", arm), table, one.arms[arm], usable) for arm in one.arms)
+        arms = tuple(_parse_arm(file, (*path, "arms", arm), known, one.arms[arm], usable) for arm in one.arms)
         yield Experiment(name=name, holdout=one.holdout, arms=arms)
 
 
@@ -99,8 +101,7 @@ def _check_shares(file: PolicyText, path: KeyPath, one: ExperimentTable) -> None
         raise file.error_at((*path, "arms", HOLDOUT), "an arm can't have that name; write `holdout = PERCENT` instead")
 
 
-def _parse_arm(file: PolicyText, path: KeyPath, table: PolicyTable, one: ArmTable, usable: StrategyCheck) -> Arm:
-    known = {segment.name for segment in table.segments}
+def _parse_arm(file: PolicyText, path: KeyPath, known: frozenset[str], one: ArmTable, usable: StrategyCheck) -> Arm:
     for name in one.segments:
         if name not in known:
             raise file.error_at((*path, "segments", name), f"there is no segment {name!r}")

@@ -218,13 +218,16 @@ def _parse_overrides(file: PolicyText, table: Mapping[str, Any]) -> Iterator[tup
 
 
 def _parse_segments(file: PolicyText, table: PolicyTable) -> Iterator[SegmentPolicy]:
-    names = [one.name for one in table.segments]
     default = table.segments[-1]
     if default.name != DEFAULT_SEGMENT or default.when:
-        raise file.error_at(("segments", len(names) - 1), "the last segment must be `default`, without conditions")
+        raise file.error_at(
+            ("segments", len(table.segments) - 1), "the last segment must be `default`, without conditions"
+        )
+    seen: set[str] = set()
     for index, one in enumerate(table.segments):
-        if one.name in names[:index]:
+        if one.name in seen:
             raise file.error_at(("segments", index, "name"), f"{one.name!r} is there twice")
+        seen.add(one.name)
         if one is not default and not one.when:
             raise file.error_at(("segments", index, "when"), "only `default` may be without conditions")
         yield _parse_segment(file, table, index)

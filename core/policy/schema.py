@@ -1,10 +1,6 @@
-"""The form of a policy file: one model per table, and errors that name file, line and key.
+"""The form of a policy file: one model per table, and errors that name file, line and key."""
 
-The standard TOML parser gives a line only for broken syntax, so the lines of keys are found here.
-"""
-
-import re
-import tomllib
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,48 +12,8 @@ from core.fraud.rules import SHIPPED_SCORES, FraudRules, SignalKind
 from core.messages.kinds import MessageKind
 from core.operators import OperatorRules
 from core.policy.scope import AttachedMethodHandling, CollectionHandling, ScopeRule, UncollectibleHandling
-
-KeyPath = tuple[str | int, ...]
-
-_HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.\- ]+?)\s*\]{1,2}\s*(?:#.*)?$")
-_OPENED = re.compile(r"=\s*\[\s*(?:#.*)?$")
-"""The first line of a list of inline tables, each of which stands on a line of its own."""
-_ITEM = re.compile(r"\s*\{")
-_KEY = re.compile(r"\s*[\"']?([A-Za-z0-9_.\-]+)[\"']?\s*=")
-
-
-def find_line(text: str, path: KeyPath) -> int | None:
-    """The line, from 1, of the key at this path, else of the nearest table around it; None if neither is found."""
-    places = _find_lines(text)
-    around = (path[:length] for length in range(len(path), 0, -1))
-    return next((places[prefix] for prefix in around if prefix in places), None)
-
-
-def _find_lines(text: str) -> dict[KeyPath, int]:
-    places: dict[KeyPath, int] = {}
-    counts: dict[str, int] = {}
-    table: KeyPath = ()
-    listed: KeyPath | None = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = _table_path(header[2], header[1] == "[[", counts)
-            places.setdefault(table, number)
-        elif key := _KEY.match(line):
-            places.setdefault((*table, key[1]), number)
-            listed = (*table, key[1]) if _OPENED.search(line) else None
-        elif listed and _ITEM.match(line):
-            item = sum(1 for known in places if known[:-1] == listed)
-            places[(*listed, item)] = number
-    return places
-
-
-def _table_path(name: str, repeated: bool, counts: dict[str, int]) -> KeyPath:
-    """The path of a header; a table within a repeated `[[table]]` belongs to the latest of these."""
-    first, *rest = (part.strip() for part in name.split("."))
-    if repeated and not rest:
-        counts[first] = counts.get(first, -1) + 1
-    return (first, counts[first], *rest) if first in counts else (first, *rest)
-
+from core.problem_list import join_problems, shorten
+from core.toml_text import KeyLines, KeyPath, parse_toml
 
 Score = Annotated[int, Field(strict=True, ge=0, le=100)]
 Threshold = Annotated[int, Field(strict=True, ge=1, le=100)]
@@ -220,23 +176,30 @@ class PolicyText:
         self._text, self._name = text, name
 
     def read_table(self) -> PolicyTable:
-        """The file as a typed table. Raises InvalidPolicy for broken TOML, or naming every key that is wrong."""
+        """The file as a typed table. Raises InvalidPolicy for broken TOML, or naming the keys that are wrong."""
         try:
-            return PolicyTable.model_validate(tomllib.loads(self._text))
-        except tomllib.TOMLDecodeError as error:
+            found = parse_toml(self._text)
+        except ValueError as error:
             raise InvalidPolicy(f"{self._name}: {error}") from error
+        try:
+            return PolicyTable.model_validate(found)
         except ValidationError as error:
-            problems = (self._format_error(tuple(one["loc"]), one["msg"]) for one in error.errors())
-            raise InvalidPolicy("; ".join(problems)) from error
+            problems = (self._format_error(tuple(one["loc"]), one["msg"]) for one in error.errors(include_input=False))
+            raise InvalidPolicy(join_problems(problems, error.error_count())) from error
 
     def error_at(self, path: KeyPath, sentence: str) -> InvalidPolicy:
         """An error about the key at this path, to be raised by the caller."""
         return InvalidPolicy(self._format_error(path, sentence))
 
+    @cached_property
+    def _lines(self) -> KeyLines:
+        # Read when the first error needs it, and once for all.
+        return KeyLines(self._text)
+
     def _format_error(self, path: KeyPath, sentence: str) -> str:
-        line = find_line(self._text, path)
+        line = self._lines.nearest_line(path)
         place = f"{self._name}:{line}" if line else self._name
-        return f"{place}: {'.'.join(map(str, path))}: {sentence}"
+        return f"{place}: {shorten('.'.join(map(str, path)))}: {shorten(sentence)}"
 
 
 LONGEST_WINDOW = 90 * 86_400

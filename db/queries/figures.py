@@ -222,8 +222,11 @@ async def read_figures(
 
 def _whole_days(since: datetime, until: datetime) -> tuple[date, date, list[tuple[datetime, datetime]]]:
     """The first whole day of the period, the day after its last whole one, and the parts of days at both ends."""
-    first = _midnight_of(since) if since == _midnight_of(since) else _midnight_of(since) + DAY
     last = _midnight_of(until)
+    # Asked first: behind the calendar's last day there is no midnight.
+    if since >= last:
+        return last.date(), last.date(), [(since, until)]
+    first = _midnight_of(since) if since == _midnight_of(since) else _midnight_of(since) + DAY
     if first >= last:
         return first.date(), first.date(), [(since, until)]
     edges = [(since, first), (last, until)]

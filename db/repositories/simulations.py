@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, insert, select, update
+from sqlalchemy import Text, cast, func, insert, select, text, update
 
 from core.simulations import SimulationOrder, SimulationOutcome, SimulationState
 from db.cursors import behind_cursor, encode_cursor
@@ -13,6 +13,7 @@ from db.models import simulation as table
 from db.session import Session
 
 OPEN_STATES: Final = (SimulationState.QUEUED.value, SimulationState.RUNNING.value)
+TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('dry runs ' || :by, 0))")
 WHOLE: Final = func.coalesce(table.c.total, table.c.done)
 ORDER: Final = [table.c[name] for name in SimulationOrder.model_fields]
 NAME: Final = cast(table.c.id, Text)
@@ -31,6 +32,16 @@ async def insert_simulation(session: Session, id: UUID, order: SimulationOrder, 
     """Stores a new dry run, queued for a worker."""
     row = order.model_dump() | {"id": id, "state": SimulationState.QUEUED.value, "created_at": now, "created_by": by}
     await session.execute(insert(table).values(row | {"source": order.source.value, "done": 0}))
+
+
+async def count_open(session: Session, by: str) -> int:
+    """How many dry runs of this key or person are queued or running.
+
+    Others who count for the same name wait until the transaction ends, so that they count what it inserts.
+    """
+    await session.execute(TURN, {"by": by})
+    query = select(func.count()).where(table.c.created_by == by, table.c.state.in_(OPEN_STATES))
+    return int((await session.execute(query)).scalar_one())
 
 
 async def begin_simulation(session: Session, id: UUID, now: datetime) -> SimulationOrder | None:

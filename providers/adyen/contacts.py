@@ -16,6 +16,7 @@ _LONGEST: Final = 320
 """Characters of the longest e-mail address: 64 before the @, 255 after it (RFC 5321, section 4.5.3.1)."""
 _NAME_PARTS: Final = re.compile(r"\[first name=(?P<first>[^,\]]*),.*?last name=(?P<last>[^,\]]*)")
 """The form of a name that the merchant sent in parts; a missing part is `null`."""
+_COUNTRY: Final = re.compile(r"[A-Za-z]{2}")
 
 
 def contact_of_item(item: NotificationItem) -> ContactUpdate | None:
@@ -47,7 +48,7 @@ def _parse_name(told: str | None) -> str | None:
 
 
 def _country_code(told: object) -> str | None:
-    return told.upper() if isinstance(told, str) and re.fullmatch(r"[A-Za-z]{2}", told) else None
+    return told.upper() if isinstance(told, str) and _COUNTRY.fullmatch(told) else None
 
 
 def _bounded_text(value: object) -> str | None:

@@ -19,7 +19,7 @@ _CARD_FIELDS: Final = ("cardSummary", "cardBin", "expiryDate", "fundingSource")
 _RAW: Final = re.compile(r"([0-9A-Za-z]{2,3})(\s*:.*)?")
 """`51 : Insufficient funds`: the network's code, then its text. A text alone holds no code."""
 _ADVICE: Final = re.compile(r"([0-9]{1,2})\b.*")
-_NUMBERED: Final = re.compile(r"([0-9]{3}|[0-9]{2,3}_[0-9]{1,4})(?:\s*[:.-]\s*|\s+)\D.*")
+_NUMBERED: Final = re.compile(r"([0-9]{3}|[0-9]{2,3}_[0-9]{1,4})(?:\s*+[:.-]\s*+|\s++)\D.*")
 """`803 PaymentDetail not found`: an error code and its text."""
 _COUNTED: Final = re.compile(r"([0-9]{1,2}) [A-Za-z].*")
 """`12 Not enough balance`: a refusal's number and its text."""
@@ -27,6 +27,9 @@ _BANK_CODE: Final = re.compile(r"\W*([A-Z]{2}[0-9]{2}|R[0-9]{2})(?![0-9A-Z])")
 """Codes of returned debits: ISO 20022 (`AM04`) and Nacha (`R01`)."""
 _SHORT: Final = re.compile(r"[0-9A-Z]{1,2}")
 _PROCESS_WORD: Final = re.compile(r"[a-z]+([A-Z][a-z]+)+")
+_NO_LETTERS: Final = re.compile(r"[\W_]")
+_LAST_FOUR: Final = re.compile(r"[0-9]{4}")
+_COUNTRY_CODE: Final = re.compile(r"[A-Za-z]{2}")
 FRAUD_DECLINE: Final = "fraudDecline"
 _RESCUE_ENDS: Final = frozenset({"retrywindowhaselapsed", "maxretryattemptsreached", "internalerror"})
 """Reasons for which a rescue ended, no refusals (docs.adyen.com/online-payments/auto-rescue/cards, "Rescue process
@@ -64,7 +67,7 @@ def _is_process_word(reason: str) -> bool:
 
     Adyen writes refusals as separate words and these in camel case; `fraudDecline` is the only one with a cause.
     """
-    squeezed = re.sub(r"[\W_]", "", reason).lower()
+    squeezed = _NO_LETTERS.sub("", reason).lower()
     if squeezed == FRAUD_DECLINE.lower():
         return False
     return squeezed in _RESCUE_ENDS or _PROCESS_WORD.fullmatch(reason.strip()) is not None
@@ -125,8 +128,8 @@ def _match_code(shape: re.Pattern[str], text: str | None) -> str | None:
 
 
 def _last_four(text: str | None) -> str | None:
-    return text if text and re.fullmatch(r"[0-9]{4}", text) else None
+    return text if text and _LAST_FOUR.fullmatch(text) else None
 
 
 def _country_code(text: str | None) -> str | None:
-    return text.upper() if text and re.fullmatch(r"[A-Za-z]{2}", text) else None
+    return text.upper() if text and _COUNTRY_CODE.fullmatch(text) else None

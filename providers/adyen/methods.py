@@ -37,11 +37,15 @@ _CREDIT_NAMES: Final = (
     r"|givex|svs|valuelink|genericgiftcard|giftcard"
 )
 """Credit of a third party, and gift cards."""
+_DEBITS: Final = re.compile(r"(?s:.*?directdebit.*)|ach(_.*)?|elv|eft(_.*)?|bacs|becs|paybybank_ais_dd")
+_APPS: Final = re.compile(rf"({_APP_NAMES}).*")
+_CREDITS: Final = re.compile(rf"({_CREDIT_NAMES}).*")
+_BANKS: Final = re.compile(rf"({_BANK_NAMES}).*")
 _KINDS: Final = (
-    (re.compile(r".*directdebit.*|ach(_.*)?|elv|eft(_.*)?|bacs|becs|paybybank_ais_dd"), MethodKind.DIRECT_DEBIT),
-    (re.compile(rf"({_APP_NAMES}).*"), MethodKind.WALLET),
-    (re.compile(rf"({_CREDIT_NAMES}).*"), MethodKind.OTHER),
-    (re.compile(rf"({_BANK_NAMES}).*"), MethodKind.BANK_TRANSFER),
+    (_DEBITS, MethodKind.DIRECT_DEBIT),
+    (_APPS, MethodKind.WALLET),
+    (_CREDITS, MethodKind.OTHER),
+    (_BANKS, MethodKind.BANK_TRANSFER),
 )
 """Tried in this order: a name may match two patterns, an app's name and the bank's that it begins with."""
 _NO_CARDS: Final = frozenset({"bcmc_mobile", "bcmc_mobile_qr"})
@@ -71,7 +75,7 @@ def is_paid_by_shopper(method: str | None) -> bool:
     """Whether only the shopper can pay by this method, in an app, at a bank or with a voucher, unless it is stored."""
     kind = kind_of_method(method)
     if kind is MethodKind.OTHER:
-        return re.fullmatch(rf"({_CREDIT_NAMES}).*", _normalise_name(method)) is not None
+        return _CREDITS.fullmatch(_normalise_name(method)) is not None
     return kind in {MethodKind.BANK_TRANSFER, MethodKind.WALLET}
 
 

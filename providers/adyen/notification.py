@@ -16,7 +16,7 @@ from core.ids import find_id_problem
 from core.money import currency_decimals, rescale_amount
 from providers.adyen.methods import is_generic_method
 from providers.adyen.signature import MOST_ITEMS
-from providers.fields import Fields, InvalidField, parse_json_object
+from providers.fields import LARGEST, Fields, InvalidField, parse_json_object
 
 
 def adyen_decimals(currency: str) -> int:
@@ -25,8 +25,10 @@ def adyen_decimals(currency: str) -> int:
 
 
 def to_iso(value: int, currency: str) -> int | None:
-    """Adyen's amount in minor units of ISO 4217; None if it can't be expressed in them (half a Chilean peso)."""
-    return _rescale_exactly(value, adyen_decimals(currency), currency_decimals(currency))
+    """Adyen's amount in minor units of ISO 4217; None if it can't be expressed in them (half a Chilean peso), or
+    doesn't fit into a bigint column."""
+    found = _rescale_exactly(value, adyen_decimals(currency), currency_decimals(currency))
+    return found if found is not None and found <= LARGEST else None
 
 
 def from_iso(value: int, currency: str) -> int | None:

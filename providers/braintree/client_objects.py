@@ -64,10 +64,13 @@ def minor_units(told: Any, code: str | None) -> int | None:
 
 
 def to_utc(told: Any) -> datetime | None:
-    """An aware datetime in UTC; the client's own times are in UTC without saying so. None if it isn't a datetime."""
+    """An aware datetime in UTC; the client's own times are in UTC without saying so. None if it isn't one."""
     if not isinstance(told, datetime):
         return None
-    return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+    try:
+        return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def to_date(told: Any) -> date | None:

@@ -65,6 +65,7 @@ _DETAILS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The attribute of a transaction for each `payment_instrument_type` (payment_instrument_type.py of the client)."""
 _NETWORKS: Final[Mapping[str, str]] = {"american express": "amex", "diners": "diners", "china unionpay": "unionpay"}
+_LAST_FOUR: Final = re.compile(r"[0-9]{4}")
 _PHONE_WALLET: Final = re.compile(r"^(apple|google|android|samsung) pay - ")
 
 
@@ -99,7 +100,7 @@ def card_of_instrument(instrument: Any) -> Card:
         fingerprint=text_attribute(instrument, "unique_number_identifier", WORD)
         or text_attribute(instrument, "token", ID),
         network=network_of_instrument(instrument),
-        last4=text_attribute(instrument, "last_4", re.compile(r"[0-9]{4}")),
+        last4=text_attribute(instrument, "last_4", _LAST_FOUR),
         country=country_of(attribute(instrument, "country_of_issuance")),
         funding={"Yes": "debit", "No": "credit"}.get(str(debit)),
     )

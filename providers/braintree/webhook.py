@@ -8,9 +8,10 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
+from xml.parsers.expat import ExpatError
 
 from braintree import BraintreeGateway as BraintreeClient
 from braintree import Configuration, Environment
@@ -28,6 +29,7 @@ from providers.fields import Fields, InvalidField
 NAME: Final = "braintree"
 _BASE64: Final = re.compile(r"[A-Za-z0-9+=/\n]+")
 _CHALLENGE: Final = re.compile(r"[a-f0-9]{20,32}")
+_UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)
 _SUBJECT_IDS: Final = ("subscription", "transaction", "dispute")
 
 
@@ -52,18 +54,18 @@ class BraintreeWebhooks:
         ours = [signed for public_key, signed in pairs if public_key == self._config.public_key]
         if not ours:
             raise InvalidSignature("bt_signature holds nothing signed with the public key that we know.")
-        if not any(self._is_signed(payload, signed) for signed in ours):
+        # Computed once: a form may hold any number of signatures, and each would read the whole payload again.
+        expected = self._expected_signatures(payload)
+        if not any(Crypto.secure_compare(one, signed) for one in expected for signed in ours):
             raise InvalidSignature("bt_payload is not what was signed: it was changed, or the private key is another.")
 
-    def _is_signed(self, payload: str, signed: str) -> bool:
-        """Whether the payload was signed, with or without the line break at its end, which some frameworks strip.
+    def _expected_signatures(self, payload: str) -> tuple[str, str]:
+        """The signature of the payload, and of the payload with the line break at its end that some frameworks strip.
 
         Braintree's client tries both as well.
         """
         key = self._config.private_key
-        return any(
-            Crypto.secure_compare(Crypto.sha1_hmac_hash(key, text), signed) for text in (payload, payload + "\n")
-        )
+        return Crypto.sha1_hmac_hash(key, payload), Crypto.sha1_hmac_hash(key, payload + "\n")
 
     def answer_challenge(self, query: Mapping[str, str]) -> str:
         """The answer to `bt_challenge`: public key and signed challenge. Raises InvalidInput for any other form.
@@ -81,7 +83,10 @@ class BraintreeWebhooks:
         Raises InvalidInput if the body isn't a webhook of Braintree's, or has no kind or time.
         """
         xml = _decode_payload(_parse_form(body)[1])
-        notice = _parse_notification(xml)
+        try:
+            notice = _parse_notification(xml)
+        except InvalidField as unfit:
+            return (_unreadable_event(xml, unfit),)
         names = {"provider": NAME, "event_type": notice.kind, "occurred_at": notice.at}
         names["event_id"] = f"{notice.kind}:{_subject_id(notice, xml)}:{int(notice.at.timestamp())}"
         try:
@@ -111,12 +116,20 @@ def _decode_payload(payload: str) -> bytes:
 
 
 def _parse_notification(xml: bytes) -> Notification:
-    """The notification. Raises InvalidInput without a kind or a time."""
+    """The notification. Raises InvalidInput without a kind or a time, InvalidField for a value of another type."""
     # No notification declares entities; refusing them keeps the parser from expanding a malicious payload.
     if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
         raise InvalidInput("bt_payload holds a document type, as no notification does.")
     try:
-        found: Any = XmlUtil.dict_from_xml(xml)["notification"]
+        tree: Any = XmlUtil.dict_from_xml(xml)
+    except (ExpatError, UnicodeDecodeError):
+        raise InvalidInput("bt_payload is not a notification in XML.") from None
+    except Exception:
+        # The client fails as a whole for one number or time that isn't what its type says. Such a webhook is stored
+        # and shown: refused, a failed payment would be lost.
+        raise InvalidField("notification") from None
+    try:
+        found: Any = tree["notification"]
         told = Fields(found, "notification.")
         kind, at = told.code("kind"), to_utc(found["timestamp"])
         subject = found.get("subject")
@@ -127,6 +140,18 @@ def _parse_notification(xml: bytes) -> Notification:
     held = subject if isinstance(subject, dict) else {}
     error = held.get("api_error_response")
     return Notification(kind, at, Fields(error if isinstance(error, dict) else held, "subject."))
+
+
+def _unreadable_event(xml: bytes, unfit: InvalidField) -> ProviderEvent:
+    """A notification that the client can't parse: stored and shown, without effect."""
+    return ProviderEvent(
+        provider=NAME,
+        event_id=f"unreadable:{hashlib.sha256(xml).hexdigest()}",
+        event_type="unreadable",
+        kind=EventKind.OTHER,
+        occurred_at=_UNKNOWN_TIME,
+        detail=f"unfit: {unfit.field}",
+    )
 
 
 def _subject_id(notice: Notification, xml: bytes) -> str:

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from core.money import PROVIDER_DECIMALS, currency_decimals, rescale_amount
 
-_AMOUNT: Final = re.compile(r"(?:[a-z]+_)*(?:amount|total|subtotal|balance)(?:_[a-z]+)*(?<!_count)")
-"""Names of amount fields, such as amount_due or starting_balance, but not counts such as total_count."""
+_SNAKE_CASE: Final = re.compile(r"[a-z_]{1,100}")
+_AMOUNT_WORDS: Final = frozenset({"amount", "total", "subtotal", "balance"})
 
 _MAX_DEPTH: Final = 24
 """Levels of nesting that are converted; Stripe's objects have ten at most, and deeper JSON is no object of Stripe's."""
@@ -37,9 +37,18 @@ def _convert_value(found: Any, around: str, left: int) -> Any:
 
 
 def _convert_field(name: str, value: Any, currency: str, left: int) -> Any:
-    if type(value) is int and currency in PROVIDER_DECIMALS["stripe"] and _AMOUNT.fullmatch(name):
+    if type(value) is int and currency in PROVIDER_DECIMALS["stripe"] and _is_amount(name):
         return rescale_amount(value, stripe_decimals(currency), currency_decimals(currency))
     return _convert_value(value, currency, left - 1)
+
+
+def _is_amount(name: str) -> bool:
+    """Whether it names an amount, such as amount_due or starting_balance, but not a count such as total_count."""
+    # Split into words: a pattern for the whole name takes quadratic time for a name of thousands of words.
+    if not _SNAKE_CASE.fullmatch(name):
+        return False
+    words = name.split("_")
+    return all(words) and words[-1] != "count" and not _AMOUNT_WORDS.isdisjoint(words)
 
 
 def _reuse_unchanged(made: Any, found: Any) -> Any:

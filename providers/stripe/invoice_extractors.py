@@ -37,6 +37,7 @@ def event_without_effect(detail: str) -> EventFields:
 
 def extract_invoice(found: Fields, _: Fields) -> EventFields:
     """Ids, open amount in minor units, Stripe's attempt count and collection terms of an invoice, in either shape."""
+    lenient = Fields(found.raw, found.path, lenient=True)
     return {
         "invoice_id": found.require_id("id"),
         "customer_id": found.id("customer"),
@@ -44,8 +45,9 @@ def extract_invoice(found: Fields, _: Fields) -> EventFields:
         "amount": amount_remaining(found),
         "currency": found.currency("currency"),
         "provider_attempt": found.integer("attempt_count"),
-        "next_provider_attempt": found.unix_time("next_payment_attempt"),
-        "terms": terms_of_invoice(Fields(found.raw, found.path, lenient=True)),
+        # Without a readable time there is no retry of Stripe's to wait for; the failure counts all the same.
+        "next_provider_attempt": lenient.unix_time("next_payment_attempt"),
+        "terms": terms_of_invoice(lenient),
     }
 
 

@@ -1,6 +1,7 @@
 """Reads a CSV of charge attempts, a row per attempt, as failed invoices. Columns: docs/simulator-import.md."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
@@ -88,7 +89,7 @@ def _count_bytes(path: Path, file: IO[bytes], progress: Callable[[int], None] | 
 def _check_header(path: Path, names: Any) -> None:
     listed = [name.strip() for name in names]
     known = set(listed)
-    if twice := sorted({name for name in listed if listed.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(listed).items() if count > 1):
         raise InvalidInput(f"{path}:1: the columns {', '.join(twice)} come twice.")
     if missing := [name for name in REQUIRED if name not in known]:
         raise InvalidInput(f"{path}:1: the columns {', '.join(missing)} are missing; see docs/simulator-import.md.")

@@ -1,6 +1,5 @@
 """The assumptions of the synthetic source: shipped numbers, a user's replacements, and the source of each."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.resources import files
@@ -13,7 +12,8 @@ from pydantic import BaseModel, ValidationError, model_validator
 
 from core.classification.taxonomy import Cause
 from core.errors import InvalidInput
-from core.policy.schema import find_line
+from core.problem_list import join_problems
+from core.toml_text import KeyLines, parse_toml
 from simulator.model import assumption_schema
 from simulator.model.assumption_schema import DeclinePattern
 from simulator.model.number_shapes import TOLERANCE, SchemaTable
@@ -153,8 +153,8 @@ def load_assumptions(path: Path | None) -> Assumptions:
 
 def _parse_toml(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(text)
+    except ValueError as error:
         raise InvalidInput(f"{name}: {error}") from error
 
 
@@ -171,13 +171,15 @@ def _validate_table(table: dict[str, Any], text: str, name: str) -> Assumptions:
     try:
         return Assumptions.model_validate(table)
     except ValidationError as error:
-        raise InvalidInput("; ".join(_describe_error(one, text, name) for one in error.errors())) from error
+        lines = KeyLines(text)
+        problems = (_describe_error(one, lines, name) for one in error.errors(include_input=False))
+        raise InvalidInput(join_problems(problems, error.error_count())) from error
 
 
-def _describe_error(error: Any, text: str, name: str) -> str:
+def _describe_error(error: Any, lines: KeyLines, name: str) -> str:
     """One validation error with file, line and key; checks across sections name their keys in the message."""
     path = tuple(error["loc"])
-    line = find_line(text, path) if path else None
+    line = lines.nearest_line(path) if path else None
     sentence = str(error["msg"]).removeprefix("Value error, ")
     return ": ".join([f"{name}:{line}" if line else name, *([".".join(map(str, path))] if path else []), sentence])
 
