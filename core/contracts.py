@@ -127,6 +127,8 @@ class ReconcileInput(ProviderInput):
     """Input of the activity that reconciles the charge in flight."""
 
     now: datetime
+    last_sent_by: datetime | None = None
+    """Time (UTC) by which the charge was sent for the last time, as far as this run knows."""
 
 
 class ChargeReport(WrittenRecords):

@@ -54,6 +54,7 @@ class InterruptibleProvider:
 
     idempotency: timedelta | None = timedelta(hours=23)
     can_read: bool = True
+    longest_request: timedelta = timedelta(minutes=2)
     invoice: InvoiceView = OPEN_INVOICE
     now: datetime | None = None
     next_outcome: Outcome = Outcome.SUCCEEDED
