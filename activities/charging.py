@@ -121,8 +121,7 @@ class ChargeAttempt:
 
     async def _reserve_attempt(self, request: Event, invoice: InvoiceView | None, now: datetime) -> tuple[Record, ...]:
         """Commit the request and its network ledger entry in one transaction, or the row that a limit forbids it."""
-        before, rules = self._before, self._limits()
-        read = await self._read_card(request, invoice)
+        before, rules, read = self._before, self._limits(), await self._read_card(request, invoice)
         if read and is_not_card(read):
             wanted = request.read(ChargeRequested)
             skipped = charge_events.unchargeable_event(

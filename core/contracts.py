@@ -44,6 +44,7 @@ class RecoveryStatus(Value):
     attempts_allowed: int | None = None
     next_attempt_at: datetime | None = None
     until: datetime | None = None
+    """Deadline of the customer or of a review; for a charge in flight behind an ending, that of its answer."""
     doing: str = ""
     """What the recovery does or waits for, in words."""
 

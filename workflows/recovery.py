@@ -41,7 +41,7 @@ from core.recovery.invoice_check import announced_facts, check_invoice, final_ch
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait  # fmt: skip
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
-from core.recovery.unknown_charges import answer_deadline, ended_read_delay
+from core.recovery.unknown_charges import ended_read_delay
 from workflows.activity_calls import NoAnswer, Order, call_provider, requested_wait, run_local_first
 from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
 from workflows.messages import MessageResult, MessageSender
@@ -359,15 +359,13 @@ class PaymentRecovery:
             self._ask_at, self._tries = None, 0
 
     def _reconcile_delay(self) -> timedelta:
-        """Wait before the charge in flight is read again; shorter where it is never sent again, up to its deadline."""
+        """Wait before the charge in flight is reconciled again; shorter where it is never sent again."""
         if not self._reads_hastened():
             return machine.reconcile_delay(self._tries)
-        delay, deadline = ended_read_delay(self._tries), answer_deadline(self._recovery, self._last_sent_by)
-        left = deadline - workflow.now() if deadline else delay
-        return min(delay, left) if left > timedelta() else delay
+        return ended_read_delay(self._recovery, self._tries, workflow.now(), self._last_sent_by)
 
     def _reads_hastened(self) -> bool:
-        """Whether an ending waits for the charge in flight; never in a run that began to wait under an older release."""
+        """Whether an ending waits for the charge in flight; never in a run that began this under an older release."""
         return bool(self._recovery.ending and self._recovery.in_flight) and workflow.patched("reads-after-an-ending")
 
     async def _sleep_until_input(self, pause: timedelta | None, why: str) -> None:

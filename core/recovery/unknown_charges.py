@@ -37,11 +37,6 @@ def scaled_request(longest: timedelta, time_scale: TimeScale) -> timedelta:
     return max(time_scale.shorten(longest), min(longest, SHORTEST_WAIT))
 
 
-def ended_read_delay(tries: int) -> timedelta:
-    """Wait before the next read of an ended recovery's charge, after `tries` of them: 5 s growing to a minute."""
-    return READ_DELAYS[min(tries, len(READ_DELAYS) - 1)]
-
-
 def answer_deadline(recovery: Recovery, last_sent_by: datetime | None = None) -> datetime | None:
     """Time (UTC) from which a read that shows no attempt is the answer.
 
@@ -53,6 +48,15 @@ def answer_deadline(recovery: Recovery, last_sent_by: datetime | None = None) ->
         return None
     known = (order.requested_at, ending.since, last_sent_by)
     return max(at for at in known if at) + timedelta(seconds=order.request_seconds)
+
+
+def ended_read_delay(recovery: Recovery, tries: int, now: datetime, last_sent_by: datetime | None) -> timedelta:
+    """Wait before the next read of an ended recovery's charge, after `tries` of them: 5 s growing to a minute.
+
+    Never past the deadline, so that the read which may be the answer comes at once.
+    """
+    delay, deadline = READ_DELAYS[min(tries, len(READ_DELAYS) - 1)], answer_deadline(recovery, last_sent_by)
+    return min(delay, deadline - now) if deadline and deadline > now else delay
 
 
 def is_answer_due(
