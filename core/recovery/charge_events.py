@@ -146,24 +146,29 @@ def is_refused_unexecuted(result: ChargeResult) -> bool:
     return result.outcome in {Outcome.DECLINED, Outcome.NOT_CHARGED} and result.charge_id is None
 
 
-UNHEARD_END: Final = (
-    "it ends without the provider's word on the last charge: look it up there; money that comes later is counted"
-)
-
-
 def manual_review_event(recovery: Recovery, now: datetime) -> Event:
-    """`retry.skipped` that sends a charge which can't be reconciled to manual review; if an ending is set, it ends."""
-    until = format_timestamp(now + REVIEW_PERIOD)
+    """`retry.skipped` that sends a charge which can't be reconciled to manual review.
+
+    If an ending is set, the recovery ends with it: the row has no deadlines then, and tells operators.
+    """
+    until = None if recovery.ending else format_timestamp(now + REVIEW_PERIOD)
     data = {
-        "reason": "charge_unknown",
+        "reason": CHARGE_UNKNOWN,
         "action": "review",
         "until": until,
         "customer_until": until,
-        "why": UNHEARD_END
-        if recovery.ending
-        else "nobody can find out whether the last charge succeeded: look it up at the provider",
+        "why": _UNHEARD_END if recovery.ending else _UNRESOLVABLE,
     }
-    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=order_in_flight(recovery).attempt, data=data)
+    known = {key: value for key, value in data.items() if value is not None}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=order_in_flight(recovery).attempt, data=known)
+
+
+CHARGE_UNKNOWN: Final = "charge_unknown"
+"""The reason of a skipped retry whose charge can't be reconciled."""
+_UNRESOLVABLE: Final = "nobody can find out whether the last charge succeeded: look it up at the provider"
+_UNHEARD_END: Final = (
+    "it ends without the provider's word on the last charge: look it up there; money that comes later is counted"
+)
 
 
 def charge_result_event(
