@@ -33,8 +33,8 @@ def hear_of(kind: EventKind) -> Callable[[ChargeHarness], None]:
     """The provider's event of this kind arrives now."""
 
     def receive(harness: ChargeHarness) -> None:
-        event = an_event(kind, occurred_at=harness.now, subscription_id=harness.recovery.subscription_id)
-        harness.append_events(*react_to_event(harness.recovery, event))
+        event = an_event(kind, occurred_at=harness.now, subscription_id="sub_1")
+        harness.append_events(*react_to_event(harness.recovery.with_changes(subscription_id="sub_1"), event))
 
     return receive
 
