@@ -86,7 +86,7 @@ async def unknown_reconciled(recovery_runs: RecoveryRuns) -> RecoveryRun:
 
 
 async def canceled_in_flight(recovery_runs: RecoveryRuns) -> RecoveryRun:
-    """An operator cancels while a charge without an answer is reconciled; hours later the provider shows its decline."""
+    """An operator cancels while a charge is reconciled; hours later the provider shows its decline."""
     recovery_run = await recovery_runs(script=[UNKNOWN])
     await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(5 * HOUR)
