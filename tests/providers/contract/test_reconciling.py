@@ -12,6 +12,7 @@ from core.notices import Audience, NoticeTopic, build_notices
 from core.operators import Action, Command
 from core.payments import EventKind, ProviderEvent
 from core.recovery.machine import Charge, Read, next_step
+from core.recovery.unknown_charges import MAX_SEND_DELAY
 from providers.base import Gateway
 from tests.providers.contract.harness import ChargeHarness, due_charge
 from tests.providers.contract.subject import ProviderControl, Subject
@@ -125,6 +126,16 @@ async def test_after_an_ending_nothing_is_sent_again(
     assert harness.recovery.state is State.CANCELED
     assert len(await harness.idempotency_keys()) == 1
     assert await harness.charged_amounts() == []
+
+
+DOCUMENTED_LIMITS = {"stripe": 80, "braintree": 60, "adyen": 150}
+"""The longest time of one request that the provider, or its official client, names; in seconds."""
+
+
+async def test_longest_request_covers_what_is_documented_and_our_own_delay(subject: Subject, gateway: Gateway) -> None:
+    documented = timedelta(seconds=DOCUMENTED_LIMITS[subject.name])
+    assert gateway.longest_request >= documented + MAX_SEND_DELAY + timedelta(seconds=20)
+    assert gateway.longest_request <= timedelta(minutes=5), "an operator waits for it"
 
 
 async def test_success_that_is_found_after_an_ending_counts(
