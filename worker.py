@@ -187,8 +187,9 @@ def simulations_worker(parts: WorkerParts) -> Worker:
 def charges_worker(parts: WorkerParts, provider: str) -> Worker:
     """The worker for calls to one provider; the server limits their rate over all workers together."""
     policy = catalog.PolicyFile(parts.settings.policy_file)
-    scope = scope_from_policy(policy, TimeScale(factor=parts.settings.time_scale))
-    charging = Charging(parts.gateways, parts.log, catalog.NetworkLimits(policy).current_rules, scope)
+    time_scale = TimeScale(factor=parts.settings.time_scale)
+    scope = scope_from_policy(policy, time_scale)
+    charging = Charging(parts.gateways, parts.log, catalog.NetworkLimits(policy).current_rules, scope, time_scale)
     contacts = Contacts(parts.gateways, StoredContacts(parts.database), scope)
     return Worker(
         parts.client,

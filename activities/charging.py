@@ -6,8 +6,7 @@ reconciles that charge before it sends the same order again.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -15,12 +14,13 @@ from typing import Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.heartbeat import heartbeat_in_background
+from activities.heartbeat import provider_call
 from catalog import network_rules
 from core.card_networks.rules import NetworkRules
 from core.classification.taxonomy import Chargeability
 from core.contracts import NOT_ALLOWED, ChargeInput, ChargeReport, ReadInput, ReconcileInput
-from core.errors import NotAllowed, ProviderUnavailable
+from core.durations import REAL_TIME, TimeScale
+from core.errors import ProviderUnavailable
 from core.events import Event, EventType, Record, Trigger
 from core.events.money_data import ChargeRequested
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, Outcome
@@ -29,8 +29,17 @@ from core.recovery import charge_events
 from core.recovery.chargeability import UNREADABLE_PROVIDER, is_not_card
 from core.recovery.invoice_check import announced_facts, check_invoice, reopen_returned_payment
 from core.recovery.machine import fold_records
-from core.recovery.network_check import check_network_limits, credential_to_charge
+from core.recovery.network_check import check_network_limits, credential_to_charge, is_other_card
 from core.recovery.state import Recovery
+from core.recovery.unknown_charges import (
+    MAX_SEND_DELAY,
+    ProviderAbilities,
+    can_repeat,
+    is_answer_due,
+    is_given_up,
+    scaled_request,
+    silence_result,
+)
 from db.recovery_log import RecoveryLog
 from providers.base import Gateway
 
@@ -65,8 +74,14 @@ class ChargeAttempt:
         clock: ActivityClock,
         limits: Callable[[], NetworkRules] = network_rules,
         scope: InvoiceScope = SHIPPED_SCOPE,
+        time_scale: TimeScale = REAL_TIME,
     ) -> None:
         self._gateway = gateway
+        self._provider = ProviderAbilities(
+            idempotency=gateway.idempotency,
+            can_read=gateway.can_read,
+            longest_request=scaled_request(gateway.longest_request, time_scale),
+        )
         self._scope = scope
         self._limits = limits
         self._log = log
@@ -89,8 +104,9 @@ class ChargeAttempt:
                 "a payment of this invoice is under way at the provider", retry_after=PROCESSING_RETRY_AFTER
             )
         now = self._asked_at = self._clock.now()
+        view, trigger = invoice or announced_facts(before).invoice, Trigger(order.trigger)
         events = charge_events.request_charge(
-            before, invoice or announced_facts(before).invoice, Trigger(order.trigger), order.method_id, now
+            before, view, trigger, order.method_id, now, longest_request=self._provider.longest_request
         )
         if events[-1].type is EventType.CHARGE_REQUESTED:
             self._written = await self._reserve_attempt(events[-1], invoice, now)
@@ -105,15 +121,14 @@ class ChargeAttempt:
 
     async def _reserve_attempt(self, request: Event, invoice: InvoiceView | None, now: datetime) -> tuple[Record, ...]:
         """Commit the request and its network ledger entry in one transaction, or the row that a limit forbids it."""
-        before, rules = self._before, self._limits()
-        read = await self._read_card(request, invoice)
+        before, rules, read = self._before, self._limits(), await self._read_card(request, invoice)
         if read and is_not_card(read):
             wanted = request.read(ChargeRequested)
             skipped = charge_events.unchargeable_event(
                 before, Chargeability.NOT_A_CARD, wanted.trigger, wanted.method_id, now
             )
             return await self._log.append_events(before, (skipped,), now)
-        card = credential_to_charge(before, request, read, other=self._is_other_card(request, read))
+        card = credential_to_charge(before, request, read, other=is_other_card(before, request, read))
         return await self._log.reserve_attempt(
             before, card, rules, partial(check_network_limits, before, request, card, rules), now
         )
@@ -127,32 +142,34 @@ class ChargeAttempt:
         asked = method_id is not None or before.methods_seen or before.fingerprint is None
         return await self._gateway.read_card(before.invoice_id, method_id) if asked else default
 
-    def _is_other_card(self, request: Event, read: Card | None) -> bool:
-        """Whether the request charges another card than the one that failed; only that card's limits then apply."""
-        before, method_id = self._before, request.read(ChargeRequested).method_id
-        if method_id is not None:
-            return bool(method_id != before.method_in_use)
-        return bool(read and read.fingerprint and before.fingerprint not in {None, read.fingerprint})
-
     async def send_charge(self, recovery: Recovery, *, repeated: bool = False) -> ChargeReport:
         """Send the order in flight, under its stored idempotency key, and commit the result."""
-        result = await self._call_provider(charge_events.order_in_flight(recovery))
+        result = await self._call_provider(charge_events.order_in_flight(recovery), repeated=repeated)
         # A refusal of the repeat says nothing about the first request: without a read the charge stays unknown.
         if repeated and not self._gateway.can_read and charge_events.is_refused_unexecuted(result):
             result = ChargeResult(outcome=Outcome.UNKNOWN, reason="repeat_refused")
         return await self._commit_result(recovery, result, repeated=repeated)
 
-    async def reconcile_charge(self, recovery: Recovery) -> ChargeReport:
-        """Read the charge; if its outcome stays unknown, repeat it with the same key while the provider honours it."""
-        order = charge_events.order_in_flight(recovery)
-        result = await self._read_result(order)
-        if (
-            result.outcome is Outcome.UNKNOWN
-            and self._can_repeat(recovery, order)
-            and await self._is_still_chargeable(recovery)
-        ):
-            return await self.send_charge(recovery, repeated=True)
-        return await self._commit_result(recovery, result, by_reading=True)
+    async def reconcile_charge(self, recovery: Recovery, last_sent_by: datetime | None = None) -> ChargeReport:
+        """Read the charge; if its outcome stays unknown, repeat it with the same key while the provider honours it.
+
+        Once an ending is set, nothing is repeated: reads alone decide. `last_sent_by`: see `ReconcileInput`.
+        """
+        due = is_answer_due(recovery, self._provider, self._clock.now(), last_sent_by)
+        result = await self._read_result(charge_events.order_in_flight(recovery))
+        unknown = result.outcome is Outcome.UNKNOWN
+        if unknown and self._can_repeat(recovery) and await self._is_still_chargeable(recovery):
+            return await self._repeat_charge(recovery)
+        result = silence_result(result, due=due)
+        return await self._commit_result(recovery, result, by_reading=True, due=due)
+
+    async def _repeat_charge(self, recovery: Recovery) -> ChargeReport:
+        """Send the order again, unless the log has rows by now that this execution didn't know when it began."""
+        # This worker may have been stopped since it read the log: an operator may have canceled meanwhile.
+        if newer := await self._log.load_since(recovery):
+            self._written += newer
+            return self.result_so_far()
+        return await self.send_charge(recovery, repeated=True)
 
     def result_so_far(self) -> ChargeReport:
         """The rows written so far and, after a decline, the failure facts taken from them."""
@@ -166,19 +183,19 @@ class ChargeAttempt:
         """
         return [record.occurred_at for record in self._written] == [self._asked_at]
 
-    async def _call_provider(self, order: ChargeOrder) -> ChargeResult:
+    async def _call_provider(self, order: ChargeOrder, *, repeated: bool) -> ChargeResult:
         """The result. Raises ProviderUnavailable for a charge not executed; without keys it is NOT_CHARGED instead."""
         try:
+            if not repeated and self._clock.now() - order.requested_at > MAX_SEND_DELAY:
+                raise ProviderUnavailable("the request was committed too long ago to be sent now")
             return await self._gateway.charge(order)
         except ProviderUnavailable:
             if self._gateway.idempotency is not None:
                 raise
             return ChargeResult(outcome=Outcome.NOT_CHARGED, reason="not_executed")
 
-    def _can_repeat(self, recovery: Recovery, order: ChargeOrder) -> bool:
-        """Whether the order may be sent again: the key is still honoured, no ending is set, no part was paid since."""
-        honoured, wanted = self._gateway.idempotency, recovery.ending is None and order.amount <= recovery.amount
-        return wanted and honoured is not None and self._order_age(order) < honoured
+    def _can_repeat(self, recovery: Recovery) -> bool:
+        return can_repeat(recovery, self._provider, self._clock.now())
 
     async def _is_still_chargeable(self, recovery: Recovery) -> bool:
         """Whether a fresh read allows a repeat: invoice in scope, not closed, not disputed, no payment processing."""
@@ -189,28 +206,25 @@ class ChargeAttempt:
         # A paid invoice may have been paid by this very order; the repeat with the same key then returns that charge.
         return all(event.type is EventType.PAID_ELSEWHERE for event in found)
 
-    def _is_given_up(self, recovery: Recovery, order: ChargeOrder) -> bool:
-        """Whether neither a repeat nor a read can reconcile the charge any more: it then needs a manual review."""
-        if self._gateway.can_read and self._gateway.idempotency is not None:
-            return False
-        return self._order_age(order) >= charge_events.UNKNOWN_CHARGE_DEADLINE and not self._can_repeat(recovery, order)
-
-    def _order_age(self, order: ChargeOrder) -> timedelta:
-        return self._clock.now() - order.requested_at
-
     async def _read_result(self, order: ChargeOrder) -> ChargeResult:
         if not self._gateway.can_read:
             return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_readable")
         return await self._gateway.reconcile(order)
 
     async def _commit_result(
-        self, recovery: Recovery, result: ChargeResult, *, repeated: bool = False, by_reading: bool = False
+        self,
+        recovery: Recovery,
+        result: ChargeResult,
+        *,
+        repeated: bool = False,
+        by_reading: bool = False,
+        due: bool = False,
     ) -> ChargeReport:
         """Commit the result. An unknown outcome gets one row and, once given up, a row that asks for manual review."""
         now = self._clock.now()
         event = charge_events.charge_result_event(recovery, result, now, repeated=repeated, by_reading=by_reading)
         events: tuple[Event, ...] = (event,) if event else ()
-        if result.outcome is Outcome.UNKNOWN and self._is_given_up(recovery, charge_events.order_in_flight(recovery)):
+        if result.outcome is Outcome.UNKNOWN and is_given_up(recovery, self._provider, now, due=due):
             events += (charge_events.manual_review_event(recovery, now),)
         if events:
             self._written += await self._log.append_events(recovery, events, now)
@@ -226,8 +240,10 @@ class Charging:
         log: RecoveryLog,
         limits: Callable[[], NetworkRules] = network_rules,
         scope: InvoiceScope = SHIPPED_SCOPE,
+        time_scale: TimeScale = REAL_TIME,
     ) -> None:
         self._gateways = gateways
+        self._time_scale = time_scale
         self._scope = scope
         self._log = log
         self._limits = limits
@@ -238,7 +254,7 @@ class Charging:
         recovery, gateway = order.recovery, self._find_gateway(order.recovery)
         if not gateway.can_read:
             return charge_events.complete_facts(_mark_unreadable(announced_facts(recovery)), recovery)
-        async with _provider_call():
+        async with provider_call():
             facts = await gateway.read_failure(recovery.invoice_id, None)
         view, now = reopen_returned_payment(recovery, facts.invoice), activity.info().started_time
         invoice = self._scope.judge_invoice(view, now, opening=recovery.segment is None)
@@ -247,7 +263,7 @@ class Charging:
     @activity.defn
     async def charge_invoice(self, order: ChargeInput) -> ChargeReport:
         """Request, send and record one charge. A repeat reconciles the charge that an earlier execution requested."""
-        async with _provider_call():
+        async with provider_call():
             attempt = self._open_attempt(order.recovery, order.now)
             recovery = await attempt.catch_up()
             # Rows beyond the caller's state mean that an earlier execution committed: no second request then.
@@ -260,15 +276,16 @@ class Charging:
     @activity.defn(name="settle_charge")  # the name is kept: histories hold it
     async def reconcile_charge(self, order: ReconcileInput) -> ChargeReport:
         """Reconcile the charge in flight. A charge that stays unknown adds no second `charge.unknown` row."""
-        async with _provider_call():
+        async with provider_call():
             attempt = self._open_attempt(order.recovery, order.now)
             recovery = await attempt.catch_up()
-            return await attempt.reconcile_charge(recovery) if recovery.in_flight else attempt.result_so_far()
+            if recovery.in_flight is None:
+                return attempt.result_so_far()
+            return await attempt.reconcile_charge(recovery, order.last_sent_by)
 
     def _open_attempt(self, recovery: Recovery, now: datetime) -> ChargeAttempt:
-        return ChargeAttempt(
-            recovery, self._find_gateway(recovery), self._log, ActivityClock(now), self._limits, self._scope
-        )
+        gateway, clock = self._find_gateway(recovery), ActivityClock(now)
+        return ChargeAttempt(recovery, gateway, self._log, clock, self._limits, self._scope, self._time_scale)
 
     def _find_gateway(self, recovery: Recovery) -> Gateway:
         gateway = self._gateways.get(recovery.provider)
@@ -281,15 +298,3 @@ class Charging:
 def _mark_unreadable(facts: FailureFacts) -> FailureFacts:
     """The facts marked as complete for a provider that can't be read: its event held all there is."""
     return facts.model_copy(update={"missing": (UNREADABLE_PROVIDER,)})
-
-
-@asynccontextmanager
-async def _provider_call() -> AsyncIterator[None]:
-    """Heartbeat during the call. NotAllowed becomes a final ApplicationError, ProviderUnavailable a retryable one."""
-    try:
-        async with heartbeat_in_background():
-            yield
-    except NotAllowed as refused:
-        raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused
-    except ProviderUnavailable as away:
-        raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away

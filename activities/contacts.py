@@ -5,11 +5,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.heartbeat import heartbeat_in_background
-from core.contracts import NOT_ALLOWED, ReadInput
-from core.errors import NotAllowed, ProviderUnavailable
+from activities.heartbeat import provider_call
+from core.contracts import ReadInput
 from core.messages.recipients import Contact
 from core.payments import InvoiceView
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
@@ -61,13 +59,8 @@ class Contacts:
         gateway: object = self._gateways.get(recovery.provider)
         if not isinstance(gateway, ReadsContacts):
             return None
-        try:
-            async with heartbeat_in_background():
-                found = await gateway.read_contact(recovery.invoice_id, recovery.customer_id)
-        except NotAllowed as refused:
-            raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused
-        except ProviderUnavailable as away:
-            raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away
+        async with provider_call():
+            found = await gateway.read_contact(recovery.invoice_id, recovery.customer_id)
         customer_id = found.invoice.customer_id or recovery.customer_id
         if found.contact and customer_id:
             await self._addresses.save_contact(recovery.provider, customer_id, recovery.invoice_id, found.contact)

@@ -5,6 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from core.contracts import NOT_ALLOWED
+from core.errors import NotAllowed, ProviderUnavailable
 
 
 @contextlib.asynccontextmanager
@@ -17,6 +21,18 @@ async def heartbeat_in_background(every: float = 2.0) -> AsyncIterator[None]:
         beat.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await beat
+
+
+@contextlib.asynccontextmanager
+async def provider_call() -> AsyncIterator[None]:
+    """Heartbeat during the call. NotAllowed becomes a final ApplicationError, ProviderUnavailable a retryable one."""
+    try:
+        async with heartbeat_in_background():
+            yield
+    except NotAllowed as refused:
+        raise ApplicationError(str(refused), type=NOT_ALLOWED, non_retryable=True) from refused
+    except ProviderUnavailable as away:
+        raise ApplicationError(str(away), type="ProviderUnavailable", next_retry_delay=away.retry_after) from away
 
 
 async def _send_heartbeats(every: float) -> None:

@@ -44,6 +44,7 @@ class RecoveryStatus(Value):
     attempts_allowed: int | None = None
     next_attempt_at: datetime | None = None
     until: datetime | None = None
+    """Deadline of the customer or of a review; for a charge in flight behind an ending, that of its answer."""
     doing: str = ""
     """What the recovery does or waits for, in words."""
 
@@ -127,6 +128,8 @@ class ReconcileInput(ProviderInput):
     """Input of the activity that reconciles the charge in flight."""
 
     now: datetime
+    last_sent_by: datetime | None = None
+    """Time (UTC) by which the charge was sent for the last time, as far as this run knows."""
 
 
 class ChargeReport(WrittenRecords):

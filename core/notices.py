@@ -36,6 +36,8 @@ class NoticeTopic(StrEnum):
     TROUBLE = "provider_trouble"
     DEAD_LETTER = "dead_letter"
     UNREADABLE = "invoice_unreadable"
+    UNHEARD_CHARGE = "unheard_charge"
+    """A recovery ended without the provider's word on its last charge."""
     MONEY_BACK = "money_back"
     """Money went back after it had been paid, or was paid after the recovery ended."""
 
@@ -82,11 +84,13 @@ def _operator_topic(recovery: Recovery, record: Record) -> NoticeTopic | None:
     return found(recovery, record) if found else None
 
 
-def _skip_topic(_: Recovery, record: Record) -> NoticeTopic | None:
+def _skip_topic(recovery: Recovery, record: Record) -> NoticeTopic | None:
     """The topic of a skipped retry; None where it was reported before."""
     data = record.read(RetrySkipped)
     if data.again:
         return None
+    if recovery.ending and data.action is SkipAction.REVIEW:
+        return NoticeTopic.UNHEARD_CHARGE
     return {SkipAction.REVIEW: NoticeTopic.REVIEW, SkipAction.TELL_OPERATORS: NoticeTopic.CONFIGURATION}.get(
         data.action
     )
@@ -236,6 +240,7 @@ TOPIC_TITLES: Final[Mapping[str, str]] = {
     NoticeTopic.TROUBLE: "unusually many technical failures",
     NoticeTopic.DEAD_LETTER: "a delivery was given up",
     NoticeTopic.UNREADABLE: "an invoice could not be read at its provider",
+    NoticeTopic.UNHEARD_CHARGE: "a recovery ended without knowing whether its last charge succeeded",
     NoticeTopic.MONEY_BACK: "money was returned, or paid after the end",
 }
 

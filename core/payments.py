@@ -266,6 +266,8 @@ class ChargeOrder(Value):
     """The kind of the method, if known; a provider that can't look it up charges cards only."""
     charge_before: str | None = None
     """The invoice's latest charge before this attempt: a newer one is this order's."""
+    request_seconds: int | None = None
+    """The longest time that the provider works on one request, in whole seconds; None in orders of older releases."""
     requested_at: datetime
 
 
@@ -291,9 +293,13 @@ class ChargeResult(Value):
     """For UNKNOWN and NOT_CHARGED: a short code such as timeout or http_500; UNFIT_METHOD, NO_METHOD."""
     amount: int | None = None
     """For SUCCEEDED: the amount paid, minor units, if it is less than was requested."""
+    no_attempt: bool = False
+    """For UNKNOWN: a read of invoice and payments shows no attempt since the order was requested."""
 
 
 UNFIT_METHOD: Final = "method_unfit"
 """The reason of a NOT_CHARGED result: the named method is gone, or another customer's."""
+NO_ATTEMPT: Final = "no_attempt"
+"""The reason of a NOT_CHARGED result: after the recovery was ended, the provider shows no attempt in time."""
 NO_METHOD: Final = "no_method"
 """The reason of a NOT_CHARGED result: the order named no method, and the provider has none stored."""

@@ -63,6 +63,12 @@ class Gateway(Protocol):
 
     Without it `read_invoice`, `read_failure` and `reconcile` are never called.
     """
+    longest_request: timedelta
+    """The longest time that the provider works on one charge, from our request to what a read then shows.
+
+    From its documentation, with a margin. Once a recovery is ended nothing is sent again, and after this time a read
+    that shows no attempt is the answer. A provider that can't be read has sent its webhook by then.
+    """
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:
         """The invoice as it is now, with its terms and the method that would be charged.
@@ -94,7 +100,11 @@ class Gateway(Protocol):
         """
 
     async def reconcile(self, order: ChargeOrder) -> ChargeResult:
-        """The outcome of an order, by reading only; UNKNOWN where reading can't tell. Raises ProviderUnavailable."""
+        """The outcome of an order, by reading only; UNKNOWN where reading can't tell. Raises ProviderUnavailable.
+
+        UNKNOWN says `no_attempt` where invoice and payments were read and nothing was tried since the order: no charge
+        of any status, and none under way. Where only a part could be read, it doesn't.
+        """
 
     async def resolve_event(self, event: ProviderEvent) -> ProviderEvent:
         """The event with invoice and customer filled in as far as the provider knows them.
@@ -149,6 +159,11 @@ def load_providers(environment: Mapping[str, str]) -> dict[str, Provider]:
 def unknown_result(reason: str) -> ChargeResult:
     """The result of a charge without a definite answer, with a short code: it is reconciled before another attempt."""
     return ChargeResult(outcome=Outcome.UNKNOWN, reason=reason)
+
+
+def no_attempt_result(reason: str) -> ChargeResult:
+    """The result of a read that shows no attempt since the order, with a short code: none yet, or none at all."""
+    return ChargeResult(outcome=Outcome.UNKNOWN, reason=reason, no_attempt=True)
 
 
 def not_charged_result(reason: str) -> ChargeResult:

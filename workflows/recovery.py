@@ -41,6 +41,7 @@ from core.recovery.invoice_check import announced_facts, check_invoice, final_ch
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait  # fmt: skip
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
+from core.recovery.unknown_charges import ended_read_delay
 from workflows.activity_calls import NoAnswer, Order, call_provider, requested_wait, run_local_first
 from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
 from workflows.messages import MessageResult, MessageSender
@@ -66,6 +67,7 @@ class PaymentRecovery:
         self._looks = 0
         self._ask_at: datetime | None = None
         self._tries = 0
+        self._last_sent_by: datetime | None = None
         self._history_limit = start.history_limit
 
     @workflow.run
@@ -328,14 +330,18 @@ class PaymentRecovery:
             self._charging = False
 
     async def _reconcile_charge(self) -> None:
-        order = ReconcileInput(now=workflow.now(), recovery=self._recovery)
+        # A new run doesn't know when the run before it sent the charge last: no later than this run began.
+        last_sent_by = self._last_sent_by or workflow.info().start_time
+        order = ReconcileInput(now=workflow.now(), recovery=self._recovery, last_sent_by=last_sent_by)
         await self._call_provider(Charging.reconcile_charge, order, f"reconcile attempt {self._recovery.attempt}")
 
     async def _call_provider(
         self, method: MethodAsyncSingleParam[Any, Order, ChargeReport], order: Order, summary: str
     ) -> None:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
+        may_send = self._recovery.ending is None
         answer = await call_provider(method, order, summary)
+        self._last_sent_by = workflow.now() if may_send else self._last_sent_by
         charged = ChargeReport() if isinstance(answer, NoAnswer) else answer
         refused = (
             CommandRefused("fraud_hold", answer.refusal) if isinstance(answer, NoAnswer) and answer.refusal else None
@@ -347,10 +353,20 @@ class PaymentRecovery:
         if refusal := find_refusal(charged.records) or refused:
             self._awaited_retries.answer_all(refusal)
         if self._recovery.in_flight or not charged.records:
-            self._ask_at = workflow.now() + max(machine.reconcile_delay(self._tries), requested_wait(answer))
+            self._ask_at = workflow.now() + max(self._reconcile_delay(), requested_wait(answer))
             self._tries += 1
         else:
             self._ask_at, self._tries = None, 0
+
+    def _reconcile_delay(self) -> timedelta:
+        """Wait before the charge in flight is reconciled again; shorter where it is never sent again."""
+        if not self._reads_hastened():
+            return machine.reconcile_delay(self._tries)
+        return ended_read_delay(self._recovery, self._tries, workflow.now(), self._last_sent_by)
+
+    def _reads_hastened(self) -> bool:
+        """Whether an ending waits for the charge in flight; never in a run that began this under an older release."""
+        return bool(self._recovery.ending and self._recovery.in_flight) and workflow.patched("reads-after-an-ending")
 
     async def _sleep_until_input(self, pause: timedelta | None, why: str) -> None:
         """Sleep, durably, until the time is over or somebody says something. Who waits for an answer has it now."""
@@ -372,7 +388,9 @@ class PaymentRecovery:
 
     def _fold_written(self, written: WrittenRecords) -> None:
         """Fold what is written. What the provider said before a new failure is no longer what it would say."""
-        self._recovery = machine.fold_records(self._recovery, written.records)
+        before, self._recovery = self._recovery, machine.fold_records(self._recovery, written.records)
+        if before.ending is None and self._reads_hastened():
+            self._ask_at, self._tries = None, 0
         if any(record.type in machine.FAILURE_EVENT_TYPES for record in written.records):
             self._facts = None
 

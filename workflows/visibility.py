@@ -11,6 +11,7 @@ from core.events import State
 from core.formatting import format_moment
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait
 from core.recovery.state import Recovery
+from core.recovery.unknown_charges import answer_deadline
 from workflows import options
 
 
@@ -18,7 +19,8 @@ def recovery_status(recovery: Recovery, doing: str, charging: bool) -> RecoveryS
     """The answer to the query. A charge that has begun shows before its row is known here."""
     shared = recovery.model_dump(include=set(RecoveryStatus.model_fields) - {"state", "recovery_id", "doing"})
     state = State.CHARGING if charging else recovery.state
-    return RecoveryStatus(**shared, recovery_id=recovery.recovery_id, state=state, doing=doing)
+    awaited = {"until": answer_deadline(recovery) or recovery.until}
+    return RecoveryStatus(**shared | awaited, recovery_id=recovery.recovery_id, state=state, doing=doing)
 
 
 def describe_step(recovery: Recovery, step: Step) -> str:
@@ -31,11 +33,20 @@ def describe_step(recovery: Recovery, step: Step) -> str:
         case Charge():
             return f"charging ({step.trigger.value})"
         case Reconcile():
-            return f"finding out what became of attempt {recovery.attempt}"
+            return _describe_reconciliation(recovery)
         case Close() | Done():
             return f"over: {recovery.close_reason or 'closing'}"
         case Read() | Decide():
             return "deciding"
+
+
+def _describe_reconciliation(recovery: Recovery) -> str:
+    """What is waited for while a charge is in flight and, once an ending is set, until when."""
+    if recovery.ending is None:
+        return f"finding out what became of attempt {recovery.attempt}"
+    waits = f"ending ({recovery.ending.reason}): attempt {recovery.attempt} is not sent again, its answer is awaited"
+    deadline = answer_deadline(recovery)
+    return f"{waits}; no trace of it by {format_moment(deadline, seconds=True)} is the answer" if deadline else waits
 
 
 def render_details(recovery: Recovery, doing: str) -> str:

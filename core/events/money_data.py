@@ -37,6 +37,8 @@ class ChargeRequested(EventData):
     last_method_id: str | None = None
     charge_before: str | None = None
     """The invoice's newest charge before this one."""
+    request_seconds: int | None = None
+    """The longest time that the provider works on this request, in whole seconds."""
     fingerprint: str | None = None
     network: str | None = None
     counted_by: str | None = None

@@ -1,5 +1,6 @@
 """Events before and after a provider's charge call: pure helpers of `activities.charging`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,8 +27,6 @@ from core.recovery.state import Recovery
 
 RECHECK_MARGIN: Final = timedelta(hours=1)
 """Delay of the next read after the provider's own retry."""
-UNKNOWN_CHARGE_DEADLINE: Final = timedelta(hours=24)
-"""Age at which an unknown charge that can be neither repeated nor found goes to manual review."""
 
 
 def order_in_flight(recovery: Recovery) -> ChargeOrder:
@@ -38,9 +37,17 @@ def order_in_flight(recovery: Recovery) -> ChargeOrder:
 
 
 def request_charge(
-    recovery: Recovery, invoice: InvoiceView, trigger: Trigger, method_id: str | None, now: datetime
+    recovery: Recovery,
+    invoice: InvoiceView,
+    trigger: Trigger,
+    method_id: str | None,
+    now: datetime,
+    longest_request: timedelta | None = None,
 ) -> tuple[Event, ...]:
-    """`charge.requested`, or the event that says why this invoice is not charged now. Never empty."""
+    """`charge.requested`, or the event that says why this invoice is not charged now. Never empty.
+
+    `longest_request`: how long the provider works on one request at most; it is stored with the request.
+    """
     if trigger is Trigger.MANUAL and invoice.processing and invoice.status is InvoiceStatus.OPEN:
         return (refusal_event(trigger, "in_flight", "a payment of this invoice is on its way at the provider", now),)
     if events := check_invoice(recovery, invoice, now):
@@ -61,7 +68,8 @@ def request_charge(
         if able is not Chargeability.CHARGEABLE:
             scheduled = trigger is Trigger.SCHEDULED
             return (_replan_event(able, now) if scheduled else unchargeable_event(recovery, able, trigger, None, now),)
-    return (_charge_request(recovery, invoice, trigger, named, now),)
+    request = _charge_request(recovery, invoice, trigger, named, now)
+    return (request.having(request_seconds=math.ceil(longest_request.total_seconds())) if longest_request else request,)
 
 
 def _replan_event(able: Chargeability, now: datetime) -> Event:
@@ -139,16 +147,28 @@ def is_refused_unexecuted(result: ChargeResult) -> bool:
 
 
 def manual_review_event(recovery: Recovery, now: datetime) -> Event:
-    """`retry.skipped` that sends a charge which can't be reconciled to manual review."""
-    until = format_timestamp(now + REVIEW_PERIOD)
+    """`retry.skipped` that sends a charge which can't be reconciled to manual review.
+
+    If an ending is set, the recovery ends with it: the row has no deadlines then, and tells operators.
+    """
+    until = None if recovery.ending else format_timestamp(now + REVIEW_PERIOD)
     data = {
-        "reason": "charge_unknown",
+        "reason": CHARGE_UNKNOWN,
         "action": "review",
         "until": until,
         "customer_until": until,
-        "why": "nobody can find out whether the last charge succeeded: look it up at the provider",
+        "why": _UNHEARD_END if recovery.ending else _UNRESOLVABLE,
     }
-    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=order_in_flight(recovery).attempt, data=data)
+    known = {key: value for key, value in data.items() if value is not None}
+    return Event(type=EventType.RETRY_SKIPPED, occurred_at=now, attempt=order_in_flight(recovery).attempt, data=known)
+
+
+CHARGE_UNKNOWN: Final = "charge_unknown"
+"""The reason of a skipped retry whose charge can't be reconciled."""
+_UNRESOLVABLE: Final = "nobody can find out whether the last charge succeeded: look it up at the provider"
+_UNHEARD_END: Final = (
+    "it ends without the provider's word on the last charge: look it up there; money that comes later is counted"
+)
 
 
 def charge_result_event(

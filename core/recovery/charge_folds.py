@@ -6,11 +6,11 @@ from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, Failure, O
 from core.recovery.state import ChargeFallback, Ending, Recovery
 
 
-def end_recovery(recovery: Recovery, state: State, reason: str) -> Recovery:
-    """The recovery with its ending set. The first ending stands, unless RECOVERED replaces it."""
+def end_recovery(recovery: Recovery, state: State, reason: str, record: Record) -> Recovery:
+    """The recovery with its ending set by this row. The first ending stands, unless RECOVERED replaces it."""
     if recovery.ending and state is not State.RECOVERED:
         return recovery
-    return recovery.with_changes(ending=Ending(state=state, reason=reason))
+    return recovery.with_changes(ending=Ending(state=state, reason=reason, since=record.occurred_at))
 
 
 def remember_event(recovery: Recovery, event_id: str | None) -> Recovery:
@@ -34,6 +34,7 @@ def apply_charge_request(recovery: Recovery, record: Record) -> Recovery:
         last_method_id=data.last_method_id,
         method_kind=recovery.card.kind,
         charge_before=data.charge_before,
+        request_seconds=data.request_seconds,
         requested_at=record.occurred_at,
     )
     return recovery.with_changes(
@@ -82,7 +83,7 @@ def apply_charge_success(recovery: Recovery, record: Record) -> Recovery:
     came, asked = data.amount, recovery.in_flight.amount if recovery.in_flight else recovery.amount
     after = clear_charge(recovery, record)
     if came is None or came >= asked:
-        return end_recovery(after, State.RECOVERED, CloseReason.CHARGED)
+        return end_recovery(after, State.RECOVERED, CloseReason.CHARGED, record)
     rest = after.with_changes(amount=asked - came, paid=recovery.paid + came, failed_at=record.occurred_at)
     rest = count_payment(rest, data.charge_id)
     return rest.with_changes(undecided=True, unread=True)

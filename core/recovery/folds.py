@@ -131,15 +131,15 @@ def _apply_skip(recovery: Recovery, record: Record) -> Recovery:
         case SkipAction.REVIEW | SkipAction.TELL_OPERATORS:
             return _send_to_review(recovery, decided, data)
         case SkipAction.OUT_OF_SCOPE:
-            return end_recovery(decided, State.CANCELED, CloseReason.OUT_OF_SCOPE)
+            return end_recovery(decided, State.CANCELED, CloseReason.OUT_OF_SCOPE, record)
         case SkipAction.STOP:
-            return end_recovery(decided, State.BLOCKED, data.reason)
+            return end_recovery(decided, State.BLOCKED, data.reason, record)
         case _ if decided.trigger:
             return decided.with_changes(stage=State.WAITING)
         case _ if data.until:
             return decided.with_changes(stage=State.AWAITING_CUSTOMER, until=data.until, used_up=data.reason)
         case _:
-            return end_recovery(decided, State.EXHAUSTED, data.reason)
+            return end_recovery(decided, State.EXHAUSTED, data.reason, record)
 
 
 def _apply_refusal(recovery: Recovery, data: RetrySkipped) -> Recovery:
@@ -195,8 +195,8 @@ def _apply_retry_request(recovery: Recovery, _: Record) -> Recovery:
     return recovery.with_changes(trigger=Trigger.MANUAL)
 
 
-def _apply_cancel_request(recovery: Recovery, _: Record) -> Recovery:
-    return end_recovery(recovery, State.CANCELED, CloseReason.OPERATOR)
+def _apply_cancel_request(recovery: Recovery, record: Record) -> Recovery:
+    return end_recovery(recovery, State.CANCELED, CloseReason.OPERATOR, record)
 
 
 def _apply_pause(recovery: Recovery, _: Record) -> Recovery:
@@ -210,7 +210,7 @@ def _apply_resume(recovery: Recovery, _: Record) -> Recovery:
 def _apply_review(recovery: Recovery, record: Record) -> Recovery:
     """Rejected: the recovery ends BLOCKED. Approved: a fraud case waits for a new method, any other is charged now."""
     if record.read(OperatorReviewed).decision != ReviewDecision.APPROVE:
-        return end_recovery(recovery, State.BLOCKED, CloseReason.REJECTED)
+        return end_recovery(recovery, State.BLOCKED, CloseReason.REJECTED, record)
     if recovery.standing_back and recovery.standing_back.reason == PROVIDER_REFUSED:
         return recovery.with_changes(standing_back=None)
     approved = recovery.with_changes(fraud_hold=False, stage=State.AWAITING_CUSTOMER, until=recovery.customer_until)
@@ -231,14 +231,14 @@ def _apply_method_update(recovery: Recovery, record: Record) -> Recovery:
 
 def _apply_closed_elsewhere(recovery: Recovery, record: Record) -> Recovery:
     data = record.read(ClosedElsewhere)
-    return end_recovery(remember_event(recovery, data.event_id), State.CANCELED, data.why)
+    return end_recovery(remember_event(recovery, data.event_id), State.CANCELED, data.why, record)
 
 
 def _apply_dispute(recovery: Recovery, record: Record) -> Recovery:
     """Ending BLOCKED, except for an inquiry, which moves no money."""
     data = record.read(DisputeOpened)
     seen = remember_event(recovery, data.event_id)
-    return seen if data.kind is DisputeKind.INQUIRY else end_recovery(seen, State.BLOCKED, data.kind)
+    return seen if data.kind is DisputeKind.INQUIRY else end_recovery(seen, State.BLOCKED, data.kind, record)
 
 
 def _remember_late_event(recovery: Recovery, record: Record) -> Recovery:

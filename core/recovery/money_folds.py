@@ -17,7 +17,7 @@ def apply_paid_elsewhere(recovery: Recovery, record: Record) -> Recovery:
         rest = count_payment(seen, data.payment_id).with_changes(amount=data.remaining, paid=paid)
         # This may be the payment that was processing: read the rest now instead of at the next scheduled read.
         return _lift_stand_back(rest, record) if recovery.standing_back else rest
-    return end_recovery(seen, State.RECOVERED, CloseReason.PAID_ELSEWHERE)
+    return end_recovery(seen, State.RECOVERED, CloseReason.PAID_ELSEWHERE, record)
 
 
 def apply_refund(recovery: Recovery, record: Record) -> Recovery:

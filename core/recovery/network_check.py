@@ -29,6 +29,14 @@ def credential_to_charge(recovery: Recovery, request: Event, card: Card | None, 
     return known.model_copy(update=said | {"amount": wanted.amount, "currency": wanted.currency})
 
 
+def is_other_card(recovery: Recovery, request: Event, read: Card | None) -> bool:
+    """Whether the request charges another card than the one that failed; only that card's limits then apply."""
+    method_id = request.read(ChargeRequested).method_id
+    if method_id is not None:
+        return bool(method_id != recovery.method_in_use)
+    return bool(read and read.fingerprint and recovery.fingerprint not in {None, read.fingerprint})
+
+
 def check_network_limits(
     recovery: Recovery, request: Event, card: Credential, rules: NetworkRules, tries: Sequence[LedgerEntry]
 ) -> Event:

@@ -17,6 +17,8 @@ class Ending(Value):
 
     state: State
     reason: str
+    since: datetime | None = None
+    """Time (UTC) of the row that set it; None in states stored by older releases."""
 
 
 class StandBack(Value):

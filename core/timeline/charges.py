@@ -12,7 +12,7 @@ from core.events.money_data import (
     ChargeSucceeded,
     ChargeUnknown,
 )
-from core.payments import Outcome
+from core.payments import NO_ATTEMPT, Outcome
 from core.timeline.entries import (
     EventDescription,
     Fact,
@@ -95,9 +95,10 @@ def describe_reconciliation(record: Record) -> EventDescription:
     """The outcome of an unknown charge, and the evidence for it."""
     data = record.read(ChargeReconciled)
     found, mood = _OUTCOMES[data.outcome]
+    why = _EVIDENCE.get(data.evidence or "", "The same request was sent again, which can't charge twice.")
     return EventDescription(
         headline=f"{_attempt_name(record)} was reconciled: {found}",
-        why=_EVIDENCE.get(data.evidence or "", "The same request was sent again, which can't charge twice."),
+        why=_NO_ATTEMPT if data.reason == NO_ATTEMPT else why,
         facts=_answer_facts(data),
         mood=mood,
     )
@@ -109,6 +110,10 @@ _OUTCOMES: Final[Mapping[Outcome, tuple[str, Mood]]] = {
     Outcome.NOT_CHARGED: ("nothing was charged", Mood.PLAIN),
     Outcome.UNKNOWN: ("unknown", Mood.PLAIN),
 }
+_NO_ATTEMPT: Final = (
+    "The provider shows no trace of it, and the longest time that it works on a request is over. "
+    "Money that comes later is counted."
+)
 _EVIDENCE: Final[Mapping[str, str]] = {
     "read": "The provider's own records say so.",
     "webhook": "The provider reported it.",

@@ -6,6 +6,7 @@ from typing import Final
 
 from core.events import Record, SkipAction
 from core.events.decision_data import NetworkVerdict, RetryPlanned, RetrySkipped, ShadowPlanned
+from core.recovery.charge_events import CHARGE_UNKNOWN
 from core.timeline.entries import (
     EventDescription,
     Fact,
@@ -97,7 +98,7 @@ def describe_skip(record: Record) -> EventDescription:
         ("Reason", label_value(data.reason)),
     )
     return EventDescription(
-        headline=_INSTEAD[data.action],
+        headline=_UNHEARD if _is_unheard_end(data) else _INSTEAD[data.action],
         why=to_sentence(data.why or ""),
         facts=known + _policy_facts(data) + network_rule_facts(data.network),
         rejected=data.rejected,
@@ -105,6 +106,12 @@ def describe_skip(record: Record) -> EventDescription:
     )
 
 
+def _is_unheard_end(data: RetrySkipped) -> bool:
+    """Whether the recovery ended without the provider's word on its last charge; a review has a deadline."""
+    return data.reason == CHARGE_UNKNOWN and data.action is SkipAction.REVIEW and data.until is None
+
+
+_UNHEARD: Final = "The provider's answer is waited for no longer"
 _INSTEAD: Final[Mapping[SkipAction, str]] = {
     SkipAction.REFUSE: "The attempt was not allowed",
     SkipAction.POSTPONE: "The attempt is postponed",

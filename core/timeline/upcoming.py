@@ -9,6 +9,7 @@ from core.messages.plans import Message
 from core.recovery import machine
 from core.recovery.messages import message_key
 from core.recovery.state import Recovery
+from core.recovery.unknown_charges import answer_deadline
 from core.timeline.labels import CAUSES, MESSAGES, to_plain_words
 
 
@@ -40,14 +41,24 @@ def _charge_steps(recovery: Recovery, now: datetime) -> Iterator[UpcomingStep]:
         case machine.Charge():
             yield UpcomingStep(what="The provider is asked to charge", detail=_attempt_name(recovery))
         case machine.Reconcile():
-            yield UpcomingStep(what=f"The answer to attempt {recovery.attempt} is awaited", detail=_RECONCILING)
+            yield _reconcile_step(recovery)
         case machine.Close():
             yield UpcomingStep(what="The recovery is closed", ends=True)
         case machine.Wait():
             yield from _waiting_steps(recovery)
 
 
-_RECONCILING = "Nothing else is charged until it is known."
+def _reconcile_step(recovery: Recovery) -> UpcomingStep:
+    """The answer that is awaited; once an ending is set, with the time from which silence is the answer."""
+    what = f"The answer to attempt {recovery.attempt} is awaited"
+    if recovery.ending is None:
+        return UpcomingStep(what=what, detail="Nothing else is charged until it is known.")
+    deadline = answer_deadline(recovery)
+    detail = _SILENCE if deadline else "It is not sent again; the recovery ends when it is known."
+    return UpcomingStep(what=what, at=deadline, detail=detail, ends=True)
+
+
+_SILENCE = "It is not sent again, only looked for; if the provider shows no trace of it by then, the recovery ends."
 
 
 def _waiting_steps(recovery: Recovery) -> Iterator[UpcomingStep]:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT, Insert, insert
 from core.base import Value
 from core.recovery import machine
 from core.recovery.state import Recovery
+from core.recovery.unknown_charges import answer_deadline
 from db import cursors
 from db.models import recovery as table
 from db.session import Session
@@ -47,6 +48,7 @@ def view_recovery(recovery: Recovery) -> dict[str, Any]:
         "state": recovery.state.value,
         "category": str(recovery.category) if recovery.category else None,
         "cause": str(recovery.cause) if recovery.cause else None,
+        "until": answer_deadline(recovery) or recovery.until,
         "charge_ids": sorted({charge for charge in own if charge}),
     }
 

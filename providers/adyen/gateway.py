@@ -1,6 +1,7 @@
 """The charging side of Adyen, which has no invoices to read: unknown charges are reconciled by webhook or repeat."""
 
 from datetime import timedelta
+from typing import Final
 
 from core.errors import ProviderUnavailable
 from core.payments import Card, ChargeOrder, ChargeResult, FailureFacts, InvoiceView, ProviderEvent
@@ -8,6 +9,12 @@ from providers.adyen import charging
 from providers.adyen.api import CALL_SECONDS, AdyenApi
 from providers.adyen.config import AdyenConfig
 from providers.base import unknown_result
+
+LONGEST_REQUEST: Final = timedelta(seconds=150) + timedelta(seconds=150)
+"""Adyen cancels what an issuer hasn't processed after 150 seconds at most; published for terminals only
+(docs.adyen.com/point-of-sale/error-scenarios/pos-timeouts), and its own library waits 30 seconds. As much again is for
+the webhook: it is sent at once, and three times more if it isn't taken
+(docs.adyen.com/development-resources/webhooks)."""
 
 
 class AdyenGateway:
@@ -18,6 +25,7 @@ class AdyenGateway:
         # clocks and for a repeat that is already on its way.
         self.idempotency: timedelta | None = timedelta(days=7) - timedelta(hours=1)
         self.can_read = False
+        self.longest_request = LONGEST_REQUEST
         self._account = config.merchant_account
         self._api = AdyenApi(config, call_seconds)
 

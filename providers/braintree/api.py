@@ -90,15 +90,15 @@ class BraintreeApi:
 
     async def create_sale(self, params: Mapping[str, Any]) -> Any:
         """A new transaction, declined or not, or validation errors. Raises CallFailed."""
-        return await self._run_in_thread(lambda: self._client.transaction.sale(dict(params)))
+        return await self._send_charge(lambda: self._client.transaction.sale(dict(params)))
 
     async def retry_charge(self, subscription_id: str, amount: str) -> Any:
         """Charges a past due subscription again and submits for settlement; `amount` is a decimal text in major units.
 
-        Raises CallFailed, and the client's NotFoundError.
+        Raises CallFailed.
         """
         # True submits for settlement: without it the amount would only be authorised and never collected.
-        return await self._run_in_thread(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
+        return await self._send_charge(lambda: self._client.subscription.retry_charge(subscription_id, amount, True))
 
     async def change_method(self, subscription_id: str, token: str) -> Any:
         """Charges a subscription to another stored method from now on.
@@ -141,6 +141,14 @@ class BraintreeApi:
         """Closes all connections and cancels calls that haven't begun."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
+
+    async def _send_charge(self, call: Callable[[], T]) -> T:
+        """The answer to a pay call. Raises CallFailed."""
+        try:
+            return await self._run_in_thread(call)
+        except NotFoundError:
+            # Braintree documents no 404 for pay calls, so none says that nothing was charged; a proxy may have sent it.
+            raise CallFailed("http_404", sent=True, status=404) from None
 
     async def _read_or_none(self, call: Callable[[], T]) -> T | None:
         try:

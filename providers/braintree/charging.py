@@ -12,7 +12,13 @@ from braintree.exceptions.not_found_error import NotFoundError
 
 from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, ChargeOrder, ChargeResult, Failure, InvoiceStatus
-from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
+from providers.base import (
+    declined_result,
+    no_attempt_result,
+    not_charged_result,
+    succeeded_result,
+    unknown_result,
+)
 from providers.braintree.api import BraintreeApi
 from providers.braintree.client_objects import to_amount_text
 from providers.braintree.invoices import Billing, Invoice, find_invoice
@@ -174,7 +180,10 @@ def reconcile_by_search(order: ChargeOrder, invoice: Invoice | None) -> ChargeRe
     if any(one.is_paid or one.is_under_way for one in fresh):
         return unknown_result("processing")
     ours = next((one for one in fresh if one.has_failed and one.source in _API_SOURCES), None)
-    return declined_result(ours.failure, ours.card) if ours else unknown_result("not_found")
+    if ours:
+        return declined_result(ours.failure, ours.card)
+    # Without its invoice nothing was searched: a 404 may come from a proxy on the way.
+    return no_attempt_result("not_found") if invoice else unknown_result("not_found")
 
 
 def _is_answer_to(order: ChargeOrder, one: TransactionView) -> bool:

@@ -29,6 +29,10 @@ from providers.braintree.vault import read_vault_if_allowed
 from providers.fields import InvalidField
 
 T = TypeVar("T")
+LONGEST_REQUEST: Final = timedelta(seconds=60) + 3 * timedelta(seconds=CALL_SECONDS) + timedelta(seconds=60)
+"""Braintree's gateway gives a transaction 60 seconds ("Timeouts" in
+developers.braintreepayments.com/reference/general/best-practices). Up to three calls of ours go before the sale; the
+last minute is for its search, and for clocks."""
 _DAY: Final = timedelta(days=1)
 """Slack when dates and times are compared: Braintree's dates are in the merchant's time zone, its times in UTC."""
 
@@ -40,6 +44,7 @@ class BraintreeGateway:
         # Braintree has no idempotency keys: a request sent twice charges twice.
         self.idempotency: timedelta | None = None
         self.can_read = True
+        self.longest_request = LONGEST_REQUEST
         self._api = BraintreeApi(config, call_seconds)
 
     async def read_invoice(self, invoice_id: str) -> InvoiceView:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.errors import ProviderUnavailable
 from core.messages.recipients import MessageRecipient
@@ -16,6 +16,9 @@ from providers.stripe.config import StripeConfig
 from providers.stripe.reconciliation import reconcile_by_payment
 
 T = TypeVar("T")
+LONGEST_REQUEST: Final = timedelta(seconds=80) + timedelta(seconds=40)
+"""Stripe's official client waits 80 seconds for an answer (`timeout` in stripe-python's `_http_client.py`); Stripe
+publishes no limit of its servers. The margin is for our own delay before the request, and for clocks."""
 
 
 class StripeGateway:
@@ -31,6 +34,7 @@ class StripeGateway:
         # for a repeat that is already on its way.
         self.idempotency: timedelta | None = timedelta(hours=23)
         self.can_read = True
+        self.longest_request = LONGEST_REQUEST
         self._api = StripeApi(config, call_seconds)
         self._clock = clock
 

@@ -4,7 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.payments import Card, ChargeOrder, ChargeResult
-from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
+from providers.base import (
+    declined_result,
+    no_attempt_result,
+    not_charged_result,
+    succeeded_result,
+    unknown_result,
+)
 from providers.fields import Fields
 from providers.stripe import failures
 from providers.stripe.actions import kind_of_intent
@@ -34,9 +40,8 @@ def reconcile_by_payment(order: ChargeOrder, invoice: Fields, payment: Payment, 
         return _reconcile_by_charge(order, payment)
     if invoice.code("status") == "void":
         return not_charged_result("invoice_not_payable")
-    return (
-        not_charged_result("no_trace") if now - order.requested_at >= NO_TRACE_AFTER else unknown_result("not_settled")
-    )
+    aged = now - order.requested_at >= NO_TRACE_AFTER
+    return not_charged_result("no_trace") if aged else no_attempt_result("not_settled")
 
 
 def is_newer_charge(order: ChargeOrder, charge: Fields) -> bool:

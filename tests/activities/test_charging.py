@@ -255,16 +255,6 @@ async def test_unresolvable_charge_is_handed_to_review(
         assert harness.recovery.in_flight
 
 
-async def test_after_an_ending_an_unanswered_charge_closes_after_a_day(harness: ChargeHarness) -> None:
-    harness.gateway.can_read, harness.gateway.idempotency, harness.gateway.script = False, 7 * DAY, [UNKNOWN]
-    await harness.run_charge()
-    harness.append_events(*react_to_event(harness.recovery, an_event(EventKind.DISPUTE_OPENED)))
-    await harness.run_reconcile(23 * HOUR)
-    assert harness.recovery.state is State.CHARGING
-    await harness.run_reconcile(HOUR + SOON)
-    assert (len(harness.gateway.orders), harness.recovery.state) == (1, State.BLOCKED)
-
-
 @pytest.mark.parametrize("result", [decline_result("authentication_error"), ChargeResult(outcome=Outcome.NOT_CHARGED)])
 async def test_refused_repeat_is_no_answer_to_the_first_charge(harness: ChargeHarness, result: ChargeResult) -> None:
     harness.gateway.can_read, harness.gateway.script = False, [UNKNOWN]

@@ -86,6 +86,26 @@ async def test_provider_error_stays_unknown_until_reconciled(service: RunningSer
 
 
 @together
+async def test_cancel_of_a_charge_that_was_lost_on_the_way(service: RunningService) -> None:
+    """Stripe never made it. Nothing is sent after the cancel; reads show no trace, and the recovery is over soon."""
+    recovery = await start_manual_charge(service, "error:500")
+    await recovery.wait_for_event("charge.unknown")
+    answer = await recovery.submit_command("cancel", "we forgive it")
+    assert answer.status_code in (200, 202), answer.text
+    await recovery.wait_for_event("operator.cancel_requested")
+    sent, view = len(await recovery.fetch_pay_calls()), await recovery.fetch_view()
+    assert (view["state"], bool(view["until"])) == ("charging", True)
+    await recovery.wait_for_unpaid_end("canceled")
+    assert len(await recovery.fetch_pay_calls()) == sent
+    reconciled = (await recovery.fetch_only_event("charge.reconciled"))["data"]
+    assert (reconciled["outcome"], reconciled["reason"]) == ("not_charged", "no_attempt")
+    await service.sandbox.pay_hosted(recovery.invoice, delivery=WAIT_FOR_DELIVERY)
+    await recovery.wait_for_event("payment.late")
+    late = await recovery.fetch_view()
+    assert (late["state"], late["paid_late"]) == ("canceled", late["amount"])
+
+
+@together
 async def test_authentication_required_waits_for_the_customer(service: RunningService) -> None:
     recovery = await start_manual_charge(service, "requires_action")
     await recovery.wait_for_event("charge.declined")

@@ -85,6 +85,17 @@ async def unknown_reconciled(recovery_runs: RecoveryRuns) -> RecoveryRun:
     return recovery_run
 
 
+async def canceled_in_flight(recovery_runs: RecoveryRuns) -> RecoveryRun:
+    """An operator cancels while a charge is reconciled; hours later the provider shows its decline."""
+    recovery_run = await recovery_runs(script=[UNKNOWN])
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(5 * HOUR)
+    await recovery_run.submit_update("cancel", Command(action=Action.CANCEL, **ANN))
+    await recovery_run.advance_clock(5 * HOUR)
+    recovery_run.gateway.reconciliations = [decline_result("insufficient_funds")]
+    return recovery_run
+
+
 async def paid_elsewhere(recovery_runs: RecoveryRuns) -> RecoveryRun:
     """Paid while waiting, then a late failure event."""
     recovery_run = await recovery_runs()
@@ -234,6 +245,7 @@ PATHS: Mapping[str, Path] = {
         temporal_cancel,
         fraud_reviewed,
         unknown_reconciled,
+        canceled_in_flight,
         paid_elsewhere,
         paid_before_it_began,
         provider_retries,

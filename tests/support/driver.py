@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from hypothesis.stateful import RuleBasedStateMachine
+from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from activities.charging import ChargeAttempt
 from core.card_networks.rules import NetworkLimit, NetworkRules
@@ -11,7 +11,8 @@ from core.contracts import ChargeInput, ChargeReport
 from core.events import Event, Record
 from core.fraud.assessment import NO_SIGNALS, assess_fraud
 from core.fraud.signals import FraudSignals
-from core.payments import Card, CustomerView, FailureFacts, ProviderEvent, Risk
+from core.ids import idempotency_key
+from core.payments import NO_ATTEMPT, Card, ChargeOrder, CustomerView, FailureFacts, ProviderEvent, Risk
 from core.planning.decision_input import DecisionInput
 from core.planning.network_limits import failed_credential
 from core.recovery.machine import Charge, Reconcile, fold_records
@@ -59,7 +60,7 @@ class Driver(RuleBasedStateMachine):
         super().__init__()
         self.time = THEN
         self.log = MemoryLog()
-        self.provider = InterruptibleProvider()
+        self.provider = InterruptibleProvider(clock=lambda: self.time, departure=self.check_may_leave)
         self.recovery: Recovery = NEW_RECOVERY
         self.frozen: list[Execution[ChargeReport]] = []
         self.events = 0
@@ -110,6 +111,18 @@ class Driver(RuleBasedStateMachine):
         attempt = ChargeAttempt(self.recovery, self.provider, self.log, self, lambda: self.network_rules)  # type: ignore[arg-type]
         self.provider.now = self.time
         return Execution(_execute_charge(attempt, self.recovery, step, self.time))
+
+    @invariant()
+    def silence_is_the_answer_only_where_nothing_was_charged(self) -> None:
+        for row in (row for row in self.all_records if row.data.get("reason") == NO_ATTEMPT):
+            assert idempotency_key("stripe", "in_1", row.attempt or 0) not in self.provider.results_by_key
+            assert fold_records(NEW_RECOVERY, self.all_records[: row.sequence - 1]).ending
+
+    def check_may_leave(self, order: ChargeOrder) -> None:
+        """Asserts that no order leaves us, by whatever execution, once an ending is in the log (money law 6)."""
+        recovery = fold_records(NEW_RECOVERY, self.all_records)
+        assert recovery.in_flight == order, "committed before it is sent"
+        assert recovery.ending is None, "the repeat may be the one that charges"
 
     @property
     def network_rules(self) -> NetworkRules:

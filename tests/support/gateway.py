@@ -45,6 +45,7 @@ class ScriptedGateway:
     created_at: datetime | None = None
     idempotency: timedelta | None = timedelta(hours=23)
     can_read: bool = True
+    longest_request: timedelta = timedelta(minutes=2)
     orders: list[ChargeOrder] = field(default_factory=list)
     answers: dict[str, ChargeResult] = field(default_factory=dict)
     reconciliations: list[ChargeResult] = field(default_factory=list)

@@ -54,8 +54,11 @@ class InterruptibleProvider:
 
     idempotency: timedelta | None = timedelta(hours=23)
     can_read: bool = True
+    longest_request: timedelta = timedelta(minutes=2)
     invoice: InvoiceView = OPEN_INVOICE
     now: datetime | None = None
+    clock: Callable[[], datetime] | None = None
+    """The time as the provider has it; without it, no request expires."""
     next_outcome: Outcome = Outcome.SUCCEEDED
     results_by_key: dict[str, ChargeResult] = field(default_factory=dict)
     sent_orders: list[ChargeOrder] = field(default_factory=list)
@@ -64,6 +67,8 @@ class InterruptibleProvider:
     paid_elsewhere: int = 0
     guard: Callable[[ChargeOrder], None] = lambda _: None
     """Looks at each order that comes in."""
+    departure: Callable[[ChargeOrder], None] = lambda _: None
+    """Looks at each order that leaves us."""
 
     @property
     def success_count(self) -> int:
@@ -85,8 +90,15 @@ class InterruptibleProvider:
         return Card(fingerprint=f"fp_{method_id}", network="visa") if method_id else None
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
-        """Executes a new key and replays a known one; without key memory each call is executed."""
+        """Executes a new key and replays a known one; without key memory each call is executed.
+
+        A request that is not executed within `longest_request` never is.
+        """
+        self.departure(order)
+        left = self.clock() if self.clock else None
         await PausePoint()
+        if left and self.clock and self.clock() - left >= self.longest_request:
+            return ChargeResult(outcome=Outcome.UNKNOWN, reason="timeout")
         self.guard(order)
         self.sent_orders.append(order)
         earlier_result = self.results_by_key.get(order.idempotency_key) if self.idempotency else None
@@ -117,6 +129,8 @@ class InterruptibleProvider:
             return result
         assert self.now
         if self.idempotency is None:
-            return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_found")  # who searches may find it tomorrow
+            # who searches may find it tomorrow
+            return ChargeResult(outcome=Outcome.UNKNOWN, reason="not_found", no_attempt=True)
         surely = self.now - order.requested_at >= KEY_MEMORY or self.invoice.status is not InvoiceStatus.OPEN
-        return ChargeResult(outcome=Outcome.NOT_CHARGED if surely else Outcome.UNKNOWN, reason="no_trace")
+        outcome = Outcome.NOT_CHARGED if surely else Outcome.UNKNOWN
+        return ChargeResult(outcome=outcome, reason="no_trace", no_attempt=not surely)

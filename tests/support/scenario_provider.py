@@ -78,6 +78,7 @@ class ScenarioProvider:
     def __init__(self) -> None:
         self.idempotency: timedelta | None = timedelta(hours=23)
         self.can_read = True
+        self.longest_request = timedelta(minutes=2)
         self.scenarios: dict[str, InvoiceScenario] = {}
         self.log = MemoryLog()
 

@@ -158,6 +158,16 @@ async def test_missing_permission_is_a_configuration_failure(
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, code)
 
 
+@pytest.mark.parametrize("subscription", [True, False])
+async def test_pay_call_that_finds_nothing_has_no_definite_result(
+    box: Sandbox, gateway: Gateway, subscription: bool
+) -> None:
+    """Braintree documents no 404 for pay calls: it may be a proxy's word about a request that went through."""
+    failed_payment = await box.create_failed_payment(script=("error:404",), subscription=subscription)
+    result = await gateway.charge(order_for(failed_payment))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "http_404")
+
+
 async def test_failed_read_prevents_the_charge(box: Sandbox, gateway: Gateway) -> None:
     failed_payment = await box.create_failed_payment()
     await box.add_fault(f"/braintree/merchants/*/subscriptions/{failed_payment.subscription}", "error:503")

@@ -70,10 +70,12 @@ def an_invoice(*tries: TransactionView) -> Invoice:
 def test_result_of_a_search(tries: tuple[TransactionView, ...], outcome: Outcome, reason: str | None) -> None:
     result = reconcile_by_search(ORDER, an_invoice(*tries))
     assert (result.outcome, result.reason) == (outcome, reason)
+    assert result.no_attempt is (reason == "not_found"), "nothing of ours is there, and nothing is under way"
 
 
 def test_missing_invoice_decides_nothing() -> None:
-    assert reconcile_by_search(ORDER, None).outcome is Outcome.UNKNOWN
+    result = reconcile_by_search(ORDER, None)
+    assert (result.outcome, result.no_attempt) == (Outcome.UNKNOWN, False)
 
 
 class FakeResult:

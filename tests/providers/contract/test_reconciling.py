@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 
 from core.events import State
+from core.notices import Audience, NoticeTopic, build_notices
 from core.operators import Action, Command
 from core.payments import EventKind, ProviderEvent
 from core.recovery.machine import Charge, Read, next_step
+from core.recovery.unknown_charges import MAX_SEND_DELAY
 from providers.base import Gateway
 from tests.providers.contract.harness import ChargeHarness, due_charge
 from tests.providers.contract.subject import ProviderControl, Subject
@@ -118,10 +120,52 @@ async def test_after_an_ending_nothing_is_sent_again(
     await harness.run_reconcile()
     assert len(await harness.idempotency_keys()) == 1
     assert harness.written_types[-1] == "operator.cancel_requested", "it waits for a definite answer"
-    if not (gateway.can_read and gateway.idempotency is not None):
-        await harness.run_reconcile(8 * DAY)
-        assert harness.written_types[-2:] == ["retry.skipped", "recovery.closed"]
+    await harness.run_reconcile(gateway.longest_request)
+    last = "charge.reconciled" if gateway.can_read else "retry.skipped"
+    assert harness.written_types[-2:] == [last, "recovery.closed"], "reads tell it, or the webhook is overdue"
+    assert harness.recovery.state is State.CANCELED
+    assert len(await harness.idempotency_keys()) == 1
     assert await harness.charged_amounts() == []
+
+
+DOCUMENTED_LIMITS = {"stripe": 80, "braintree": 60, "adyen": 150}
+"""The longest time of one request that the provider, or its official client, names; in seconds."""
+
+
+async def test_longest_request_covers_what_is_documented_and_our_own_delay(subject: Subject, gateway: Gateway) -> None:
+    documented = timedelta(seconds=DOCUMENTED_LIMITS[subject.name])
+    assert gateway.longest_request >= documented + MAX_SEND_DELAY + timedelta(seconds=20)
+    assert gateway.longest_request <= timedelta(minutes=5), "an operator waits for it"
+
+
+async def test_success_that_is_found_after_an_ending_counts(
+    subject: Subject, books: ProviderControl, gateway: Gateway
+) -> None:
+    harness = await due_charge(subject, books, gateway, "succeed_then_drop")
+    await harness.run_charge()
+    harness.handle_command(Command(action=Action.CANCEL))
+    if gateway.can_read:
+        await harness.run_reconcile()
+    else:
+        harness.receive_event(event_of_our_charge(harness, EventKind.INVOICE_PAID))
+    assert harness.recovery.state is State.RECOVERED
+    assert len(await harness.idempotency_keys()) == 1
+
+
+async def test_success_that_comes_after_the_end_is_late_money(
+    subject: Subject, books: ProviderControl, gateway: Gateway
+) -> None:
+    harness = await due_charge(subject, books, gateway, "drop")
+    await harness.run_charge()
+    harness.handle_command(Command(action=Action.CANCEL))
+    event = event_of_our_charge(harness, EventKind.INVOICE_PAID)
+    await harness.run_reconcile(gateway.longest_request + timedelta(seconds=1))
+    before, count = harness.recovery, len(harness.rows)
+    harness.receive_event(event)
+    assert harness.written_types[-1] == "payment.late"
+    assert (harness.recovery.state, harness.recovery.paid_late) == (State.CANCELED, harness.failed_payment.amount)
+    (notice,) = build_notices(before, harness.rows[count:], frozenset({Audience.OPERATORS}))
+    assert notice.topic == NoticeTopic.MONEY_BACK
 
 
 async def test_unresolvable_charge_goes_to_review(subject: Subject, books: ProviderControl, gateway: Gateway) -> None:

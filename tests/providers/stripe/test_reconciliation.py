@@ -2,12 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from core.errors import ProviderUnavailable
 from core.payments import ChargeOrder, ChargeResult, Outcome
+from providers.fields import Fields
 from providers.stripe.gateway import StripeGateway
+from providers.stripe.payments import Payment
+from providers.stripe.reconciliation import reconcile_by_payment
 from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import order_for
 
@@ -48,7 +52,7 @@ async def test_the_charge_from_before_the_order_decides_nothing(
     failed_invoice = await box.create_failed_invoice()
     order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
     result = await gateway.reconcile(order)
-    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "not_settled")
+    assert (result.outcome, result.reason, result.no_attempt) == (Outcome.UNKNOWN, "not_settled", True)
     old = order.model_copy(update={"requested_at": order.requested_at - timedelta(hours=24)})
     result = await gateway.reconcile(old)
     assert (result.outcome, result.reason) == (Outcome.NOT_CHARGED, "no_trace")
@@ -62,7 +66,22 @@ async def test_a_void_invoice_was_not_charged(box: StripeSandboxClient, gateway:
 
 
 async def test_missing_invoice_decides_nothing(gateway: StripeGateway) -> None:
-    assert (await gateway.reconcile(order_for("in_gone"))).reason == "invoice_missing"
+    result = await gateway.reconcile(order_for("in_gone"))
+    assert (result.reason, result.no_attempt) == ("invoice_missing", False), "nothing could be read"
+
+
+@pytest.mark.parametrize(
+    ("charge", "processing"),
+    [({"status": "succeeded", "amount": 1}, False), ({"status": "pending", "amount": 4900}, False), ({}, True)],
+)
+def test_an_attempt_since_the_order_is_no_silence(charge: dict[str, Any], processing: bool) -> None:
+    """Another payment of less, one under way, and an intent that Stripe is still working on."""
+    order = order_for("in_1")
+    fresh = {"id": "ch_new", "created": int(order.requested_at.timestamp()) + 1} if charge else {}
+    intent = {"id": "pi_1", "status": "processing" if processing else "requires_payment_method"}
+    payment = Payment(Fields(intent), Fields(fresh | charge))
+    result = reconcile_by_payment(order, Fields({"id": "in_1", "status": "open"}), payment, order.requested_at)
+    assert (result.outcome, result.no_attempt) == (Outcome.UNKNOWN, False)
 
 
 @pytest.mark.parametrize("path", ["/v1/invoices/*", "/v1/payment_intents/*"])
