@@ -65,7 +65,7 @@ class CommandContext:
         """
         acted = await submit_command(
             self.parts, self.provider, self.invoice_id, self.caller.name, action, reason, decision, self.request_id,
-            capped=not self.caller.bootstrap,
+            capped=not self.caller.bootstrap, may_be_second=not self.caller.bootstrap,
         )  # fmt: skip
         if not acted.is_handled:
             self.response.status_code = 202

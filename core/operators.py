@@ -1,5 +1,6 @@
 """Operator commands, the rule of two people for large amounts, and the limits of the login throttle."""
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,26 @@ class Action(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     REVIEW = "review"
+
+
+def person_key(name: str) -> str:
+    """The form in which names of people are compared; equal for `Ann`, `ann ` and `ANN`, empty for a blank name.
+
+    NFKC and case folding as in Unicode's identifier caseless matching (Unicode 15.0, section 3.13, D147), without
+    characters that nobody sees and without blanks around it.
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) not in _UNSEEN)
+    # Folding may undo the normal form, so it is restored.
+    return unicodedata.normalize("NFKC", seen.casefold()).strip()
+
+
+_UNSEEN: Final = frozenset({"Cf", "Cc"})
+"""Format and control characters: zero-width joiners, marks of direction, soft hyphens."""
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's, over the API, in the admin console and in the log."""
+    return person_key(one) == person_key(other)
 
 
 class Command(Value):
@@ -99,11 +120,17 @@ def needs_second_approver(
     return limit is not None and amount > limit
 
 
-def approval_status(ask: ApprovalRequest | None, actor: str, now: datetime) -> ApprovalStatus:
-    """The state after `actor` submits a command for which `ask` is the open request, if any; an expired one is none."""
+def approval_status(
+    ask: ApprovalRequest | None, actor: str, now: datetime, *, may_be_second: bool = True
+) -> ApprovalStatus:
+    """The state after `actor` submits a command for which `ask` is the open request, if any; an expired one is none.
+
+    Whoever may not be the second person (the bootstrap key, which is nobody in particular) leaves a request waiting.
+    """
     if ask is None or ask.expires_at <= now:
         return ApprovalStatus.REQUESTED
-    return ApprovalStatus.PENDING if ask.asked_by == actor else ApprovalStatus.GRANTED
+    is_second = may_be_second and not is_same_person(ask.asked_by, actor)
+    return ApprovalStatus.GRANTED if is_second else ApprovalStatus.PENDING
 
 
 def describe_approval_request(ask: ApprovalRequest) -> str:

@@ -27,7 +27,7 @@ async def log_in_by_password(request: Request, parts: Parts, name: str, password
     """
     ways = login_config.login_config_of(request)
     of_name, of_address = (
-        ways.keyed_hash("name", name.casefold()),
+        ways.keyed_hash("name", operators.person_key(name)),
         ways.keyed_hash("address", login_config.client_address(request)),
     )
     # The lock before the connection, so that waiting requests of this process occupy none. Another process's attempt
