@@ -11,6 +11,7 @@ from fastapi import Depends, Path, Request
 
 from api.background import Background
 from api.deliveries import Deliveries
+from api.rate_limits import RequestLimits
 from core.card_networks.rules import NetworkRules
 from core.errors import NotFound
 from core.policy.policy import Policy
@@ -45,6 +46,7 @@ class Parts:
     """Returns the network limits that apply now. Raises InvalidPolicy if the policy file was never valid."""
     policy: Callable[[], Policy]
     """Returns the active policy. Raises InvalidPolicy if the policy file was never valid."""
+    limits: RequestLimits
     stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to stop, so that endless responses (live updates) end."""
 

@@ -50,6 +50,8 @@ async def serve_api(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Uvicorn would believe X-Forwarded-For of everything on this machine; `api.client_address` reads it.
+            proxy_headers=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )

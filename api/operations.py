@@ -16,7 +16,7 @@ from core.operators import Action
 router: Final = APIRouter(
     prefix="/v1/recoveries/{provider}/{invoice_id}",
     tags=["operations"],
-    responses=problem_responses(401, 403, 404, 409, 413, 422, 503)
+    responses=problem_responses(401, 403, 404, 409, 413, 422, 429, 503)
     | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the command is left as a signal"}},
 )
 
@@ -75,7 +75,7 @@ class CommandContext:
 CommandContextDep = Annotated[CommandContext, Depends(CommandContext)]
 
 
-@router.post("/retry", responses=problem_responses(429), summary="Charge now")
+@router.post("/retry", summary="Charge now")
 async def retry_recovery(command: CommandRequest, asked: CommandContextDep) -> RecoveryView:
     """Answers when the attempt has begun. It uses none of the policy's attempts; the card networks' limits apply.
 
