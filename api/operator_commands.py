@@ -158,7 +158,7 @@ async def _require_approval(parts: Parts, name: str, command: Command, may_be_se
     judgement = await _judge_approval(parts, name, command, may_be_second)
     if judgement.verdict is ApprovalStatus.GRANTED:
         return judgement
-    raise CommandRefused(SECOND_APPROVER, describe_approval_request(judgement.approval))
+    raise CommandRefused(SECOND_APPROVER, describe_approval_request(judgement.approval, may_be_second=may_be_second))
 
 
 async def _judge_approval(parts: Parts, name: str, command: Command, may_be_second: bool) -> ApprovalJudgement:

@@ -133,11 +133,15 @@ def approval_status(
     return ApprovalStatus.GRANTED if is_second else ApprovalStatus.PENDING
 
 
-def describe_approval_request(ask: ApprovalRequest) -> str:
-    """The answer to the first person, with until when the second one may submit the same."""
+def describe_approval_request(ask: ApprovalRequest, *, may_be_second: bool = True) -> str:
+    """The answer to the first person, with until when the second one may submit the same.
+
+    Who holds the bootstrap key is told that it is never the second person.
+    """
+    told = "" if may_be_second else " The bootstrap key is never the second person."
     return (
         f"This amount takes two people: {ask.asked_by} submitted the command; another operator must submit the same "
-        f"until {format_moment(ask.expires_at)} ({spell_duration(APPROVAL_LIFETIME)})."
+        f"until {format_moment(ask.expires_at)} ({spell_duration(APPROVAL_LIFETIME)}).{told}"
     )
 
 

@@ -9,6 +9,9 @@ from core.errors import InvalidInput
 _LIVE_KEY: Final = re.compile(r"(sk|rk)_(org_)?live_", re.IGNORECASE)
 """Stripe's secret, restricted and organisation keys of live mode; docs.stripe.com/keys."""
 
+_BEFORE_HOST: Final = re.compile(r"([a-z][a-z0-9+.-]*:(?=/))?/*", re.IGNORECASE)
+"""The scheme, if any, and slashes."""
+
 
 def is_live_key(key: str) -> bool:
     """Whether a key in Stripe's form is one of live mode, in whatever case and with blanks around it."""
@@ -20,9 +23,8 @@ def api_host(base: str) -> str:
 
     An address without a scheme has a host, too: what a library makes of it must not decide whether it is live.
     """
-    text = base.strip()
     try:
-        host = urlsplit(text if "://" in text else f"//{text}").hostname
+        host = urlsplit(f"//{_BEFORE_HOST.sub('', base.strip(), count=1)}").hostname
     except ValueError:
         return ""
     return (host or "").lower().rstrip(".")

@@ -110,7 +110,9 @@ async def test_the_bootstrap_key_is_never_the_second_person(answering_harness: A
     ann = await answering_harness.create_key(*WRITE, name="ann")
     invoice = await start_recovery(answering_harness)
     await assert_refused(await submit_command(answering_harness, invoice, ann), "ann")
-    await assert_refused(await submit_command(answering_harness, invoice, ALL_SCOPES), "ann")
+    told = await submit_command(answering_harness, invoice, ALL_SCOPES)
+    await assert_refused(told, "ann")
+    assert "The bootstrap key is never the second person." in told.json()["detail"]
     assert answering_harness.recoveries.submitted_commands == []
     bob = await answering_harness.create_key(*WRITE, name="bob")
     assert (await submit_command(answering_harness, invoice, bob)).status_code == 200
