@@ -221,7 +221,7 @@ class Settings(BaseSettings):
             "ADYEN_API_BASE": self.adyen_api_base,
             "BRAINTREE_API_BASE": self.braintree_api_base,
         }
-        configs = {
+        configs: dict[str, StripeConfig | AdyenConfig | BraintreeConfig] = {
             "Stripe": StripeConfig.from_environment(given),
             "Adyen": AdyenConfig.from_environment(given),
             "Braintree": BraintreeConfig.from_environment(given),

@@ -18,7 +18,7 @@ def is_live_key(key: str) -> bool:
     return bool(_LIVE_KEY.match(key.strip()))
 
 
-def api_host(base: str) -> str:
+def base_host(base: str) -> str:
     """The host of a base address in lower case, without port and final dot; empty if there is none.
 
     An address without a scheme has a host, too: what a library makes of it must not decide whether it is live.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from providers.live_mode import api_host, require_https
+from providers.live_mode import base_host, require_https
 
 _HEX: Final = re.compile(r"([0-9a-fA-F]{2})+")
 _LIVE: Final = re.compile(r"(^|[.-])live([.-]|$)")
@@ -51,7 +51,7 @@ class AdyenConfig:
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money, by its address: Adyen's keys don't show whether they are live."""
-        return bool(self.api_key and _LIVE.search(api_host(self.api_base)))
+        return bool(self.api_key and _LIVE.search(base_host(self.api_base)))
 
     @property
     def expected_livemode(self) -> bool | None:
@@ -68,6 +68,6 @@ class AdyenConfig:
                 bool(self.api_key and not self.merchant_account),
                 "Adyen charges are off: ADYEN_MERCHANT_ACCOUNT is not set.",
             ),
-            (bool(self.api_base), f"Adyen is called at {api_host(self.api_base)} (ADYEN_API_BASE)."),
+            (bool(self.api_base), f"Adyen is called at {base_host(self.api_base)} (ADYEN_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

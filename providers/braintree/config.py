@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from providers.live_mode import api_host, require_https
+from providers.live_mode import base_host, require_https
 
 _PRODUCTION: Final = re.compile(r"(.*\.)?braintreegateway\.com")
 """The host of the library's `Environment.Production` is api.braintreegateway.com; the sandbox has its own label."""
@@ -50,7 +50,7 @@ class BraintreeConfig:
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money, by its address: keys and webhooks don't show it."""
-        host = api_host(self.api_base)
+        host = base_host(self.api_base)
         return bool(_PRODUCTION.fullmatch(host)) and "sandbox" not in host.split(".")
 
     def startup_notes(self) -> tuple[str, ...]:
@@ -60,6 +60,6 @@ class BraintreeConfig:
         off = (
             (not self.can_verify, f"Braintree webhooks are off, not set: {missing}."),
             (not self.can_charge, f"Braintree charges are off, not set: {missing}."),
-            (bool(self.api_base), f"Braintree is called at {api_host(self.api_base)} (BRAINTREE_API_BASE)."),
+            (bool(self.api_base), f"Braintree is called at {base_host(self.api_base)} (BRAINTREE_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from providers.live_mode import api_host, is_live_key, require_https
+from providers.live_mode import base_host, is_live_key, require_https
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,6 @@ class StripeConfig:
         off = (
             (not self.webhook_secrets, "Stripe webhooks are off: STRIPE_WEBHOOK_SECRETS is not set."),
             (not self.api_key, "Stripe charges are off: STRIPE_API_KEY is not set."),
-            (bool(self.api_base), f"Stripe is called at {api_host(self.api_base)} (STRIPE_API_BASE)."),
+            (bool(self.api_base), f"Stripe is called at {base_host(self.api_base)} (STRIPE_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

@@ -1,12 +1,13 @@
 """Live settings are told alike however they are written, and a live key is never sent over plain http."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from core.errors import InvalidInput
 from providers.base import Provider, load_providers
-from providers.live_mode import api_host
+from providers.live_mode import base_host
 from settings import Settings
 
 ADYEN_HOST = "1797a841fbb37ca7-AdyenDemo-checkout-live.adyenpayments.com"
@@ -69,7 +70,8 @@ def load_provider(name: str, environment: Mapping[str, str]) -> Provider:
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
     """The settings in this environment alone."""
-    return Settings(_env_file=None, **{name.lower(): text for name, text in environment.items()})
+    fields: dict[str, Any] = {name.lower(): text for name, text in environment.items()}
+    return Settings(_env_file=None, **fields)
 
 
 @pytest.mark.parametrize(("name", "environment"), LIVE)
@@ -107,4 +109,4 @@ def test_live_key_is_never_sent_over_plain_http(setting: str, environment: dict[
     ],
 )
 def test_host_of_a_base_address(base: str, host: str) -> None:
-    assert api_host(base) == host
+    assert base_host(base) == host

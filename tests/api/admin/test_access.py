@@ -22,7 +22,7 @@ LIVE: dict[str, dict[str, Any]] = {
     "Adyen": {"adyen_api_key": SecretStr("x"), "adyen_api_base": "https://p-checkout-live.adyenpayments.com/checkout"},
     "Braintree": {"braintree_api_base": "https://api.braintreegateway.com:443"},
 }
-NO_BOOTSTRAP = {"bootstrap_api_key": SecretStr("")}
+NO_BOOTSTRAP: dict[str, Any] = {"bootstrap_api_key": SecretStr("")}
 OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
