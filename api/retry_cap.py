@@ -38,7 +38,7 @@ class RetryPlace:
         async with self._parts.database.begin() as session:
             await operator_actions.lock_retries(session, command.actor)
             taken = await _taken_places(session, command.actor, now - HOUR)
-            if command.request_id in taken:
+            if (self._recovery_id, command.request_id) in taken:
                 return
             if len(taken) >= most:
                 raise _cap_reached(command.actor, taken, most, now)
@@ -100,18 +100,22 @@ async def unlimited(parts: Parts, recovery_id: str) -> AsyncIterator[RetryPlace]
     yield RetryPlace(parts, recovery_id)
 
 
-async def _taken_places(session: Session, actor: str, since: datetime) -> dict[str, datetime]:
-    """The person's retries after `since` by request id, with the time of each: in the log, or on the way there."""
+Places = dict[tuple[str, str | None], datetime]
+"""Retries by recovery and request, with the time of each: one request id may go to many recoveries."""
+
+
+async def _taken_places(session: Session, actor: str, since: datetime) -> Places:
+    """The person's retries after `since`: in the log, or on the way there."""
     # Retries from Temporal's own tools have no reservation, so the log is counted too, and a request in both once.
     held = await operator_actions.load_held_retries(session, since)
-    places = {one.request_id: one.at for one in held if is_same_person(one.actor, actor)}
+    places: Places = {(one.recovery_id, one.request_id): one.at for one in held if is_same_person(one.actor, actor)}
     for number, row in enumerate(await operator_events.load_recorded_retries(session, since)):
         if is_same_person(row.actor or "", actor):
-            places.setdefault(row.request_id or f"row {number}", row.recorded_at)
+            places.setdefault((row.recovery_id, row.request_id or f"row {number}"), row.recorded_at)
     return places
 
 
-def _cap_reached(actor: str, taken: dict[str, datetime], most: int, now: datetime) -> TooManyRequests:
+def _cap_reached(actor: str, taken: Places, most: int, now: datetime) -> TooManyRequests:
     message = f"{actor} asked for {len(taken)} retries within an hour; {most} are allowed."
     first = min(taken.values(), default=now)
     return TooManyRequests(message, first + HOUR - now)

@@ -84,7 +84,7 @@ class OperatorRules(Value):
     second_approver_above: Mapping[str, int] = {}
     """The amount above which two people are needed, in minor units by currency; other currencies have no limit."""
     retries_per_hour: int = 60
-    """Retries per operator or API key. Each may be a charge, which the card networks count."""
+    """Retries per person, by whatever key or sign-in. Each may be a charge, which the card networks count."""
 
 
 class ApprovalRequest(Value):

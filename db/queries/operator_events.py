@@ -15,6 +15,7 @@ from db.session import Session
 class RecordedRetry(Value):
     """One retry that somebody asked for."""
 
+    recovery_id: str
     actor: str | None
     request_id: str | None
     recorded_at: datetime
@@ -30,7 +31,10 @@ async def load_recorded_retries(session: Session, since: datetime) -> list[Recor
     # Of all people, since PostgreSQL folds names by other rules than Python: the caller compares them. It is an hour's.
     data = table.c.data
     query = select(
-        data["actor"].astext.label("actor"), data["request_id"].astext.label("request_id"), table.c.recorded_at
+        table.c.recovery_id,
+        data["actor"].astext.label("actor"),
+        data["request_id"].astext.label("request_id"),
+        table.c.recorded_at,
     ).where(
         OPERATOR_ROWS,
         table.c.type == EventType.RETRY_REQUESTED.value,

@@ -124,6 +124,7 @@ class HeldRetry(Value):
 
     token: str
     actor: str
+    recovery_id: str
     request_id: str
     at: datetime
 
@@ -142,7 +143,13 @@ async def load_held_retries(session: Session, since: datetime) -> list[HeldRetry
     rows = [StoredAuditEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
     released = {row.detail["token"] for row in rows if row.action == AuditAction.RETRY_RELEASED}
     return [
-        HeldRetry(token=row.detail["token"], actor=row.actor, request_id=row.detail["request_id"], at=row.at)
+        HeldRetry(
+            token=row.detail["token"],
+            actor=row.actor,
+            recovery_id=row.subject or "",
+            request_id=row.detail["request_id"],
+            at=row.at,
+        )
         for row in rows
         if row.action == AuditAction.RETRY_RESERVED and row.detail["token"] not in released
     ]

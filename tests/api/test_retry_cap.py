@@ -118,6 +118,13 @@ async def test_same_request_sent_again_takes_one_place(capped: ApiHarness) -> No
     assert await retry_statuses(capped, key, CAP) == [200] * (CAP - 1) + [429]
 
 
+async def test_one_request_id_for_many_recoveries_takes_a_place_for_each(capped: ApiHarness) -> None:
+    """As one form of many recoveries has, or a client with one Idempotency-Key for everything."""
+    key = await capped.create_key(*WRITE, name=unique_id("ann")) | {"Idempotency-Key": "one"}
+    answers = await asyncio.gather(*(retry(capped, key) for _ in range(14)))
+    assert sorted(answer.status_code for answer in answers) == [200] * CAP + [429] * (14 - CAP)
+
+
 async def test_retry_counts_once_when_it_is_in_the_log_too(capped: ApiHarness) -> None:
     name = unique_id("ann")
     key, invoice = await capped.create_key(*WRITE, name=name), await start_recovery(capped)
