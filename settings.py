@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, NoReturn, Self
 
@@ -21,12 +22,13 @@ from providers.stripe.config import StripeConfig
 SHIPPED_POLICY = Path(__file__).parent / "core" / "policy" / "policies.toml"
 
 
-def _secret_list(value: object) -> object:
+def _text_list(value: object) -> object:
     """The non-empty parts of a comma-separated text; any other value unchanged."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -93,6 +95,11 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
+    trusted_proxies: Networks = Field(
+        (), description="addresses or networks of the proxies whose X-Forwarded-For is believed, comma separated"
+    )
+    rate_limit_per_key: int = Field(6000, ge=0, description="requests a minute to /v1 with one API key; 0: no limit")
+    rate_limit_per_address: int = Field(12000, ge=0, description="requests a minute to /v1 from one address; 0: off")
     metrics_port: int = Field(0, ge=0, le=65535, description="port of the worker's Prometheus metrics; 0: off")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     charges_per_second: int = Field(20, ge=1, le=100, description="pace of provider calls, per provider")
@@ -133,11 +140,20 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", "unsubscribe_secrets", mode="before"
-    )
+        "stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", "unsubscribe_secrets",
+        "trusted_proxies", mode="before",
+    )  # fmt: skip
     @classmethod
-    def _split_secrets(cls, value: object) -> object:
-        return _secret_list(value)
+    def _split_lists(cls, value: object) -> object:
+        return _text_list(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _not_everybody(cls, value: Networks) -> Networks:
+        # With everybody trusted, the first address in the header would count, which the client itself may invent.
+        if any(network.prefixlen == 0 for network in value):
+            raise ValueError("TRUSTED_PROXIES can't be everybody; name the proxies' own addresses")
+        return value
 
     @field_validator("bootstrap_api_key")
     @classmethod
@@ -193,20 +209,22 @@ class Settings(BaseSettings):
 
     @property
     def live_providers(self) -> tuple[str, ...]:
-        """Names of the providers whose settings move real money, by each provider's own `livemode`."""
+        """Names of the providers whose settings move real money, by each provider's own `livemode`.
+
+        Raises InvalidInput for a live key and a base address that isn't https.
+        """
+        # Read by the providers' own rules from the same texts, so that start-up and providers never disagree.
+        given = {
+            "STRIPE_API_KEY": self.stripe_api_key.get_secret_value(),
+            "STRIPE_API_BASE": self.stripe_api_base,
+            "ADYEN_API_KEY": self.adyen_api_key.get_secret_value(),
+            "ADYEN_API_BASE": self.adyen_api_base,
+            "BRAINTREE_API_BASE": self.braintree_api_base,
+        }
         configs: dict[str, StripeConfig | AdyenConfig | BraintreeConfig] = {
-            "Stripe": StripeConfig(api_key=self.stripe_api_key.get_secret_value()),
-            "Adyen": AdyenConfig(
-                api_key=self.adyen_api_key.get_secret_value(),
-                merchant_account=self.adyen_merchant_account,
-                api_base=self.adyen_api_base,
-            ),
-            "Braintree": BraintreeConfig(
-                merchant_id=self.braintree_merchant_id,
-                public_key=self.braintree_public_key,
-                private_key=self.braintree_private_key.get_secret_value(),
-                api_base=self.braintree_api_base,
-            ),
+            "Stripe": StripeConfig.from_environment(given),
+            "Adyen": AdyenConfig.from_environment(given),
+            "Braintree": BraintreeConfig.from_environment(given),
         }
         return tuple(name for name, config in configs.items() if config.livemode)
 

@@ -22,12 +22,14 @@ from api import (
     webhooks,
 )
 from api.admin.app import create_admin
+from api.admin.login_config import check_passwords
 from api.admin.sessions import ROOT
 from api.background import Background
 from api.deliveries import Deliveries
 from api.deps import Clock, Parts
 from api.health import ReadinessCheck, TableGauges, database_checks
-from api.middleware import BodyLimit, ExactPaths, PlainCookies, ResponseObserver
+from api.middleware import AddressLimit, BodyLimit, ExactPaths, PlainCookies, ResponseObserver
+from api.rate_limits import RequestLimits
 from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
@@ -56,8 +58,9 @@ def create_app(
 ) -> FastAPI:
     """The application with these parts, which the caller closes. `/readyz` runs `checks` besides those of the database.
 
-    Raises InvalidInput for settings of the admin console that can't be used.
+    Raises InvalidInput for settings of the admin console that can't be used, and for passwords beside live settings.
     """
+    check_passwords(settings)
     policy, background = PolicyFile(settings.policy_file), Background()
     parts = Parts(
         settings=settings,
@@ -71,6 +74,7 @@ def create_app(
         deliveries=Deliveries(background),
         network_rules=NetworkLimits(policy).current_rules,
         policy=policy.current_policy,
+        limits=RequestLimits(settings.rate_limit_per_key, settings.rate_limit_per_address),
     )
     app = _create_bare_app()
     app.state.parts, app.state.counts = parts, TableGauges()
@@ -110,6 +114,7 @@ def _assemble_app(app: FastAPI, parts: Parts) -> None:
     # The middleware added last is the outermost: it measures every response, refusals by the inner ones included.
     app.add_middleware(BodyLimit)
     app.add_middleware(PlainCookies)
+    app.add_middleware(AddressLimit, limits=parts.limits, proxies=parts.settings.trusted_proxies)
     app.add_middleware(ExactPaths)
     app.add_middleware(ResponseObserver, metrics=parts.metrics)
     app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from api.client_address import client_address
 from api.deps import Parts, PartsDep
 from core.base import Value
 from db.repositories import api_keys
@@ -30,28 +31,34 @@ class Caller(Value):
     """The authenticated sender of a request."""
 
     name: str
-    """Name of the key, recorded as the actor of its commands."""
+    """Name of the key, which is its holder's, recorded as the actor of its commands."""
+    key_id: str
     scopes: frozenset[str]
     bootstrap: bool = False
-    """Whether it is the development key, which has every scope and no hourly cap."""
+    """Whether it is the development key, which has every scope and no hourly cap, and is never a second person."""
 
 
-BOOTSTRAP = Caller(name="bootstrap", scopes=frozenset(Scope), bootstrap=True)
+BOOTSTRAP = Caller(name="bootstrap", key_id="bootstrap", scopes=frozenset(Scope), bootstrap=True)
 _bearer = HTTPBearer(auto_error=False, description="an API key from `pri keys create`")
 
 
 def require_scope(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     """A FastAPI dependency that returns the caller if its key has one of these scopes.
 
-    Answers 401 without a valid key, 403 without a scope. Raises StoreUnavailable.
+    Answers 401 without a valid key, 403 without a scope. Raises TooManyRequests for a key that asks too often and for
+    an address that sent too many wrong keys, StoreUnavailable.
     """
 
     async def authorize_caller(
-        shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+        request: Request, shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Caller:
-        found = await _find_caller(shared, sent.credentials) if sent else None
+        address = client_address(request, shared.settings.trusted_proxies)
+        found = await _find_caller(shared, sent.credentials, address) if sent else None
         if found is None:
+            if sent:
+                shared.limits.bearers.record_failure(address)
             raise HTTPException(401, "A valid API key is needed.", {"WWW-Authenticate": 'Bearer realm="pri"'})
+        shared.limits.check_key(found.key_id)
         if found.scopes.isdisjoint(scopes):
             raise HTTPException(403, f"This key lacks the scope {' or '.join(scopes)}.")
         return found
@@ -59,8 +66,10 @@ def require_scope(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     return authorize_caller
 
 
-async def _find_caller(shared: Parts, plain: str) -> Caller | None:
-    if _is_bootstrap(shared, plain):
+async def _find_caller(shared: Parts, plain: str, address: str) -> Caller | None:
+    bearers = shared.limits.bearers
+    if bearers.may_use_bootstrap(address) and _is_bootstrap(shared, plain):
+        bearers.record_bootstrap(address)
         return BOOTSTRAP
     if not plain or len(plain) > LONGEST_KEY:
         return None
@@ -70,7 +79,7 @@ async def _find_caller(shared: Parts, plain: str) -> Caller | None:
         if key is None:
             return None
         await api_keys.mark_key_used(session, key, now)
-    return Caller(name=key.name, scopes=frozenset(key.scopes))
+    return Caller(name=key.name, key_id=str(key.id), scopes=frozenset(key.scopes))
 
 
 def _is_bootstrap(shared: Parts, plain: str) -> bool:

@@ -18,7 +18,7 @@ router: Final = APIRouter(
     prefix="/v1/credentials",
     tags=["credentials"],
     dependencies=[Depends(require_scope(Scope.READ))],
-    responses=problem_responses(401, 403, 404, 422, 503),
+    responses=problem_responses(401, 403, 404, 422, 429, 503),
 )
 Provider = Annotated[
     str | None,

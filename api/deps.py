@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Request
 from api.background import Background
 from api.deliveries import Deliveries
 from api.parser_threads import ParserThreads
+from api.rate_limits import RequestLimits
 from core.card_networks.rules import NetworkRules
 from core.errors import NotFound
 from core.policy.policy import Policy
@@ -46,6 +47,7 @@ class Parts:
     """Returns the network limits that apply now. Raises InvalidPolicy if the policy file was never valid."""
     policy: Callable[[], Policy]
     """Returns the active policy. Raises InvalidPolicy if the policy file was never valid."""
+    limits: RequestLimits
     parsers: ParserThreads = field(default_factory=ParserThreads)
     stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to stop, so that endless responses (live updates) end."""

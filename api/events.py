@@ -13,7 +13,7 @@ router: Final = APIRouter(
     prefix="/v1/events",
     tags=["events"],
     dependencies=[Depends(require_scope(Scope.READ))],
-    responses=problem_responses(401, 403, 503),
+    responses=problem_responses(401, 403, 429, 503),
 )
 Schemas = Annotated[dict[str, dict[str, Any]], Field(description="JSON Schema (draft 2020-12) by event type")]
 

@@ -43,17 +43,23 @@ def run_api(settings: Settings) -> None:
 async def serve_api(settings: Settings) -> None:
     """Builds every part, serves, and closes the parts. Raises as `open_application`."""
     async with open_application(settings) as app:
-        config = uvicorn.Config(
-            app,
-            host=settings.api_host,
-            port=settings.api_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
-        await ApiServer(config, app.state.parts.stop_requested).serve()
+        await ApiServer(server_config(app, settings), app.state.parts.stop_requested).serve()
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Uvicorn would believe X-Forwarded-For of everything on this machine; `api.client_address` reads it.
+        proxy_headers=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
 
 
 class ApiServer(uvicorn.Server):

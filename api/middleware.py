@@ -1,4 +1,4 @@
-"""Middleware of every request: exact paths, a limit for bodies, security headers, metrics.
+"""Middleware of every request: exact paths, limits for bodies and rates, security headers, metrics.
 
 Plain ASGI, since Starlette's middleware class would buffer bodies and streams.
 """
@@ -6,7 +6,7 @@ Plain ASGI, since Starlette's middleware class would buffer bodies and streams.
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +16,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
+from api.client_address import Network, client_address
+from api.rate_limits import RequestLimits
+from core.errors import TooManyRequests
 from observability.metrics import Metrics
 
 MAX_BODY: Final = 1024 * 1024
@@ -77,6 +80,26 @@ class PlainCookies:
         """Passes the request on, without cookies that can't be ours."""
         if scope["type"] == "http":
             scope["headers"] = [one for one in scope["headers"] if one[0] != b"cookie" or b"\\" not in one[1]]
+        return await self._app(scope, receive, send)
+
+
+class AddressLimit:
+    """Answers 429 to addresses that send more requests to `/v1` than allowed, before anything of theirs is read.
+
+    Webhooks are signed and health is asked by machines of ours: neither is ever limited.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RequestLimits, proxies: Sequence[Network]) -> None:
+        self._app, self._limits, self._proxies = app, limits, proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on, or refuses it with Retry-After."""
+        if scope["type"] == "http" and f"{scope['path']}/".startswith("/v1/"):
+            request = Request(scope)
+            try:
+                self._limits.check_address(client_address(request, self._proxies))
+            except TooManyRequests as refusal:
+                return await problems.too_many_response(request, refusal)(scope, receive, send)
         return await self._app(scope, receive, send)
 
 

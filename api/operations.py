@@ -16,7 +16,7 @@ from core.operators import Action
 router: Final = APIRouter(
     prefix="/v1/recoveries/{provider}/{invoice_id}",
     tags=["operations"],
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 503)
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
     | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the command is left as a signal"}},
 )
 
@@ -65,7 +65,7 @@ class CommandContext:
         """
         acted = await submit_command(
             self.parts, self.provider, self.invoice_id, self.caller.name, action, reason, decision, self.request_id,
-            capped=not self.caller.bootstrap,
+            capped=not self.caller.bootstrap, may_be_second=not self.caller.bootstrap,
         )  # fmt: skip
         if not acted.is_handled:
             self.response.status_code = 202
@@ -75,7 +75,7 @@ class CommandContext:
 CommandContextDep = Annotated[CommandContext, Depends(CommandContext)]
 
 
-@router.post("/retry", responses=problem_responses(429), summary="Charge now")
+@router.post("/retry", summary="Charge now")
 async def retry_recovery(command: CommandRequest, asked: CommandContextDep) -> RecoveryView:
     """Answers when the attempt has begun. It uses none of the policy's attempts; the card networks' limits apply.
 

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from api.deps import Parts
 from api.recoveries import load_recovery_view
+from api.retry_cap import reserve_retry, unlimited
 from api.views import RecoveryView
 from core.contracts import RecoveryStatus
-from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError, RunClosed, TooManyRequests
+from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError, RunClosed
 from core.events import State
 from core.ids import recovery_id
 from core.operators import (
@@ -23,7 +24,6 @@ from core.operators import (
 )
 from core.recovery.commands import check_command
 from core.recovery.state import Recovery
-from db.queries import operator_events
 from db.repositories import approvals, operator_actions, operator_signals, recoveries
 from db.repositories.approvals import ApprovalJudgement
 from db.repositories.operator_actions import AuditAction, AuditEntry
@@ -54,7 +54,6 @@ async def _charging_since(database: Database, recovery_id: str) -> int | None:
 ANSWER_TIMEOUT: Final = timedelta(seconds=5)
 """How long a worker may take to answer before the command is left as a signal."""
 LEAVE_SIGNAL_WITHIN: Final = timedelta(seconds=5)
-HOUR: Final = timedelta(hours=1)
 
 
 class SubmittedCommand(NamedTuple):
@@ -76,28 +75,33 @@ async def submit_command(
     request_id: str | None = None,
     *,
     capped: bool = True,
+    may_be_second: bool = True,
 ) -> SubmittedCommand:
     """Submits a command to the recovery and waits for its effect.
 
     `request_id` comes from `derive_request_id`; commands with the same one act once. Raises CommandRefused with the
-    recovery's reason, or with the code `second_approver` if a second person must submit the same command;
-    TooManyRequests beyond the hourly cap on retries; NotFound, InvalidPolicy, EngineUnavailable, StoreUnavailable.
+    recovery's reason, or with the code `second_approver` if a second person must submit the same command, which who
+    holds the bootstrap key (`may_be_second` False) never is; TooManyRequests beyond the hourly cap on retries;
+    NotFound, InvalidPolicy, EngineUnavailable, StoreUnavailable.
     """
     command = Command(
         action=action, actor=actor, reason=reason, decision=decision, request_id=request_id or uuid.uuid4().hex
     )
-    if capped and action is Action.RETRY:
-        await _check_retry_cap(parts, actor)
-    approval_judgement = await _find_approval(parts, provider, invoice_id, command)
-    try:
-        heeded = await _carry_out(parts, provider, invoice_id, command, approval_judgement)
-    except CommandRefused as refusal:
-        if approval_judgement or refusal.code != SECOND_APPROVER:
-            raise
-        # The worker's policy requires two people where this process's doesn't, for example just after a change.
-        again = _as_new_request(command)
-        approval_judgement = await _require_approval(parts, recovery_id(provider, invoice_id), again)
-        heeded = await _carry_out(parts, provider, invoice_id, again, approval_judgement)
+    name, is_counted = recovery_id(provider, invoice_id), capped and action is Action.RETRY
+    # The place under the cap comes first, the approval second, the command last: nothing is asked of the recovery
+    # before both are reserved.
+    async with reserve_retry(parts, name, command) if is_counted else unlimited(parts, name) as place:
+        approval_judgement = await _find_approval(parts, provider, invoice_id, command, may_be_second)
+        try:
+            heeded = await _carry_out(parts, provider, invoice_id, command, approval_judgement)
+        except CommandRefused as refusal:
+            if approval_judgement or refusal.code != SECOND_APPROVER:
+                raise
+            # The worker's policy requires two people where this process's doesn't, for example just after a change.
+            again = _as_new_request(command)
+            approval_judgement = await _require_approval(parts, name, again, may_be_second)
+            await place.follow(again)
+            heeded = await _carry_out(parts, provider, invoice_id, again, approval_judgement)
     return SubmittedCommand(await load_recovery_view(parts, provider, invoice_id), heeded)
 
 
@@ -134,18 +138,9 @@ def derive_request_id(actor: str, given: str | None) -> str:
     return hashlib.sha256(f"{actor}\n{given}".encode(errors="replace")).hexdigest()
 
 
-async def _check_retry_cap(parts: Parts, actor: str) -> None:
-    """Raises TooManyRequests, with the wait until the next retry is allowed, if the actor reached the hourly cap."""
-    # Counted in the log, so that the cap holds across all API processes.
-    most, now = parts.policy().operators.retries_per_hour, parts.clock()
-    async with parts.database.begin() as session:
-        asked_for = await operator_events.count_retry_requests(session, actor, now - HOUR)
-    if asked_for.count >= most and asked_for.first_at:
-        message = f"{actor} asked for {asked_for.count} retries within an hour; {most} are allowed."
-        raise TooManyRequests(message, asked_for.first_at + HOUR - now)
-
-
-async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: Command) -> ApprovalJudgement | None:
+async def _find_approval(
+    parts: Parts, provider: str, invoice_id: str, command: Command, may_be_second: bool
+) -> ApprovalJudgement | None:
     """The first person's request, if the command takes two people and this is the second; None if one is enough.
 
     Raises CommandRefused with the code `second_approver` for the first person.
@@ -155,21 +150,21 @@ async def _find_approval(parts: Parts, provider: str, invoice_id: str, command: 
     rules, known = parts.policy().operators, await load_recovery_view(parts, provider, invoice_id)
     if not needs_second_approver(rules, command.action, command.decision, known.amount, known.currency):
         return None
-    return await _require_approval(parts, known.recovery_id, command)
+    return await _require_approval(parts, known.recovery_id, command, may_be_second)
 
 
-async def _require_approval(parts: Parts, name: str, command: Command) -> ApprovalJudgement:
+async def _require_approval(parts: Parts, name: str, command: Command, may_be_second: bool) -> ApprovalJudgement:
     """The first person's request, granted by this command. Raises CommandRefused for the first person."""
-    judgement = await _judge_approval(parts, name, command)
+    judgement = await _judge_approval(parts, name, command, may_be_second)
     if judgement.verdict is ApprovalStatus.GRANTED:
         return judgement
-    raise CommandRefused(SECOND_APPROVER, describe_approval_request(judgement.approval))
+    raise CommandRefused(SECOND_APPROVER, describe_approval_request(judgement.approval, may_be_second=may_be_second))
 
 
-async def _judge_approval(parts: Parts, name: str, command: Command) -> ApprovalJudgement:
+async def _judge_approval(parts: Parts, name: str, command: Command, may_be_second: bool) -> ApprovalJudgement:
     stored, now = await RecoveryStore(parts.database).load_recovery(name), parts.clock()
     async with parts.database.begin() as session:
-        judgement = await approvals.judge_command(session, name, command, now)
+        judgement = await approvals.judge_command(session, name, command, now, may_be_second=may_be_second)
         if stored and judgement.verdict is not ApprovalStatus.GRANTED:
             # A command that the recovery would refuse anyway needs no second person: the error rolls the request back.
             check_command(stored, command)

@@ -167,11 +167,16 @@ def retry_after_header(error: TooManyRequests) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
 
 
+def too_many_response(request: Request, error: TooManyRequests) -> JSONResponse:
+    """429 with Retry-After."""
+    return problem_response(request, 429, "too_many_requests", str(error), retry_after_header(error))
+
+
 async def _handle_recovery_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, CommandRefused):
         return problem_response(request, refusal_status(error), error.code, str(error))
     if isinstance(error, TooManyRequests):
-        return problem_response(request, 429, "too_many_requests", str(error), retry_after_header(error))
+        return too_many_response(request, error)
     for kind, status, code in _STATUS_BY_ERROR:
         if isinstance(error, kind):
             return problem_response(

@@ -20,7 +20,7 @@ router: Final = APIRouter(
     prefix="/v1/recoveries",
     tags=["recoveries"],
     dependencies=[Depends(require_scope(Scope.READ))],
-    responses=problem_responses(401, 403, 422, 503),
+    responses=problem_responses(401, 403, 422, 429, 503),
 )
 Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 

@@ -32,7 +32,7 @@ router: Final = APIRouter(
     prefix="/v1/simulations",
     tags=["simulations"],
     dependencies=[Depends(require_scope(Scope.SIMULATE, Scope.READ))],
-    responses=problem_responses(401, 403, 422, 503),
+    responses=problem_responses(401, 403, 422, 429, 503),
 )
 
 

@@ -20,7 +20,7 @@ router: Final = APIRouter(
     prefix="/v1/summary",
     tags=["summary"],
     dependencies=[Depends(require_scope(Scope.READ))],
-    responses=problem_responses(401, 403, 422, 503),
+    responses=problem_responses(401, 403, 422, 429, 503),
 )
 DEFAULT_SPAN: Final = timedelta(days=30)
 Currency = Annotated[str | None, Query(pattern=r"^[A-Za-z]{3}$", description="ISO 4217; every one when left out")]

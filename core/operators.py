@@ -1,5 +1,6 @@
 """Operator commands, the rule of two people for large amounts, and the limits of the login throttle."""
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,26 @@ class Action(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     REVIEW = "review"
+
+
+def person_key(name: str) -> str:
+    """The form in which names of people are compared; equal for `Ann`, `ann ` and `ANN`, empty for a blank name.
+
+    NFKC and case folding as in Unicode's identifier caseless matching (Unicode 15.0, section 3.13, D147), without
+    characters that nobody sees and without blanks around it.
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) not in _UNSEEN)
+    # Folding may undo the normal form, so it is restored.
+    return unicodedata.normalize("NFKC", seen.casefold()).strip()
+
+
+_UNSEEN: Final = frozenset({"Cf", "Cc"})
+"""Format and control characters: zero-width joiners, marks of direction, soft hyphens."""
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's, over the API, in the admin console and in the log."""
+    return person_key(one) == person_key(other)
 
 
 class Command(Value):
@@ -63,7 +84,7 @@ class OperatorRules(Value):
     second_approver_above: Mapping[str, int] = {}
     """The amount above which two people are needed, in minor units by currency; other currencies have no limit."""
     retries_per_hour: int = 60
-    """Retries per operator or API key. Each may be a charge, which the card networks count."""
+    """Retries per person, by whatever key or sign-in. Each may be a charge, which the card networks count."""
 
 
 class ApprovalRequest(Value):
@@ -99,18 +120,28 @@ def needs_second_approver(
     return limit is not None and amount > limit
 
 
-def approval_status(ask: ApprovalRequest | None, actor: str, now: datetime) -> ApprovalStatus:
-    """The state after `actor` submits a command for which `ask` is the open request, if any; an expired one is none."""
+def approval_status(
+    ask: ApprovalRequest | None, actor: str, now: datetime, *, may_be_second: bool = True
+) -> ApprovalStatus:
+    """The state after `actor` submits a command for which `ask` is the open request, if any; an expired one is none.
+
+    Whoever may not be the second person (the bootstrap key, which is nobody in particular) leaves a request waiting.
+    """
     if ask is None or ask.expires_at <= now:
         return ApprovalStatus.REQUESTED
-    return ApprovalStatus.PENDING if ask.asked_by == actor else ApprovalStatus.GRANTED
+    is_second = may_be_second and not is_same_person(ask.asked_by, actor)
+    return ApprovalStatus.GRANTED if is_second else ApprovalStatus.PENDING
 
 
-def describe_approval_request(ask: ApprovalRequest) -> str:
-    """The answer to the first person, with until when the second one may submit the same."""
+def describe_approval_request(ask: ApprovalRequest, *, may_be_second: bool = True) -> str:
+    """The answer to the first person, with until when the second one may submit the same.
+
+    Who holds the bootstrap key is told that it is never the second person.
+    """
+    told = "" if may_be_second else " The bootstrap key is never the second person."
     return (
         f"This amount takes two people: {ask.asked_by} submitted the command; another operator must submit the same "
-        f"until {format_moment(ask.expires_at)} ({spell_duration(APPROVAL_LIFETIME)})."
+        f"until {format_moment(ask.expires_at)} ({spell_duration(APPROVAL_LIFETIME)}).{told}"
     )
 
 

@@ -84,10 +84,17 @@ def service_environment(
     env.pop("DATABASE_OWNER_URL", None)
     env |= {"DATABASE_URL": addresses.writer_url, "TEMPORAL_UI_URL": addresses.temporal_ui, "PYTHONUNBUFFERED": "1"}
     env |= {"API_HOST": "127.0.0.1", "API_PORT": addresses.api.rpartition(":")[2]}
-    env["BOOTSTRAP_API_KEY"] = settings.bootstrap_api_key.get_secret_value() or known.bootstrap_key
+    env["BOOTSTRAP_API_KEY"] = settings.bootstrap_api_key.get_secret_value() or _own_bootstrap_key(
+        settings, options, known
+    )
     if options.sandbox:
         env |= _sandbox_environment(settings, addresses, known)
     return {**env, **options.environment}
+
+
+def _own_bootstrap_key(settings: Settings, options: Options, known: DevSecrets) -> str:
+    """The data directory's bootstrap key; none beside live settings, with which the API refuses it."""
+    return "" if settings.live_providers and not options.sandbox else known.bootstrap_key
 
 
 def _sandbox_environment(settings: Settings, addresses: Addresses, known: DevSecrets) -> dict[str, str]:

@@ -159,6 +159,8 @@ ACTION_LABELS: Final[Mapping[str, str]] = {
     AuditAction.EXPORTED: "Exported recoveries",
     AuditAction.SECOND_ASKED: "Submitted a command that takes a second person",
     AuditAction.CUSTOMER_ERASED: "Erased a customer",
+    AuditAction.RETRY_RESERVED: "Took a place under the cap on retries",
+    AuditAction.RETRY_RELEASED: "Gave a place under the cap on retries back",
 }
 EVENT_LABELS: Final[Mapping[str, str]] = {
     EventType.RETRY_REQUESTED: "Asked for a retry",

@@ -21,7 +21,7 @@ from api.admin.command_forms import (
 from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
 from api.admin.list_query import parse_list_query
 from api.admin.pages import show_page
-from api.admin.sessions import ROOT, Operator
+from api.admin.sessions import ROOT, Operator, Person
 from api.deps import Parts, PartsDep
 from core.base import Value
 from core.errors import NotFound, StoreUnavailable
@@ -135,9 +135,7 @@ async def run_bulk_command(
     if not items or not reason.strip():
         flash_message(request, "Nothing was done: a reason is needed, and at least one recovery.", Tone.BAD)
         return redirect_to(back)
-    outcomes = await BulkRun(parts, person.name, CommandKind(command.value), reason.strip(), once or None).run_all(
-        items
-    )
+    outcomes = await BulkRun(parts, person, CommandKind(command.value), reason.strip(), once or None).run_all(items)
     counts = Counter(one.result for one in outcomes)
     return show_page(
         request, "bulk_done.html", command=command, outcomes=outcomes, counts=counts, back=back, results=CommandResult
@@ -150,8 +148,8 @@ class BulkRun:
     Tries no more of them when Temporal does not answer, or when the service is asked to stop.
     """
 
-    def __init__(self, parts: Parts, actor: str, command: CommandKind, reason: str, once: str | None) -> None:
-        self._parts, self._actor, self._command, self._reason, self._once = parts, actor, command, reason, once
+    def __init__(self, parts: Parts, person: Person, command: CommandKind, reason: str, once: str | None) -> None:
+        self._parts, self._person, self._command, self._reason, self._once = parts, person, command, reason, once
         self._slots = asyncio.Semaphore(PARALLEL_COMMANDS)
         self._unanswered = 0
 
@@ -176,7 +174,7 @@ class BulkRun:
     async def _submit_one(self, item: BulkItem) -> CommandOutcome:
         try:
             return await submit_from_console(
-                self._parts, item.provider, item.invoice_id, self._actor, self._command, self._reason, self._once
+                self._parts, item.provider, item.invoice_id, self._person, self._command, self._reason, self._once
             )
         except NotFound as error:
             return CommandOutcome(result=CommandResult.REFUSED, sentence=str(error))

@@ -169,7 +169,7 @@ async def submit_and_flash(
         flash_message(request, "Please give a reason: it is kept in the log.", Tone.BAD)
         return
     found = await submit_from_console(
-        parts, form.provider, form.invoice_id, person.name, form.command, reason, form.once or None
+        parts, form.provider, form.invoice_id, person, form.command, reason, form.once or None
     )
     flash_message(request, f"{subject}{found.sentence}", RESULT_TONES[found.result])
 
@@ -204,15 +204,24 @@ class CommandOutcome(Value):
 
 
 async def submit_from_console(
-    parts: Parts, provider: str, invoice_id: str, actor: str, command: CommandKind, reason: str, once: str | None = None
+    parts: Parts,
+    provider: str,
+    invoice_id: str,
+    person: Person,
+    command: CommandKind,
+    reason: str,
+    once: str | None = None,
 ) -> CommandOutcome:
     """Submits an operator command; refusals and an unreachable Temporal become an outcome.
 
     Raises NotFound, InvalidPolicy, StoreUnavailable.
     """
-    name = derive_request_id(actor, f"{command}\n{reason}\n{once}" if once else None)
+    name = derive_request_id(person.name, f"{command}\n{reason}\n{once}" if once else None)
     try:
-        acted = await submit_command(parts, provider, invoice_id, actor, command.action, reason, command.decision, name)
+        acted = await submit_command(
+            parts, provider, invoice_id, person.name, command.action, reason, command.decision, name,
+            may_be_second=not person.bootstrap,
+        )  # fmt: skip
     except CommandRefused as refusal:
         waits = refusal.code == FORBIDDEN_CODE
         return CommandOutcome(result=CommandResult.WAITS if waits else CommandResult.REFUSED, sentence=str(refusal))

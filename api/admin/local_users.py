@@ -12,6 +12,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from api.admin.sessions import Role
 from core.base import Value
 from core.errors import InvalidInput
+from core.operators import is_same_person
 
 BOOTSTRAP_NAME: Final = "admin"
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9._@-]{1,100}")
@@ -45,24 +46,28 @@ class LocalUsers:
         known = self._people.get(name)
         if _is_password_right(known.hash if known else self._decoy_hash, password) and known:
             return known.role
-        # If LOCAL_USERS has a user `admin`, the bootstrap key no longer opens that name.
-        return Role.ADMIN if known is None and self._is_bootstrap(name, password) else None
+        return Role.ADMIN if self._is_bootstrap(name, password) else None
+
+    def is_bootstrap_name(self, name: str) -> bool:
+        """Whether the bootstrap key is this name's password: it is `admin`, and LOCAL_USERS has no such user."""
+        listed = any(is_same_person(one, BOOTSTRAP_NAME) for one in self._people)
+        return bool(self._bootstrap) and name == BOOTSTRAP_NAME and not listed
 
     def _is_bootstrap(self, name: str, password: str) -> bool:
         same = hmac.compare_digest(_hash_text(password), _hash_text(self._bootstrap))
-        return same and bool(self._bootstrap) and name == BOOTSTRAP_NAME
+        return same and self.is_bootstrap_name(name)
 
 
 def parse_local_users(text: str) -> dict[str, LocalUser]:
     """The users of LOCAL_USERS by name. Raises InvalidInput, without hashes in the text, for an invalid entry."""
-    found = {}
+    found: dict[str, LocalUser] = {}
     for number, entry in enumerate(text.split(), 1):
         name, _, rest = entry.partition(":")
         role, _, hashed = rest.partition(":")
         if not NAME_PATTERN.fullmatch(name) or role not in set(Role) or not _is_hash(hashed):
             raise InvalidInput(f"LOCAL_USERS: entry {number} is not as `pri users hash` prints it.")
-        if name in found:
-            raise InvalidInput(f"LOCAL_USERS: {name} is there twice.")
+        if any(is_same_person(name, other) for other in found):
+            raise InvalidInput(f"LOCAL_USERS: {name} is there twice; capital letters make nobody another person.")
         found[name] = LocalUser(role=Role(role), hash=hashed)
     return found
 

@@ -9,7 +9,7 @@ from api.admin import login_config, login_throttle
 from api.admin.forms import GenuineForm, redirect_to
 from api.admin.oidc import LoginDenied, OpenIdClient
 from api.admin.pages import show_page
-from api.admin.sessions import ROOT, Role, SignInNeeded, safe_next_address, signed_in_person, start_session
+from api.admin.sessions import ROOT, Person, Role, SignInNeeded, safe_next_address, signed_in_person, start_session
 from api.deps import Parts, PartsDep
 from api.problems import retry_after_header
 from core.errors import NotFound, TooManyRequests
@@ -17,6 +17,8 @@ from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
 NEXT_KEY: Final = "next"
+PASSWORD: Final = "password"
+"""How somebody signed in, in the audit log; otherwise `openid`."""
 LONGEST_NEXT: Final = 500
 """Limit of the address to return to: it is kept in the session cookie, which browsers drop beyond 4 KB."""
 
@@ -44,7 +46,7 @@ async def submit_login(
         return _throttled_form(request, next, refusal)
     if role is None:
         return _render_login(request, next, "Wrong name or password.", 401)
-    return await _complete_login(request, parts, username, role, next, "password")
+    return await _complete_login(request, parts, username, role, next, PASSWORD)
 
 
 @router.get("/login/start")
@@ -85,7 +87,9 @@ async def log_out(request: Request, parts: PartsDep) -> RedirectResponse:
 
 async def _complete_login(request: Request, parts: Parts, name: str, role: Role, next: str, how: str) -> Response:
     await login_throttle.record_session_event(request, parts, name, role, AuditAction.LOGIN, how=how)
-    start_session(request, name, role, parts.clock(), login_config.login_config_of(request).session_length)
+    ways = login_config.login_config_of(request)
+    bootstrap = how == PASSWORD and ways.local.is_bootstrap_name(name)
+    start_session(request, Person(name=name, role=role, until=parts.clock() + ways.session_length, bootstrap=bootstrap))
     return redirect_to(safe_next_address(next))
 
 

@@ -70,17 +70,32 @@ def login_config_of(request: Request) -> LoginConfig:
     return found
 
 
-def client_address(request: Request) -> str:
-    """The client's address for counting logins: an IPv4 address, or the /64 network of an IPv6 address."""
-    # One client controls a whole IPv6 network, so single addresses would make the throttle useless.
-    given = request.client.host if request.client else ""
+def check_passwords(settings: Settings) -> None:
+    """Raises InvalidInput for passwords that would guard real money: they are for development machines.
+
+    With live settings of a provider BOOTSTRAP_API_KEY is refused, and LOCAL_USERS unless the API listens on loopback,
+    where they stay without effect.
+    """
+    if not settings.live_providers:
+        return
+    live = settings.live_providers[0]
+    if settings.bootstrap_api_key.get_secret_value():
+        raise InvalidInput(
+            f"BOOTSTRAP_API_KEY is for development: it is refused with {live}'s live settings. Leave it empty, and make"
+            " keys with `pri keys create`."
+        )
+    if settings.local_users.get_secret_value() and not _is_loopback(settings.api_host):
+        raise InvalidInput(
+            f"LOCAL_USERS is for development: with {live}'s live settings it is refused where API_HOST is not the"
+            " loopback address. Set OIDC_ISSUER."
+        )
+
+
+def _is_loopback(host: str) -> bool:
     try:
-        found = ipaddress.ip_address(given)
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return given
-    if found.version == 4:
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
+        return host.lower() == "localhost"
 
 
 def _password_login_obstacle(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from api.admin import login_config
 from api.admin.sessions import Role
+from api.client_address import client_address
 from api.deps import Parts
 from core import operators
 from core.errors import TooManyRequests
@@ -27,8 +28,8 @@ async def log_in_by_password(request: Request, parts: Parts, name: str, password
     """
     ways = login_config.login_config_of(request)
     of_name, of_address = (
-        ways.keyed_hash("name", name.casefold()),
-        ways.keyed_hash("address", login_config.client_address(request)),
+        ways.keyed_hash("name", operators.person_key(name)),
+        ways.keyed_hash("address", client_address(request, parts.settings.trusted_proxies)),
     )
     # The lock before the connection, so that waiting requests of this process occupy none. Another process's attempt
     # with the same name or address is refused at once instead: parallel attempts can't outrun the count.
@@ -56,7 +57,10 @@ async def record_failed_login(request: Request, parts: Parts, name: str, why: st
     anybody may request this page, so entries without a name are limited per address.
     """
     ways, now = login_config.login_config_of(request), parts.clock()
-    mark, detail = ways.keyed_hash("address", login_config.client_address(request)), {"how": "openid", "why": why}
+    mark, detail = (
+        ways.keyed_hash("address", client_address(request, parts.settings.trusted_proxies)),
+        {"how": "openid", "why": why},
+    )
     done = AuditEntry(actor=name or UNKNOWN_ACTOR, action=AuditAction.LOGIN_FAILED, detail=detail, address_hash=mark)
     async with parts.database.begin() as session:
         found = await operator_actions.count_failed_logins(session, now - operators.LOGIN_WINDOW, address_hash=mark)
@@ -68,7 +72,9 @@ async def record_session_event(
     request: Request, parts: Parts, name: str, role: Role, action: AuditAction, **detail: object
 ) -> None:
     """Records a login or logout in the audit log. Raises StoreUnavailable."""
-    mark = login_config.login_config_of(request).keyed_hash("address", login_config.client_address(request))
+    mark = login_config.login_config_of(request).keyed_hash(
+        "address", client_address(request, parts.settings.trusted_proxies)
+    )
     done = AuditEntry(actor=name, role=role.value, action=action, detail=detail, address_hash=mark)
     async with parts.database.begin() as session:
         await operator_actions.record_entry(session, done, parts.clock())

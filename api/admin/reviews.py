@@ -19,7 +19,7 @@ from api.admin.sessions import ROOT, Operator, Person, Viewer
 from api.deps import PartsDep
 from core.base import Value
 from core.events.decision_data import FraudAssessed, RetrySkipped
-from core.operators import Action
+from core.operators import Action, is_same_person
 from core.timeline.entries import to_sentence
 from db.queries import reviews
 from db.repositories import approvals, recoveries
@@ -87,7 +87,9 @@ async def submit_review_form(request: Request, parts: PartsDep, person: Operator
 async def _load_waiting_approvals(session: Session, person: Person, waiting: list[Approval]) -> list[WaitingApproval]:
     found = [(one, await recoveries.load_recovery_row(session, one.recovery_id)) for one in waiting]
     return [
-        WaitingApproval(approval=one, recovery=row, offer=_offer_for(one), is_own=one.asked_by == person.name)
+        WaitingApproval(
+            approval=one, recovery=row, offer=_offer_for(one), is_own=is_same_person(one.asked_by, person.name)
+        )
         for one, row in found
         if row
     ]

@@ -1,7 +1,7 @@
 """Sessions of the admin console: a signed cookie with the person's name, role and end of session."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -39,6 +39,8 @@ class Person(Value):
     role: Role
     until: datetime
     """When they must sign in again, however active they were."""
+    bootstrap: bool = False
+    """Whether they signed in with the bootstrap key: that is nobody in particular, and never a second person."""
 
     def has_role(self, role: Role) -> bool:
         """Whether the person has this role or a higher one."""
@@ -53,13 +55,11 @@ class SignInNeeded(Exception):
         self.expired = expired
 
 
-def start_session(request: Request, name: str, role: Role, now: datetime, stay: timedelta) -> Person:
-    """Starts a session of length `stay` for this person."""
+def start_session(request: Request, person: Person) -> None:
+    """Starts the session of this person."""
     # Cleared first: a session that somebody else prepared in this browser must not become the person's.
-    person = Person(name=name, role=role, until=now + stay)
     request.session.clear()
     request.session[PERSON_KEY] = person.model_dump(mode="json")
-    return person
 
 
 def signed_in_person(request: Request, now: datetime) -> Person:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, literal_column, select, text
+from sqlalchemy import ColumnElement, literal_column, select, text
 
 from core.base import Value
 from core.events import EventType
@@ -12,28 +12,38 @@ from db.models import event_log as table
 from db.session import Session
 
 
-class RetryRequests(Value):
-    """Number of retries that somebody asked for in a period, and the time of the first; None if there was none."""
+class RecordedRetry(Value):
+    """One retry that somebody asked for."""
 
-    count: int
-    first_at: datetime | None
-
-
-async def count_retry_requests(session: Session, actor: str, since: datetime) -> RetryRequests:
-    """Retries of this actor recorded after `since`; refused ones don't count."""
-    theirs = (
-        table.c.type == EventType.RETRY_REQUESTED.value,
-        table.c.recorded_at > since,
-        table.c.data["actor"].astext == actor,
-        table.c.data["refused"].is_(None),
-    )
-    query = select(func.count().label("count"), func.min(table.c.recorded_at).label("first_at")).where(*theirs)
-    return RetryRequests.model_validate(dict((await session.execute(query)).mappings().one()))
+    recovery_id: str
+    actor: str | None
+    request_id: str | None
+    recorded_at: datetime
 
 
 OPERATOR_ROWS: Final = text("type LIKE 'operator.%'")
 """Spelled exactly as in the partial indexes: PostgreSQL uses them only where it can prove the condition."""
 _actor: Final[ColumnElement[str]] = literal_column("data->>'actor'")
+
+
+async def load_recorded_retries(session: Session, since: datetime) -> list[RecordedRetry]:
+    """Everybody's retries recorded after `since`; refused ones are left out."""
+    # Of all people, since PostgreSQL folds names by other rules than Python: the caller compares them. It is an hour's.
+    data = table.c.data
+    query = select(
+        table.c.recovery_id,
+        data["actor"].astext.label("actor"),
+        data["request_id"].astext.label("request_id"),
+        table.c.recorded_at,
+    ).where(
+        OPERATOR_ROWS,
+        table.c.type == EventType.RETRY_REQUESTED.value,
+        table.c.recorded_at > since,
+        data["refused"].is_(None),
+    )
+    return [RecordedRetry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+
+
 EVENT_ORDER: Final = (table.c.recorded_at, table.c.recovery_id, table.c.sequence)
 
 

@@ -40,17 +40,20 @@ class ApprovalJudgement(Value):
 SHOWN: Final = [table.c[name] for name in Approval.model_fields]
 
 
-async def judge_command(session: Session, recovery_id: str, command: Command, now: datetime) -> ApprovalJudgement:
+async def judge_command(
+    session: Session, recovery_id: str, command: Command, now: datetime, *, may_be_second: bool = True
+) -> ApprovalJudgement:
     """Stores the command as the first person's request, leaves that request waiting, or grants it to the second person.
 
-    A command that was granted before and is sent again under the same request id stays granted.
+    A command that was granted before and is sent again under the same request id stays granted. Without
+    `may_be_second` (the bootstrap key) somebody else's request is left waiting.
     """
     # The lock comes first: two people who submit at the same moment become first and second, never two firsts.
     await session.execute(_TURN, {"name": recovery_id})
     if again := await _find_granted(session, recovery_id, command):
         return ApprovalJudgement(verdict=ApprovalStatus.GRANTED, approval=again, was_granted_before=True)
     found = await _find_open(session, recovery_id, command)
-    match verdict := approval_status(found, command.actor, now):
+    match verdict := approval_status(found, command.actor, now, may_be_second=may_be_second):
         case ApprovalStatus.GRANTED if found:
             return ApprovalJudgement(verdict=verdict, approval=await _grant_request(session, found, command, now))
         case ApprovalStatus.PENDING if found:

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Text, cast, func, insert, select
+from sqlalchemy import Text, cast, func, insert, select, text
 
 from core.base import Value
+from core.operators import person_key
 from db.cursors import behind_cursor, encode_cursor
 from db.models import operator_action as table
 from db.session import Session
@@ -34,6 +35,10 @@ class AuditAction(StrEnum):
     SECOND_ASKED = "second_approver_asked"
     """A command that takes two people was submitted by the first. Once carried out, it is in the event log too."""
     CUSTOMER_ERASED = "customer_erased"
+    RETRY_RESERVED = "retry_reserved"
+    """A retry took its place under the hourly cap before it was submitted; `detail` names the request."""
+    RETRY_RELEASED = "retry_released"
+    """A retry that had no effect gave its place back."""
 
 
 class AuditEntry(Value):
@@ -74,6 +79,8 @@ class FailedLogins(Value):
     first_at: datetime | None
 
 
+RESERVATIONS: Final = (AuditAction.RETRY_RESERVED, AuditAction.RETRY_RELEASED)
+"""Kinds that only keep count: what became of the retry is in the event log."""
 NAME: Final = cast(table.c.id, Text)
 SHOWN: Final = [table.c[name] for name in StoredAuditEntry.model_fields]
 
@@ -87,15 +94,14 @@ async def record_entry(session: Session, done: AuditEntry, now: datetime) -> Non
 async def load_entries(
     session: Session, limit: int = 50, after: str | None = None, actor: str | None = None, action: str | None = None
 ) -> AuditPage:
-    """One page of entries, newest first, filtered by actor and action where given.
+    """One page of entries, newest first, filtered by actor and action where given; reservations only if asked for.
 
     Raises InvalidInput for a cursor that this function did not return.
     """
     query = select(*SHOWN).order_by(table.c.at.desc(), NAME.desc()).limit(limit + 1)
     if actor:
         query = query.where(table.c.actor == actor)
-    if action:
-        query = query.where(table.c.action == action)
+    query = query.where(table.c.action == action if action else table.c.action.not_in(RESERVATIONS))
     if after:
         query = query.where(behind_cursor(after, table.c.at, NAME))
     rows = [StoredAuditEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
@@ -111,6 +117,42 @@ async def count_failed_logins(
     mine = (table.c.action == AuditAction.LOGIN_FAILED.value, table.c.at > since, whose)
     query = select(func.count().label("count"), func.min(table.c.at).label("first_at")).where(*mine)
     return FailedLogins.model_validate(dict((await session.execute(query)).mappings().one()))
+
+
+class HeldRetry(Value):
+    """A retry's place under the hourly cap that was not given back; `token` names it."""
+
+    token: str
+    actor: str
+    recovery_id: str
+    request_id: str
+    at: datetime
+
+
+async def lock_retries(session: Session, actor: str) -> None:
+    """Waits until no other transaction counts or reserves this person's retries; held until this one ends."""
+    await session.execute(_RETRIES_LOCK, {"person": person_key(actor)})
+
+
+_RETRIES_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('retries of ' || :person, 0))")
+
+
+async def load_held_retries(session: Session, since: datetime) -> list[HeldRetry]:
+    """Everybody's places that were taken after `since` and not given back."""
+    query = select(*SHOWN).where(table.c.action.in_(RESERVATIONS), table.c.at > since)
+    rows = [StoredAuditEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    released = {row.detail["token"] for row in rows if row.action == AuditAction.RETRY_RELEASED}
+    return [
+        HeldRetry(
+            token=row.detail["token"],
+            actor=row.actor,
+            recovery_id=row.subject or "",
+            request_id=row.detail["request_id"],
+            at=row.at,
+        )
+        for row in rows
+        if row.action == AuditAction.RETRY_RESERVED and row.detail["token"] not in released
+    ]
 
 
 async def try_locks(session: Session, *marks: bytes) -> bool:

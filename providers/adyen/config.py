@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
-from urllib.parse import urlsplit
+
+from providers.live_mode import base_host, require_https
 
 _HEX: Final = re.compile(r"([0-9a-fA-F]{2})+")
 _LIVE: Final = re.compile(r"(^|[.-])live([.-]|$)")
+"""In the host of a live endpoint: PREFIX-checkout-live.adyenpayments.com."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,21 @@ class AdyenConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Reads ADYEN_API_KEY, ADYEN_MERCHANT_ACCOUNT, ADYEN_HMAC_KEYS (comma separated) and ADYEN_API_BASE."""
+        """Reads ADYEN_API_KEY, ADYEN_MERCHANT_ACCOUNT, ADYEN_HMAC_KEYS (comma separated) and ADYEN_API_BASE.
+
+        Raises InvalidInput for a live base address that isn't https.
+        """
         given = [key.strip() for key in environment.get("ADYEN_HMAC_KEYS", "").split(",") if key.strip()]
         usable = tuple(key for key in given if _HEX.fullmatch(key))
-        return cls(
+        config = cls(
             api_key=environment.get("ADYEN_API_KEY", "").strip(),
             merchant_account=environment.get("ADYEN_MERCHANT_ACCOUNT", "").strip(),
             hmac_keys=usable,
             api_base=environment.get("ADYEN_API_BASE", "").strip().rstrip("/"),
             invalid_key_count=len(given) - len(usable),
         )
+        require_https("ADYEN_API_BASE", config.api_base, config.livemode)
+        return config
 
     @property
     def can_charge(self) -> bool:
@@ -44,7 +51,7 @@ class AdyenConfig:
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money, by its address: Adyen's keys don't show whether they are live."""
-        return bool(self.api_key and _LIVE.search(urlsplit(self.api_base).hostname or ""))
+        return bool(self.api_key and _LIVE.search(base_host(self.api_base)))
 
     @property
     def expected_livemode(self) -> bool | None:
@@ -61,6 +68,6 @@ class AdyenConfig:
                 bool(self.api_key and not self.merchant_account),
                 "Adyen charges are off: ADYEN_MERCHANT_ACCOUNT is not set.",
             ),
-            (bool(self.api_base), f"Adyen is called at {urlsplit(self.api_base).hostname} (ADYEN_API_BASE)."),
+            (bool(self.api_base), f"Adyen is called at {base_host(self.api_base)} (ADYEN_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

@@ -1,12 +1,14 @@
 """Settings of Braintree, read from environment variables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
-from urllib.parse import urlsplit
 
-_PRODUCTION_HOST: Final = "api.braintreegateway.com"
-"""The host of the library's `Environment.Production`, repeated here since the library is slow to import."""
+from providers.live_mode import base_host, require_https
+
+_PRODUCTION: Final = re.compile(r"(.*\.)?braintreegateway\.com")
+"""The host of the library's `Environment.Production` is api.braintreegateway.com; the sandbox has its own label."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,18 @@ class BraintreeConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Reads BRAINTREE_MERCHANT_ID, BRAINTREE_PUBLIC_KEY, BRAINTREE_PRIVATE_KEY and BRAINTREE_API_BASE."""
-        return cls(
+        """Reads BRAINTREE_MERCHANT_ID, BRAINTREE_PUBLIC_KEY, BRAINTREE_PRIVATE_KEY and BRAINTREE_API_BASE.
+
+        Raises InvalidInput for a live base address that isn't https.
+        """
+        config = cls(
             merchant_id=environment.get("BRAINTREE_MERCHANT_ID", "").strip(),
             public_key=environment.get("BRAINTREE_PUBLIC_KEY", "").strip(),
             private_key=environment.get("BRAINTREE_PRIVATE_KEY", "").strip(),
             api_base=environment.get("BRAINTREE_API_BASE", "").strip().rstrip("/"),
         )
+        require_https("BRAINTREE_API_BASE", config.api_base, config.livemode)
+        return config
 
     @property
     def can_verify(self) -> bool:
@@ -43,7 +50,8 @@ class BraintreeConfig:
     @property
     def livemode(self) -> bool:
         """Whether the API moves real money, by its address: keys and webhooks don't show it."""
-        return urlsplit(self.api_base).hostname == _PRODUCTION_HOST
+        host = base_host(self.api_base)
+        return bool(_PRODUCTION.fullmatch(host)) and "sandbox" not in host.split(".")
 
     def startup_notes(self) -> tuple[str, ...]:
         """One sentence for each side that is off and what isn't set, and for an unusual API address."""
@@ -52,6 +60,6 @@ class BraintreeConfig:
         off = (
             (not self.can_verify, f"Braintree webhooks are off, not set: {missing}."),
             (not self.can_charge, f"Braintree charges are off, not set: {missing}."),
-            (bool(self.api_base), f"Braintree is called at {urlsplit(self.api_base).hostname} (BRAINTREE_API_BASE)."),
+            (bool(self.api_base), f"Braintree is called at {base_host(self.api_base)} (BRAINTREE_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

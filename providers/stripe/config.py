@@ -1,13 +1,10 @@
 """Settings of Stripe, read from environment variables."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
-from urllib.parse import urlsplit
+from typing import Self
 
-_LIVE: Final = re.compile(r"(sk|rk)_(org_)?live_", re.IGNORECASE)
-"""Secret, restricted and organisation keys of live mode; docs.stripe.com/keys."""
+from providers.live_mode import base_host, is_live_key, require_https
 
 
 @dataclass(frozen=True)
@@ -22,18 +19,23 @@ class StripeConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Reads STRIPE_API_KEY, STRIPE_API_BASE and STRIPE_WEBHOOK_SECRETS (comma separated)."""
+        """Reads STRIPE_API_KEY, STRIPE_API_BASE and STRIPE_WEBHOOK_SECRETS (comma separated).
+
+        Raises InvalidInput for a live key and a base address that isn't https.
+        """
         secrets = (secret.strip() for secret in environment.get("STRIPE_WEBHOOK_SECRETS", "").split(","))
-        return cls(
+        config = cls(
             api_key=environment.get("STRIPE_API_KEY", "").strip(),
             api_base=environment.get("STRIPE_API_BASE", "").strip().rstrip("/"),
             webhook_secrets=tuple(secret for secret in secrets if secret),
         )
+        require_https("STRIPE_API_BASE", config.api_base, config.livemode)
+        return config
 
     @property
     def livemode(self) -> bool:
         """Whether the key moves real money."""
-        return bool(_LIVE.match(self.api_key))
+        return is_live_key(self.api_key)
 
     @property
     def expected_livemode(self) -> bool | None:
@@ -45,6 +47,6 @@ class StripeConfig:
         off = (
             (not self.webhook_secrets, "Stripe webhooks are off: STRIPE_WEBHOOK_SECRETS is not set."),
             (not self.api_key, "Stripe charges are off: STRIPE_API_KEY is not set."),
-            (bool(self.api_base), f"Stripe is called at {urlsplit(self.api_base).hostname} (STRIPE_API_BASE)."),
+            (bool(self.api_base), f"Stripe is called at {base_host(self.api_base)} (STRIPE_API_BASE)."),
         )
         return tuple(sentence for applies, sentence in off if applies)

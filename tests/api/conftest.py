@@ -29,13 +29,25 @@ async def harness(database: Database, recoveries: FakeRecoveries) -> AsyncIterat
         yield opened_harness
 
 
+def operator_policy(folder: Path, retries_per_hour: int) -> Path:
+    """A policy file with so many retries an hour and a second approver above 10.00 EUR."""
+    policy = folder / "policies.toml"
+    rules = f"[operators]\nretries_per_hour = {retries_per_hour}\nsecond_approver_above = {{ EUR = 1000 }}\n"
+    policy.write_text(f"{SHIPPED_POLICY.read_text()}\n{rules}")
+    return policy
+
+
 @pytest.fixture
 async def strict(database: Database, recoveries: FakeRecoveries, tmp_path: Path) -> AsyncIterator[ApiHarness]:
     """The application under a policy with 3 retries an hour and a second approver above 10.00 EUR."""
-    policy = tmp_path / "policies.toml"
-    rules = "[operators]\nretries_per_hour = 3\nsecond_approver_above = { EUR = 1000 }\n"
-    policy.write_text(f"{SHIPPED_POLICY.read_text()}\n{rules}")
-    async with open_harness(
-        build_app(database, recoveries, policy_file=policy), database, recoveries
-    ) as opened_harness:
+    app = build_app(database, recoveries, policy_file=operator_policy(tmp_path, 3))
+    async with open_harness(app, database, recoveries) as opened_harness:
+        yield opened_harness
+
+
+@pytest.fixture
+async def two_people(database: Database, recoveries: FakeRecoveries, tmp_path: Path) -> AsyncIterator[ApiHarness]:
+    """The application under a policy with a second approver above 10.00 EUR, and retries enough for every test."""
+    app = build_app(database, recoveries, policy_file=operator_policy(tmp_path, 1000))
+    async with open_harness(app, database, recoveries) as opened_harness:
         yield opened_harness

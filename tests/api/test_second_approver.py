@@ -18,10 +18,10 @@ WRITE = ("recoveries:read", "recoveries:write")
 
 
 @pytest.fixture
-def answering_harness(strict: ApiHarness) -> ApiHarness:
+def answering_harness(two_people: ApiHarness) -> ApiHarness:
     """A harness whose recoveries accept commands."""
-    strict.recoveries.answer = ACCEPTED_STATUS
-    return strict
+    two_people.recoveries.answer = ACCEPTED_STATUS
+    return two_people
 
 
 async def start_recovery(answering_harness: ApiHarness, amount: int = 1001) -> str:
@@ -104,6 +104,27 @@ async def test_the_bootstrap_key_needs_a_second_person_too(answering_harness: Ap
     assert (
         await submit_command(answering_harness, invoice, await answering_harness.create_key(*WRITE, name="ann"))
     ).status_code == 200
+
+
+async def test_the_bootstrap_key_is_never_the_second_person(answering_harness: ApiHarness) -> None:
+    ann = await answering_harness.create_key(*WRITE, name="ann")
+    invoice = await start_recovery(answering_harness)
+    await assert_refused(await submit_command(answering_harness, invoice, ann), "ann")
+    told = await submit_command(answering_harness, invoice, ALL_SCOPES)
+    await assert_refused(told, "ann")
+    assert "The bootstrap key is never the second person." in told.json()["detail"]
+    assert answering_harness.recoveries.submitted_commands == []
+    bob = await answering_harness.create_key(*WRITE, name="bob")
+    assert (await submit_command(answering_harness, invoice, bob)).status_code == 200
+
+
+@pytest.mark.parametrize("spelling", ["Ann", "ann ", "ANN", "\uff41nn", "a\u200bnn"])
+async def test_one_person_with_two_keys_is_not_two_people(spelling: str, answering_harness: ApiHarness) -> None:
+    ann, again = [await answering_harness.create_key(*WRITE, name=name) for name in ("ann", spelling)]
+    invoice = await start_recovery(answering_harness)
+    for key in (ann, again):
+        await assert_refused(await submit_command(answering_harness, invoice, key), "ann")
+    assert answering_harness.recoveries.submitted_commands == []
 
 
 async def test_approval_needs_two_people_and_rejection_one(answering_harness: ApiHarness) -> None:

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI, Request
 
 from api import middleware
+from api.main import server_config
 from core.ids import recovery_id
 from db.session import Database
-from tests.api.harness import build_app, failed_event, run_server, sign_headers
+from tests.api.harness import build_app, failed_event, keyless_settings, run_server, sign_headers
 from tests.intake.fakes import FakeRecoveries, unique_id
 
 MIB = 1024 * 1024
@@ -92,3 +96,26 @@ async def _send_chunks(writer: asyncio.StreamWriter, chunks: list[bytes]) -> Non
             await writer.drain()
     except OSError:
         return
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+async def test_server_itself_believes_no_forwarded_address(header: str) -> None:
+    """Not even from this machine: `api.client_address` reads the header, of configured proxies alone."""
+    seen: list[str] = []
+    app = FastAPI()
+
+    @app.get("/")
+    async def note_client(request: Request) -> None:
+        assert request.client
+        seen.append(request.client.host)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(server_config(app, keyless_settings()))
+        running = asyncio.create_task(server.serve([listening]))
+        while not server.started:  # noqa: ASYNC110 (uvicorn offers no event)
+            await asyncio.sleep(0.01)
+        async with httpx.AsyncClient() as client:
+            await client.get(f"http://127.0.0.1:{listening.getsockname()[1]}/", headers={header: "198.51.100.1"})
+        server.should_exit = True
+        await running
+    assert seen == ["127.0.0.1"]

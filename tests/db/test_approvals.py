@@ -110,6 +110,23 @@ async def test_only_open_ones_are_shown(database: Database) -> None:
         assert await approvals.waiting_approvals(session, name, NOW + APPROVAL_LIFETIME) == []
 
 
+async def test_one_person_is_no_second_one_under_another_spelling(database: Database) -> None:
+    name = unique_id("r")
+    await judge_command(database, name, command_of("ann"))
+    for spelling in ("Ann", "ann ", "ANN", "a\u200bnn"):
+        assert (await judge_command(database, name, command_of(spelling), SECOND)).verdict is ApprovalStatus.PENDING
+    assert (await judge_command(database, name, command_of("Bob"), SECOND)).verdict is ApprovalStatus.GRANTED
+
+
+async def test_who_may_not_be_second_leaves_the_request_waiting(database: Database) -> None:
+    name = unique_id("r")
+    await judge_command(database, name, command_of("ann"))
+    async with database.begin() as session:
+        judged = await approvals.judge_command(session, name, command_of("bootstrap"), NOW, may_be_second=False)
+        assert (judged.verdict, judged.approval.asked_by) == (ApprovalStatus.PENDING, "ann")
+    assert (await judge_command(database, name, command_of("bob"))).verdict is ApprovalStatus.GRANTED
+
+
 async def test_concurrent_requests_have_one_first_and_one_second(database: Database) -> None:
     name = unique_id("r")
     people = [command_of(f"p{n}") for n in range(8)]
@@ -119,3 +136,11 @@ async def test_concurrent_requests_have_one_first_and_one_second(database: Datab
     ]
     assert verdicts.count(ApprovalStatus.REQUESTED) == verdicts.count(ApprovalStatus.GRANTED) == 4
     assert ApprovalStatus.PENDING not in verdicts
+
+
+async def test_concurrent_requests_of_one_person_in_many_spellings_stay_one_request(database: Database) -> None:
+    name = unique_id("r")
+    spellings = [command_of(one) for one in ("ann", "Ann", "ANN", " ann", "aNn", "ann ")]
+    judged = await asyncio.gather(*(judge_command(database, name, one) for one in spellings))
+    verdicts = [one.verdict for one in judged]
+    assert (verdicts.count(ApprovalStatus.REQUESTED), verdicts.count(ApprovalStatus.PENDING)) == (1, 5)

@@ -1,5 +1,6 @@
 """`pri dev` from outside, with real PostgreSQL and Temporal and stand-ins for our own services."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -84,6 +85,13 @@ def test_a_live_key_is_never_given_to_the_sandbox(folder: Path, settings: Settin
     live = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_live_real")})
     stack = DevStack(stack_options(folder), live)
     assert stack.environment["STRIPE_API_KEY"] == stack.secrets.stripe_key
+
+
+def test_no_bootstrap_key_is_made_beside_live_settings(folder: Path, settings: Settings) -> None:
+    live = settings.model_copy(update={"stripe_api_key": type(settings.stripe_api_key)("sk_live_real")})
+    stack = DevStack(dataclasses.replace(stack_options(folder), sandbox=False), live)
+    assert stack.environment["BOOTSTRAP_API_KEY"] == ""
+    assert DevStack(stack_options(folder), live).environment["BOOTSTRAP_API_KEY"] == stack.secrets.bootstrap_key
 
 
 def test_no_key_of_adyen_but_our_own_is_given_to_the_sandbox(folder: Path, settings: Settings) -> None:

@@ -4,18 +4,17 @@ import re
 from typing import Any
 
 import pytest
-from fastapi import Request
 from pydantic import SecretStr
 
 from api.admin import local_users as local_people
 from api.admin.local_users import LocalUser, LocalUsers, format_local_user
-from api.admin.login_config import build_login_config, client_address
+from api.admin.login_config import build_login_config, check_passwords
 from api.admin.sessions import Role
 from core.errors import InvalidInput
 from db.session import Database
 from tests.api.admin.test_oidc import ACCESS
 from tests.api.admin.visitor import HASH, PASSWORD, local_users, open_visitor
-from tests.api.harness import build_app, keyless_settings
+from tests.api.harness import BOOTSTRAP, build_app, keyless_settings
 from tests.intake.fakes import FakeRecoveries
 
 LIVE: dict[str, dict[str, Any]] = {
@@ -23,6 +22,7 @@ LIVE: dict[str, dict[str, Any]] = {
     "Adyen": {"adyen_api_key": SecretStr("x"), "adyen_api_base": "https://p-checkout-live.adyenpayments.com/checkout"},
     "Braintree": {"braintree_api_base": "https://api.braintreegateway.com:443"},
 }
+NO_BOOTSTRAP: dict[str, Any] = {"bootstrap_api_key": SecretStr("")}
 OPENID: dict[str, Any] = ACCESS | {"oidc_issuer": "https://id.example.com"}
 
 
@@ -46,7 +46,8 @@ def test_password_sign_in_is_off_with_openid() -> None:
 
 
 async def test_disabled_sign_in_is_refused_and_not_shown(database: Database, recoveries: FakeRecoveries) -> None:
-    app = build_app(database, recoveries, **LIVE["Stripe"])
+    people = SecretStr(local_users(ann=Role.ADMIN))
+    app = build_app(database, recoveries, **LIVE["Stripe"], **NO_BOOTSTRAP, local_users=people)
     assert app.state.notes
     async with open_visitor(app) as visitor:
         page = await visitor.get_page("/admin/login")
@@ -148,16 +149,41 @@ def test_empty_password_matches_no_user() -> None:
     assert LocalUsers({"ann": LocalUser(role=Role.VIEWER, hash=HASH)}, "").role_of("admin", "") is None
 
 
+@pytest.mark.parametrize("provider", LIVE)
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_bootstrap_key_is_refused_with_live_settings(
+    provider: str, host: str, database: Database, recoveries: FakeRecoveries
+) -> None:
+    with pytest.raises(InvalidInput, match=f"BOOTSTRAP_API_KEY .* {provider}'s live settings") as refused:
+        build_app(database, recoveries, **LIVE[provider], api_host=host)
+    assert BOOTSTRAP not in str(refused.value)
+    build_app(database, recoveries, **LIVE[provider], **NO_BOOTSTRAP, api_host=host)
+
+
 @pytest.mark.parametrize(
-    ("host", "address"),
-    [
-        ("10.0.0.1", "10.0.0.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("a-socket", "a-socket"),
-        (None, ""),
-    ],
-)
-def test_client_address_of_a_request(host: str | None, address: str) -> None:
-    client = (host, 1) if host is not None else None
-    assert client_address(Request({"type": "http", "client": client, "headers": []})) == address
+    ("host", "refused"),
+    [("127.0.0.1", False), ("127.8.0.1", False), ("::1", False), ("localhost", False), ("LocalHost", False),
+     ("0.0.0.0", True), ("::", True), ("192.168.1.7", True), ("localhost.example.com", True), ("", True)],
+)  # fmt: skip
+def test_local_users_are_refused_with_live_settings_off_loopback(host: str, refused: bool) -> None:
+    people = {"local_users": SecretStr(local_users(ann=Role.ADMIN))}
+    settings = keyless_settings(**LIVE["Stripe"], **NO_BOOTSTRAP, **people).model_copy(update={"api_host": host})
+    if refused:
+        with pytest.raises(InvalidInput, match=r"LOCAL_USERS .* OIDC_ISSUER"):
+            check_passwords(settings)
+    else:
+        check_passwords(settings)
+        assert not build_login_config(settings).local
+    check_passwords(keyless_settings(**people).model_copy(update={"api_host": host}))
+
+
+def test_one_person_is_listed_once_however_spelled() -> None:
+    with pytest.raises(InvalidInput, match="Ann is there twice"):
+        local_people.parse_local_users(f"ann:admin:{HASH} Ann:viewer:{HASH}")
+
+
+def test_listed_admin_in_any_spelling_disables_the_bootstrap_key() -> None:
+    people = LocalUsers({"Admin": LocalUser(role=Role.VIEWER, hash=HASH)}, BOOTSTRAP)
+    assert people.role_of("admin", BOOTSTRAP) is None
+    assert not people.is_bootstrap_name("admin")
+    assert LocalUsers({}, BOOTSTRAP).is_bootstrap_name("admin")

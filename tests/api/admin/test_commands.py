@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import core.policy
-from api import operator_commands
+from api import retry_cap
 from api.admin.command_forms import CommandKind
 from api.admin.sessions import Role
 from core.contracts import RecoveryStatus
@@ -93,9 +93,9 @@ async def test_ended_recovery_refuses_commands(console: AdminBrowser) -> None:
 
 async def test_hourly_retry_limit_is_reported(console: AdminBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse_retry(*_: object) -> None:
-        raise TooManyRequests("ann asked for 60 retries within an hour; 60 are allowed.", operator_commands.HOUR)
+        raise TooManyRequests("ann asked for 60 retries within an hour; 60 are allowed.", retry_cap.HOUR)
 
-    monkeypatch.setattr(operator_commands, "_check_retry_cap", refuse_retry)
+    monkeypatch.setattr(retry_cap.RetryPlace, "take", refuse_retry)
     path, browser = await start_recovery(console), console.sign_in_as()
     assert "60 are allowed" in (await browser.submit_and_follow(f"{path}/retry", reason="x")).flash_messages[0]
     assert console.recoveries.submitted_commands == []
