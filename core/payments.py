@@ -128,10 +128,8 @@ class ProviderEvent(Value):
     amount: int | None = None
     currency: str | None = None
     provider_attempt: int | None = None
-    """Orders the provider's attempts at this invoice: its own count, or the attempt's Unix second if it has none.
-
-    With the invoice it identifies one failure: an event whose number isn't higher is a repeat.
-    """
+    """Orders the provider's attempts at this invoice: its own count, or the attempt's Unix second if it has none. With
+    the invoice it identifies one failure: an event whose number isn't higher is a repeat."""
     next_provider_attempt: datetime | None = None
     """When the provider itself will retry."""
     method_id: str | None = None
@@ -266,8 +264,6 @@ class ChargeOrder(Value):
     """The kind of the method, if known; a provider that can't look it up charges cards only."""
     charge_before: str | None = None
     """The invoice's latest charge before this attempt: a newer one is this order's."""
-    request_seconds: int | None = None
-    """The longest time that the provider works on one request, in whole seconds; None in orders of older releases."""
     requested_at: datetime
 
 
@@ -299,7 +295,5 @@ class ChargeResult(Value):
 
 UNFIT_METHOD: Final = "method_unfit"
 """The reason of a NOT_CHARGED result: the named method is gone, or another customer's."""
-NO_ATTEMPT: Final = "no_attempt"
-"""The reason of a NOT_CHARGED result: after the recovery was ended, the provider shows no attempt in time."""
 NO_METHOD: Final = "no_method"
 """The reason of a NOT_CHARGED result: the order named no method, and the provider has none stored."""

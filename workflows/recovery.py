@@ -7,7 +7,7 @@ into `_inbox` by a handler and heard by the loop, one thing after another, so th
 import asyncio
 import contextlib
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -41,10 +41,10 @@ from core.recovery.invoice_check import announced_facts, check_invoice, final_ch
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait  # fmt: skip
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
-from core.recovery.unknown_charges import ended_read_delay
 from workflows.activity_calls import NoAnswer, Order, call_provider, requested_wait, run_local_first
 from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
 from workflows.messages import MessageResult, MessageSender
+from workflows.reconciling import ReconcileSchedule
 from workflows.visibility import changed_attributes, describe_step, recovery_status, render_details
 
 
@@ -65,9 +65,7 @@ class PaymentRecovery:
         self._charging = False
         self._awaited_retries = AwaitedRetries()
         self._looks = 0
-        self._ask_at: datetime | None = None
-        self._tries = 0
-        self._last_sent_by: datetime | None = None
+        self._reconciling = ReconcileSchedule()
         self._history_limit = start.history_limit
 
     @workflow.run
@@ -110,8 +108,8 @@ class PaymentRecovery:
                 await self._decide_next(self._facts)
             case Decide():
                 await self._read_and_decide()
-            case Charge() | Reconcile() if self._ask_at and workflow.now() < self._ask_at:
-                await self._sleep_until_input(self._ask_at - workflow.now(), "ask the provider again")
+            case Charge() | Reconcile() if wait := self._reconciling.wait:
+                await self._sleep_until_input(wait, "ask the provider again")
             case Charge():
                 await self._charge_invoice(step)
             case Reconcile():
@@ -243,7 +241,7 @@ class PaymentRecovery:
             while not await self._write_events(*word.to_events(self._recovery)):
                 continue
             return None
-        self._ask_at = None
+        self._reconciling.ask_at = None
         while events := react_to_event(self._recovery, word):
             await self._write_events(*events)
         if word.kind is EventKind.WAKE and not self._recovery.stage.is_final:
@@ -330,8 +328,7 @@ class PaymentRecovery:
             self._charging = False
 
     async def _reconcile_charge(self) -> None:
-        # A new run doesn't know when the run before it sent the charge last: no later than this run began.
-        last_sent_by = self._last_sent_by or workflow.info().start_time
+        last_sent_by = self._reconciling.last_sent_by
         order = ReconcileInput(now=workflow.now(), recovery=self._recovery, last_sent_by=last_sent_by)
         await self._call_provider(Charging.reconcile_charge, order, f"reconcile attempt {self._recovery.attempt}")
 
@@ -341,7 +338,8 @@ class PaymentRecovery:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
         may_send = self._recovery.ending is None
         answer = await call_provider(method, order, summary)
-        self._last_sent_by = workflow.now() if may_send else self._last_sent_by
+        if may_send:
+            self._reconciling.note_sending()
         charged = ChargeReport() if isinstance(answer, NoAnswer) else answer
         refused = (
             CommandRefused("fraud_hold", answer.refusal) if isinstance(answer, NoAnswer) and answer.refusal else None
@@ -353,20 +351,9 @@ class PaymentRecovery:
         if refusal := find_refusal(charged.records) or refused:
             self._awaited_retries.answer_all(refusal)
         if self._recovery.in_flight or not charged.records:
-            self._ask_at = workflow.now() + max(self._reconcile_delay(), requested_wait(answer))
-            self._tries += 1
+            self._reconciling.plan_next(self._recovery, requested_wait(answer))
         else:
-            self._ask_at, self._tries = None, 0
-
-    def _reconcile_delay(self) -> timedelta:
-        """Wait before the charge in flight is reconciled again; shorter where it is never sent again."""
-        if not self._reads_hastened():
-            return machine.reconcile_delay(self._tries)
-        return ended_read_delay(self._recovery, self._tries, workflow.now(), self._last_sent_by)
-
-    def _reads_hastened(self) -> bool:
-        """Whether an ending waits for the charge in flight; never in a run that began this under an older release."""
-        return bool(self._recovery.ending and self._recovery.in_flight) and workflow.patched("reads-after-an-ending")
+            self._reconciling.clear()
 
     async def _sleep_until_input(self, pause: timedelta | None, why: str) -> None:
         """Sleep, durably, until the time is over or somebody says something. Who waits for an answer has it now."""
@@ -389,8 +376,7 @@ class PaymentRecovery:
     def _fold_written(self, written: WrittenRecords) -> None:
         """Fold what is written. What the provider said before a new failure is no longer what it would say."""
         before, self._recovery = self._recovery, machine.fold_records(self._recovery, written.records)
-        if before.ending is None and self._reads_hastened():
-            self._ask_at, self._tries = None, 0
+        self._reconciling.note_change(before, self._recovery)
         if any(record.type in machine.FAILURE_EVENT_TYPES for record in written.records):
             self._facts = None
 

@@ -34,13 +34,13 @@ def apply_charge_request(recovery: Recovery, record: Record) -> Recovery:
         last_method_id=data.last_method_id,
         method_kind=recovery.card.kind,
         charge_before=data.charge_before,
-        request_seconds=data.request_seconds,
         requested_at=record.occurred_at,
     )
     return recovery.with_changes(
         stage=State.CHARGING,
         in_flight=order,
         in_flight_trigger=data.trigger,
+        request_seconds=data.request_seconds,
         unsettled=False,
         attempt=order.attempt,
         attempts_used=recovery.attempts_used + int(data.trigger.uses_budget),
@@ -70,6 +70,7 @@ def clear_charge(recovery: Recovery, record: Record) -> Recovery:
     return remember_event(recovery, event_id).with_changes(
         in_flight=None,
         in_flight_trigger=None,
+        request_seconds=None,
         unsettled=False,
         refusal_known=False,
         last_charge_to=record.occurred_at,

@@ -258,6 +258,7 @@ def _apply_close(recovery: Recovery, record: Record) -> Recovery:
         trigger=None,
         in_flight=None,
         in_flight_trigger=None,
+        request_seconds=None,
         standing_back=None,
     )
 

@@ -167,6 +167,8 @@ class Recovery(Value):
     """Why no retry is left, while the recovery still waits for its customer."""
     in_flight: ChargeOrder | None = None
     in_flight_trigger: Trigger | None = None
+    request_seconds: int | None = None
+    """The longest time that the provider works on the request of `in_flight`; None for one of an older release."""
     unsettled: bool = False
     """The charge in flight has an unknown outcome and must be reconciled. Histories hold this name, so it is kept."""
     last_charge_from: datetime | None = None

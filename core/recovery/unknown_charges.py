@@ -9,9 +9,11 @@ from typing import Final
 
 from core.base import Value
 from core.durations import TimeScale
-from core.payments import NO_ATTEMPT, ChargeResult, Outcome
+from core.payments import ChargeResult, Outcome
 from core.recovery.state import Recovery
 
+NO_ATTEMPT: Final = "no_attempt"
+"""The reason of a NOT_CHARGED result: after the recovery was ended, the provider shows no attempt in time."""
 UNKNOWN_CHARGE_DEADLINE: Final = timedelta(hours=24)
 """Age at which an unknown charge that can be neither repeated nor found goes to manual review."""
 MAX_SEND_DELAY: Final = timedelta(seconds=10)
@@ -44,10 +46,10 @@ def answer_deadline(recovery: Recovery, last_sent_by: datetime | None = None) ->
     `last_sent_by`: the time by which the charge was sent for the last time, if it is later than the ending's row says.
     """
     order, ending = recovery.in_flight, recovery.ending
-    if order is None or ending is None or order.request_seconds is None:
+    if order is None or ending is None or recovery.request_seconds is None:
         return None
     known = (order.requested_at, ending.since, last_sent_by)
-    return max(at for at in known if at) + timedelta(seconds=order.request_seconds)
+    return max(at for at in known if at) + timedelta(seconds=recovery.request_seconds)
 
 
 def ended_read_delay(recovery: Recovery, tries: int, now: datetime, last_sent_by: datetime | None) -> timedelta:
@@ -63,11 +65,8 @@ def is_answer_due(
     recovery: Recovery, provider: ProviderAbilities, now: datetime, last_sent_by: datetime | None
 ) -> bool:
     """Whether an ending is set and the provider can't be working on the charge in flight any more."""
-    if recovery.in_flight and recovery.in_flight.request_seconds is None:
-        seconds = round(provider.longest_request.total_seconds())
-        order = recovery.in_flight.model_copy(update={"request_seconds": seconds})
-        recovery = recovery.with_changes(in_flight=order)
-    deadline = answer_deadline(recovery, last_sent_by)
+    seconds = recovery.request_seconds or round(provider.longest_request.total_seconds())
+    deadline = answer_deadline(recovery.with_changes(request_seconds=seconds), last_sent_by)
     return deadline is not None and now >= deadline
 
 

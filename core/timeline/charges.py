@@ -12,7 +12,8 @@ from core.events.money_data import (
     ChargeSucceeded,
     ChargeUnknown,
 )
-from core.payments import NO_ATTEMPT, Outcome
+from core.payments import Outcome
+from core.recovery.unknown_charges import NO_ATTEMPT
 from core.timeline.entries import (
     EventDescription,
     Fact,

@@ -12,12 +12,13 @@ from core.events import Event, Record
 from core.fraud.assessment import NO_SIGNALS, assess_fraud
 from core.fraud.signals import FraudSignals
 from core.ids import idempotency_key
-from core.payments import NO_ATTEMPT, Card, ChargeOrder, CustomerView, FailureFacts, ProviderEvent, Risk
+from core.payments import Card, ChargeOrder, CustomerView, FailureFacts, ProviderEvent, Risk
 from core.planning.decision_input import DecisionInput
 from core.planning.network_limits import failed_credential
 from core.recovery.machine import Charge, Reconcile, fold_records
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
+from core.recovery.unknown_charges import NO_ATTEMPT
 from core.segmentation.rules import Segment
 from tests.support.builders import THEN
 from tests.support.interruptible_provider import Execution, InterruptibleProvider

@@ -9,10 +9,11 @@ from core.durations import TimeScale
 from core.events import EventType, State
 from core.notices import Audience, NoticeTopic, build_notices
 from core.operators import Action
-from core.payments import NO_ATTEMPT, ChargeResult, EventKind, Outcome
+from core.payments import ChargeResult, EventKind, Outcome
 from core.recovery import charge_events
 from core.recovery.machine import Reconcile
 from core.recovery.unknown_charges import (
+    NO_ATTEMPT,
     ProviderAbilities,
     answer_deadline,
     can_repeat,
@@ -66,8 +67,7 @@ def canceled(after: timedelta = MINUTE, *, known_limit: bool = True) -> Recovery
 def test_request_holds_the_longest_time_in_whole_seconds() -> None:
     scenario = lost_charge()
     assert scenario.last_record(EventType.CHARGE_REQUESTED).data["request_seconds"] == 120
-    assert scenario.recovery.in_flight
-    assert scenario.recovery.in_flight.request_seconds == 120
+    assert scenario.recovery.request_seconds == 120
     assert "request_seconds" not in lost_charge(known_limit=False).last_record(EventType.CHARGE_REQUESTED).data
 
 
