@@ -107,7 +107,6 @@ def braintree_webhook(before: str, after: str) -> tuple[bytes, dict[str, str]]:
     [
         ("2026-05-01T00:00:00Z", "0001-01-01T00:00:00Z"),
         ("2026-05-01T00:00:00Z", "9999-12-31T23:59:59Z"),
-        ("2026-05-01T00:00:00Z", "0000-00-00T00:00:00Z"),
         (">1.00<", ">1E+999999<"),
         (">1.00<", ">NaN<"),
         (">1.00<", "><"),
@@ -115,7 +114,7 @@ def braintree_webhook(before: str, after: str) -> tuple[bytes, dict[str, str]]:
         ("</transaction>", f'<x type="integer">{"9" * 5000}</x></transaction>'),
         ("</transaction>", '<x type="datetime">never</x></transaction>'),
     ],
-    ids=["year 1", "year 9999", "year 0", "exponent", "NaN", "no amount", "no integer", "long integer", "no time"],
+    ids=["year 1", "year 9999", "exponent", "NaN", "no amount", "no integer", "long integer", "no time"],
 )
 async def test_braintrees_extreme_fields(console: AdminBrowser, before: str, after: str) -> None:
     await assert_stored_and_shown(console, "braintree", *braintree_webhook(before, after))
