@@ -21,7 +21,7 @@ from tests.intake.fakes import unique_id
 __all__ = ["console"]
 
 NUMBERS: Final = (-1, 0, 1.5, 1e300, 2**31, 2**63 - 1, 2**63, 10**400, -(10**400), 253_402_300_799, 32_503_679_999)
-OTHERS: Final = (True, None, "", "x", "0x1f", "9" * 5000, "\ud800", [], {}, [[]])
+OTHERS: Final[tuple[Any, ...]] = (True, None, "", "x", "0x1f", "9" * 5000, "\ud800", [], {}, [[]])
 TIMES: Final = (
     "0001-01-01T00:00:00+14:00",
     "0001-01-01T00:00:00Z",
