@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 
 from api.app import create_app
+from api.connections import BoundedProtocol
 from api.health import temporal_checks
 from core.errors import InvalidInput
 from db.session import Database
@@ -54,6 +55,8 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         port=settings.api_port,
         log_config=None,
         access_log=False,
+        http=BoundedProtocol,
+        ws="none",
         server_header=False,
         # Uvicorn would believe X-Forwarded-For of everything on this machine; `api.client_address` reads it.
         proxy_headers=False,

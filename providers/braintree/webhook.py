@@ -8,9 +8,10 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
+from xml.etree import ElementTree
 from xml.parsers.expat import ExpatError
 
 from braintree import BraintreeGateway as BraintreeClient
@@ -29,7 +30,6 @@ from providers.fields import Fields, InvalidField
 NAME: Final = "braintree"
 _BASE64: Final = re.compile(r"[A-Za-z0-9+=/\n]+")
 _CHALLENGE: Final = re.compile(r"[a-f0-9]{20,32}")
-_UNKNOWN_TIME: Final = datetime.fromtimestamp(0, UTC)
 _SUBJECT_IDS: Final = ("subscription", "transaction", "dispute")
 
 
@@ -86,7 +86,7 @@ class BraintreeWebhooks:
         try:
             notice = _parse_notification(xml)
         except InvalidField as unfit:
-            return (_unreadable_event(xml, unfit),)
+            return (_event_without_subject(xml, f"unfit: {unfit.field}"),)
         names = {"provider": NAME, "event_type": notice.kind, "occurred_at": notice.at}
         names["event_id"] = f"{notice.kind}:{_subject_id(notice, xml)}:{int(notice.at.timestamp())}"
         try:
@@ -142,16 +142,19 @@ def _parse_notification(xml: bytes) -> Notification:
     return Notification(kind, at, Fields(error if isinstance(error, dict) else held, "subject."))
 
 
-def _unreadable_event(xml: bytes, unfit: InvalidField) -> ProviderEvent:
-    """A notification that the client can't parse: stored and shown, without effect."""
-    return ProviderEvent(
-        provider=NAME,
-        event_id=f"unreadable:{hashlib.sha256(xml).hexdigest()}",
-        event_type="unreadable",
-        kind=EventKind.OTHER,
-        occurred_at=_UNKNOWN_TIME,
-        detail=f"unfit: {unfit.field}",
-    )
+def _event_without_subject(xml: bytes, detail: str) -> ProviderEvent:
+    """The event of a notification of which only kind and time can be read. Raises InvalidInput if they can't."""
+    root = ElementTree.fromstring(xml)
+    kind, told = root.findtext("kind", ""), root.findtext("timestamp", "")
+    try:
+        at = to_utc(datetime.fromisoformat(told))
+    except ValueError:
+        at = None
+    if not Fields({"kind": kind}, lenient=True).code("kind") or at is None:
+        raise InvalidInput("This is not a Braintree notification: it has no kind or no timestamp.")
+    event_id = f"{kind}:{hashlib.sha256(xml).hexdigest()[:32]}:{int(at.timestamp())}"
+    names = {"provider": NAME, "event_id": event_id, "event_type": kind}
+    return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=at, detail=detail)
 
 
 def _subject_id(notice: Notification, xml: bytes) -> str:

@@ -57,9 +57,9 @@ async def seed_recovery(harness: ApiHarness) -> dict[str, str]:
 
 async def send(harness: ApiHarness, method: str, bad: BadRequest) -> int:
     """The status of the answer."""
-    headers = {name: value.encode("latin-1") for name, value in (ALL_SCOPES | bad.headers).items()}
+    headers = {name.encode(): value.encode("latin-1") for name, value in (ALL_SCOPES | bad.headers).items()}
     if bad.path == "/webhooks/stripe" and bad.body:
-        headers |= {name: value.encode() for name, value in sign_headers(bad.body).items()}
+        headers |= {name.encode(): value.encode() for name, value in sign_headers(bad.body).items()}
     answer = await harness.client.request(method, bad.path, content=bad.body, headers=headers)
     if answer.status_code >= 400 and answer.status_code != 404:
         assert len(answer.content) < 20_000

@@ -21,7 +21,7 @@ from tests.intake.fakes import unique_id
 __all__ = ["console"]
 
 NUMBERS: Final = (-1, 0, 1.5, 1e300, 2**31, 2**63 - 1, 2**63, 10**400, -(10**400), 253_402_300_799, 32_503_679_999)
-OTHERS: Final = (True, None, "", "x", "0x1f", "9" * 5000, "\ud800", [], {}, [[]])
+OTHERS: Final[tuple[Any, ...]] = (True, None, "", "x", "0x1f", "9" * 5000, "\ud800", [], {}, [[]])
 TIMES: Final = (
     "0001-01-01T00:00:00+14:00",
     "0001-01-01T00:00:00Z",
@@ -107,7 +107,6 @@ def braintree_webhook(before: str, after: str) -> tuple[bytes, dict[str, str]]:
     [
         ("2026-05-01T00:00:00Z", "0001-01-01T00:00:00Z"),
         ("2026-05-01T00:00:00Z", "9999-12-31T23:59:59Z"),
-        ("2026-05-01T00:00:00Z", "0000-00-00T00:00:00Z"),
         (">1.00<", ">1E+999999<"),
         (">1.00<", ">NaN<"),
         (">1.00<", "><"),
@@ -115,7 +114,7 @@ def braintree_webhook(before: str, after: str) -> tuple[bytes, dict[str, str]]:
         ("</transaction>", f'<x type="integer">{"9" * 5000}</x></transaction>'),
         ("</transaction>", '<x type="datetime">never</x></transaction>'),
     ],
-    ids=["year 1", "year 9999", "year 0", "exponent", "NaN", "no amount", "no integer", "long integer", "no time"],
+    ids=["year 1", "year 9999", "exponent", "NaN", "no amount", "no integer", "long integer", "no time"],
 )
 async def test_braintrees_extreme_fields(console: AdminBrowser, before: str, after: str) -> None:
     await assert_stored_and_shown(console, "braintree", *braintree_webhook(before, after))

@@ -103,3 +103,7 @@ def test_recursive_values_are_cut() -> None:
     for _ in range(5000):
         deep = [deep]
     assert "…" in str(scrub_value(deep))
+
+
+def test_integers_that_python_refuses_to_write_are_cut() -> None:
+    assert scrub_value({"a": 16**5000, "b": -(16**5000), "c": 10**99}) == {"a": "…", "b": "…", "c": 10**99}

@@ -14,9 +14,6 @@ import pytest
 from pydantic import ValidationError
 
 import catalog
-import providers.adyen
-import providers.braintree
-import providers.stripe
 from api.admin.masking import mask_body
 from api.admin.policies import list_changes
 from api.problems import list_field_problems
@@ -30,19 +27,25 @@ from db.models import recovery
 from notifications.locales import locale_for
 from notifications.mailboxes import parse_mailbox, parse_recipient
 from observability.scrubbing import scrub_text, scrub_value
+from providers.adyen.config import AdyenConfig
+from providers.adyen.webhook import AdyenWebhooks
+from providers.braintree.config import BraintreeConfig
+from providers.braintree.webhook import BraintreeWebhooks
 from providers.fields import parse_json_object
+from providers.stripe.config import StripeConfig
+from providers.stripe.webhook import StripeWebhooks
 from settings import SHIPPED_POLICY
 from simulator.history.attempts_table import COLUMNS, read_attempts_table
 from simulator.model.assumptions import load_assumptions
 from tests.security.growth import MOST_GROWTH, GrowthCase, measure_growth
 
+Attacks = Mapping[str, tuple[Callable[[Any], object], Callable[[int], Any]]]
+"""By name: a call, and what makes its input of any size."""
 NOW: Final = datetime(2026, 5, 1, tzinfo=UTC)
 SHIPPED: Final = SHIPPED_POLICY.read_text()
-STRIPE: Final = providers.stripe.create({"STRIPE_WEBHOOK_SECRETS": "whsec_x"}).create_webhooks()
-ADYEN: Final = providers.adyen.create({"ADYEN_HMAC_KEYS": "AB" * 32}).create_webhooks()
-BRAINTREE: Final = providers.braintree.create(
-    {"BRAINTREE_PUBLIC_KEY": "pub", "BRAINTREE_PRIVATE_KEY": "priv"}
-).create_webhooks()
+STRIPE: Final = StripeWebhooks(StripeConfig(webhook_secrets=("whsec_x",)))
+ADYEN: Final = AdyenWebhooks(AdyenConfig(hmac_keys=("AB" * 32,)))
+BRAINTREE: Final = BraintreeWebhooks(BraintreeConfig(public_key="pub", private_key="priv"))
 
 
 def repeated(unit: str, before: str = "", after: str = "") -> Callable[[int], str]:
@@ -175,7 +178,7 @@ BODIES: Final = {
     "form": as_bytes(repeated("sk_", "a=")),
     "many fields": as_bytes(repeated("a=1&")),
 }
-TEXTS: Final = {
+TEXTS: Final[Attacks] = {
     "parse_mailbox": (parse_mailbox, repeated("a", "", '"@example.com')),
     "parse_mailbox, domain": (parse_mailbox, repeated("é", "a@", ".example")),
     "parse_recipient": (parse_recipient, repeated("a;", "", "<a@b.example>")),
@@ -187,7 +190,7 @@ TEXTS: Final = {
     "parse_toml": (parse_toml, repeated("a.")),
     "candidate": (partial(list_changes, SHIPPED), lambda size: SHIPPED * (size // 100)),
 }
-FILES: Final = {
+FILES: Final[Attacks] = {
     "assumptions": (load_assumptions, numbered("key# = 1\n", "[failures]\n")),
     "assumptions, tables": (load_assumptions, numbered("[t#]\n")),
     "attempts, columns": (read_attempts_table, numbered("c#,", after="x\n")),
@@ -199,7 +202,7 @@ FILES: Final = {
         ),
     ),
 }
-HOOKS: Final = {
+HOOKS: Final[Attacks] = {
     "JSON escapes": (parse_json_object, as_bytes(repeated("\\ud800", '{"a": "', '"}'))),
     "JSON depth": (parse_json_object, as_bytes(repeated('{"a":'))),
     "stripe": (STRIPE.normalise, lambda size: stripe_event(id="in_1", lines=[{"amount": 1}] * size)),

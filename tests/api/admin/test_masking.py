@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.admin.masking import MASK, mask_body, mask_tree
+from api.admin.masking import LONGEST_SHOWN, MASK, mask_body, mask_tree
 from tests.api.harness import failed_event
 
 VISIBLE_FIELDS = [
@@ -196,3 +196,29 @@ def test_masking_keeps_the_shape_of_a_body(value: Any) -> None:
 @given(st.binary(max_size=200) | TREES.map(lambda value: json.dumps(value).encode()))
 def test_no_body_breaks_the_viewer(body: bytes) -> None:
     mask_body(body)
+
+
+@pytest.mark.parametrize(
+    "secret", ["pi_1_secret_2", "seti_x_y_secret", "a pi_1secret", "CS_secretsecret", "a sk_ksecret"]
+)
+def test_a_providers_secret_is_masked_wherever_it_stands(secret: str) -> None:
+    assert mask_tree({"status": secret}) == {"status": MASK}
+
+
+def test_a_key_that_is_too_long_to_be_read_hides_its_value() -> None:
+    key = "status_" * 50
+    assert list(mask_tree({key: "open"}).values()) == [MASK]
+
+
+def test_integers_that_are_too_long_to_be_read_are_masked() -> None:
+    assert mask_tree({"amount": 10**30, "total": 16**5000, "paid": 10**29}) == {
+        "amount": MASK,
+        "total": MASK,
+        "paid": 10**29,
+    }
+
+
+def test_only_the_beginning_of_a_deep_body_is_written() -> None:
+    body = mask_body(("[" * 50 + ",".join("1" * 100_000) + "]" * 50).encode())
+    assert body.is_truncated
+    assert len(body.text) == LONGEST_SHOWN
