@@ -99,8 +99,8 @@ async def submit_command(
                 raise
             # The worker's policy requires two people where this process's doesn't, for example just after a change.
             again = _as_new_request(command)
-            approval_judgement = await _require_approval(parts, name, again, may_be_second)
             await place.follow(again)
+            approval_judgement = await _require_approval(parts, name, again, may_be_second)
             heeded = await _carry_out(parts, provider, invoice_id, again, approval_judgement)
     return SubmittedCommand(await load_recovery_view(parts, provider, invoice_id), heeded)
 

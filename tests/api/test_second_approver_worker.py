@@ -10,7 +10,7 @@ from core.errors import CommandRefused
 from core.events import State
 from core.operators import Command, OperatorRules, second_approver_refusal
 from core.recovery.commands import command_event
-from db.repositories import approvals, event_log
+from db.repositories import approvals, event_log, operator_actions
 from tests.api.harness import ApiHarness, app_now
 from tests.api.test_second_approver import (
     WRITE,
@@ -19,6 +19,7 @@ from tests.api.test_second_approver import (
     start_reviewed_recovery,
     submit_command,
 )
+from tests.intake.fakes import unique_id
 
 ACCEPTED_STATUS = RecoveryStatus(recovery_id="any", state=State.WAITING, sequence=3)
 LIMITS = OperatorRules(second_approver_above={"EUR": 1000})
@@ -105,3 +106,16 @@ async def test_client_cannot_claim_an_approval(harness: ApiHarness, worker: Appr
     assert (excinfo.value.code, str(excinfo.value)) == (second_approver_refusal().code, str(second_approver_refusal()))
     async with harness.db.begin() as session:
         assert await approvals.waiting_approvals(session, f"recovery-stripe-{invoice}", app_now()) == []
+
+
+async def test_retry_of_two_people_takes_one_place_under_the_cap(harness: ApiHarness, worker: ApprovalWorker) -> None:
+    names = [unique_id("ann"), unique_id("bob")]
+    ann, bob = [await harness.create_key(*WRITE, name=name) for name in names]
+    invoice = await start_recovery(harness)
+    await assert_refused(await submit_command(harness, invoice, ann), names[0])
+    assert (await submit_command(harness, invoice, bob)).status_code == 200
+    async with harness.db.begin() as session:
+        held = await operator_actions.load_held_retries(session, app_now() - timedelta(hours=1))
+    assert [(one.actor, one.request_id) for one in held if one.actor in names] == [
+        (names[1], worker.followed[0].request_id)
+    ]
