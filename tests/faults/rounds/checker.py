@@ -6,6 +6,7 @@ Each check returns how many things it looked at, so that a table shows a check t
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from tests.faults.rounds.evidence import Evidence, PayCall, Row
@@ -15,6 +16,9 @@ from tests.faults.rounds.network_limits import find_excess_calls
 FINAL_STATES: Final = frozenset({"recovered", "exhausted", "canceled", "blocked"})
 ANSWERS: Final = frozenset({"charge.succeeded", "charge.declined", "charge.reconciled"})
 MESSAGES: Final = frozenset({"notification.sent", "notification.failed"})
+PLANS: Final = frozenset({"retry.planned", "retry.skipped"})
+UNDER_WAY: Final = frozenset({"received", "classified", "segmented", "charging"})
+OVERDUE_SECONDS: Final = 10.0
 NO_WHOLE_CHARGE: Final = frozenset({"part", "debit"})
 """Origins in the ledger beside which one whole charge may stand."""
 
@@ -173,6 +177,23 @@ def check_messages(evidence: Evidence) -> Finding:
     return _finding("I7", len(evidence.mails), wrong)
 
 
+def check_progress(evidence: Evidence) -> Finding:
+    """due: no open recovery stands in the middle of a step, or still waits for a moment that is long over."""
+    recoveries, wrong = evidence.rows_by_recovery(), []
+    for name, rows in recoveries.items():
+        state = rows[-1]["to_state"]
+        planned = [row["data"]["at"] for row in rows if row["type"] in PLANS and row["data"].get("at")]
+        if state in UNDER_WAY:
+            wrong.append((name, f"still {state}"))
+        elif state == "waiting" and planned and _seconds_since(planned[-1], evidence) > OVERDUE_SECONDS:
+            wrong.append((name, f"waits for {planned[-1]}, which is over"))
+    return _finding("due", len(recoveries), wrong)
+
+
+def _seconds_since(moment: str, evidence: Evidence) -> float:
+    return evidence.read_at - datetime.fromisoformat(moment).timestamp()
+
+
 def _finding(invariant: str, examined: int, wrong: list[tuple[str, str]]) -> Finding:
     return Finding(examined, tuple(Violation(invariant, subject, what) for subject, what in wrong))
 
@@ -185,5 +206,6 @@ CHECKS: Final[Mapping[str, Callable[[Evidence], Finding]]] = {
     "I5": check_ends,
     "I6": check_network_limits,
     "I7": check_messages,
+    "due": check_progress,
 }
-"""By invariant. I8, old histories on new code, is held by tests/replay."""
+"""By invariant; `due` is that recoveries go on. I8, old histories on new code, is held by tests/replay."""

@@ -58,6 +58,8 @@ class Evidence:
     """The Message-ID of each mail that arrived."""
     running: frozenset[str] = frozenset()
     """Ids of the workflows that run."""
+    read_at: float = 0.0
+    """When it was read, in seconds since 1970."""
 
     def rows_by_recovery(self) -> dict[str, list[Row]]:
         """The rows of each recovery in sequence order."""

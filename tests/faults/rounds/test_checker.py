@@ -113,6 +113,13 @@ def add_call(call: PayCall) -> Change:
     return lambda world: replace(world, pay_calls=(*world.pay_calls, call))
 
 
+def sleeping_world(world: Evidence) -> Evidence:
+    """The recovery waits for a retry 60 seconds after BEGAN."""
+    row = a_row(2, "retry.planned", "waiting", at="2026-11-01T12:01:00Z")
+    rows = link_rows([*valid_rows()[:1], row])
+    return replace(world, rows=rows, pay_calls=(), running=frozenset({RECOVERY}), read_at=BEGAN.timestamp() + 65)
+
+
 def decline_eleven_times(world: Evidence) -> Evidence:
     """Eleven keys of one card within a minute."""
     calls = tuple(a_call(n, f"key_{n}", 3.1 + n, 402) for n in range(1, 12))
@@ -162,6 +169,8 @@ VIOLATIONS: dict[str, tuple[str, str, Change]] = {
     "told twice in the log": (
         "I7", "2 rows", put_row(a_row(2, "notification.sent", "waiting", step="payment_failed", channel="email"))),
     "told twice by mail": ("I7", "arrived 2 times", lambda world: replace(world, mails=("<one@x>", "<one@x>"))),
+    "still charging": ("due", "still charging", change_rows(lambda rows: rows.__delitem__(slice(6, None)))),
+    "overdue": ("due", "which is over", lambda world: replace(sleeping_world(world), read_at=BEGAN.timestamp() + 100)),
 }  # fmt: skip
 
 
@@ -228,8 +237,7 @@ def test_approval_and_another_amount_free_a_visa_card() -> None:
 
 
 def test_open_recovery_with_a_run_is_clean() -> None:
-    plant = VIOLATIONS["open without a run"][2]
-    assert broken_invariants(replace(plant(valid_world()), running=frozenset({RECOVERY}), pay_calls=())) == set()
+    assert broken_invariants(sleeping_world(valid_world())) == set()
 
 
 def test_hash_is_computed_as_the_product_does() -> None:
