@@ -39,8 +39,10 @@ async def run_rounds(options: argparse.Namespace) -> list[RoundResult]:
         plan = plan_round(seed, options.seconds, options.rate, list(FAULTS), options.fault)
         faults = ", ".join(f"{fault.name} at {fault.at:.1f} s" for fault in plan.faults)
         say(f"{len(plan.invoices)} invoices; {faults}")
-        results.append(await run_round(plan, RoundOptions(options.long_seconds, options.drain_seconds), say))
-        for violation in results[-1].violations:
+        result = await run_round(plan, RoundOptions(options.long_seconds, options.drain_seconds), say)
+        results.append(result)
+        say(f"at rest after {result.drained_seconds:.1f} s, {len(result.violations)} violations")
+        for violation in result.violations:
             say(f"VIOLATION {violation.invariant} {violation.subject}: {violation.what}")
     return results
 

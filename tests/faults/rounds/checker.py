@@ -150,13 +150,13 @@ def _forbids_charges(row: Row) -> bool:
     if kind == "charge.succeeded":
         return not data.get("amount")  # with an amount it was a part, and the rest is owed
     if kind == "charge.reconciled":
-        return data.get("outcome") == "succeeded" and not data.get("amount")
+        return bool(data.get("outcome") == "succeeded" and not data.get("amount"))
     if kind == "invoice.paid_elsewhere":
         return not data.get("remaining")
     if kind == "operator.cancel_requested":
         return not data.get("refused")
     if kind == "dispute.opened":
-        return data.get("kind") != "inquiry"
+        return bool(data.get("kind") != "inquiry")
     return kind in {"invoice.closed_elsewhere", "recovery.closed"}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from sandbox.models import Delivery
 from tests.faults.rounds.errors import tolerate_refusals
@@ -32,50 +32,46 @@ class Target:
         return self.invoices[-count:]
 
 
-class Fault(Protocol):
-    """Something that breaks. `seconds` is how long it lasts; 0 where injecting it is all there is."""
+class Fault:
+    """Something that breaks. This one is over at once: the supervisor restarts what was killed."""
 
     name: ClassVar[str]
 
-    def __init__(self, target: Target) -> None: ...
+    def __init__(self, target: Target) -> None:
+        self.target = target
 
     @property
     def seconds(self) -> float:
         """Seconds from `inject` to `heal`."""
+        return 0.0
 
     async def inject(self) -> None:
         """Breaks it."""
+        raise NotImplementedError
 
     async def heal(self) -> None:
         """Ends it, as far as it doesn't end by itself."""
 
 
-@dataclass
-class _Momentary:
-    """What is over at once; the supervisor restarts what was killed."""
-
-    target: Target
-
-    @property
-    def seconds(self) -> float:
-        return 0.0
-
-    async def heal(self) -> None:
-        """Nothing is left to end."""
-
-
-@dataclass
-class _Short:
+class ShortFault(Fault):
     """What lasts a few seconds."""
 
-    target: Target
-
     @property
     def seconds(self) -> float:
+        """At most SHORT_SECONDS."""
         return self.target.short_seconds
 
 
-class ParallelRetries(_Momentary):
+class LongFault(Fault):
+    """What lasts longer than heartbeat time-outs."""
+
+    @property
+    def seconds(self) -> float:
+        """As long as the options say."""
+        return self.target.long_seconds
+
+
+class ParallelRetries(Fault):
     """20 operators ask for a retry of the same recovery at the same moment."""
 
     name = "parallel-retries"
@@ -94,7 +90,7 @@ class ParallelRetries(_Momentary):
             await recovery.submit_command("retry", f"operator {number} asks")
 
 
-class Webhooks(_Short):
+class Webhooks(ShortFault):
     """Webhooks come five times and in the wrong order, old ones again."""
 
     name = "webhooks-duplicated-reordered"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.faults.rounds.errors import tolerate_refusals
-from tests.faults.rounds.faults import _Short
+from tests.faults.rounds.faults import ShortFault
 
 ALL_PATHS, PAY_PATHS = "/v1/*", "/v1/invoices/*/pay"
 MANY: Final = 100_000
@@ -11,7 +11,7 @@ SILENCE_SECONDS: Final = 22
 """Longer than the service waits for an answer."""
 
 
-class _ScriptedFault(_Short):
+class _ScriptedFault(ShortFault):
     """Every call that fits fails in one way until the fault is healed."""
 
     path, method, outcome = ALL_PATHS, "*", ""

@@ -8,10 +8,10 @@ import psycopg
 
 from devstack.processes import Program, signal_group
 from tests.faults.rounds.database import server_conninfo
-from tests.faults.rounds.faults import WORKERS, Target, _Momentary, _Short
+from tests.faults.rounds.faults import WORKERS, Fault, LongFault, ShortFault, Target
 
 
-class WorkerKilled(_Momentary):
+class WorkerKilled(Fault):
     """One of the two workers is killed, whatever it does."""
 
     name = "worker-killed"
@@ -21,18 +21,14 @@ class WorkerKilled(_Momentary):
         self.target.service.stack.kill(self.target.draw.choice(WORKERS))
 
 
-class WorkerZombie:
+class WorkerZombie(LongFault):
     """A worker stands still for long and wakes up beside the one that took over its work."""
 
     name = "worker-zombie"
 
     def __init__(self, target: Target) -> None:
-        self.target, self._pid = target, 0
-
-    @property
-    def seconds(self) -> float:
-        """Longer than the heartbeat time-outs, so that others have taken over."""
-        return self.target.long_seconds
+        super().__init__(target)
+        self._pid = 0
 
     async def inject(self) -> None:
         """SIGSTOP to one worker, chosen by the seed."""
@@ -44,7 +40,7 @@ class WorkerZombie:
         signal_group(self._pid, signal.SIGCONT)
 
 
-class ApiKilled(_Momentary):
+class ApiKilled(Fault):
     """The API is killed in the middle of its requests."""
 
     name = "api-killed"
@@ -54,7 +50,7 @@ class ApiKilled(_Momentary):
         self.target.service.stack.kill("api")
 
 
-class PostgresKilled(_Momentary):
+class PostgresKilled(Fault):
     """PostgreSQL's postmaster is killed; its children end by themselves, and the server recovers from its log."""
 
     name = "postgres-killed"
@@ -64,7 +60,7 @@ class PostgresKilled(_Momentary):
         os.kill(self.target.service.stack.pid("postgres"), signal.SIGKILL)
 
 
-class PostgresRefuses(_Short):
+class PostgresRefuses(ShortFault):
     """PostgreSQL ends all sessions and refuses new ones for some seconds."""
 
     name = "postgres-refuses"
@@ -84,7 +80,7 @@ class PostgresRefuses(_Short):
             connection.execute(statement.encode())
 
 
-class TemporalKilled(_Momentary):
+class TemporalKilled(Fault):
     """Temporal's server is killed and comes back with its file."""
 
     name = "temporal-killed"
@@ -94,19 +90,14 @@ class TemporalKilled(_Momentary):
         self.target.service.stack.kill("temporal")
 
 
-class TemporalStopped:
+class TemporalStopped(LongFault):
     """Temporal's server is away for long."""
 
     name = "temporal-stopped"
 
     def __init__(self, target: Target) -> None:
-        self.target = target
+        super().__init__(target)
         self._program: Program | None = None
-
-    @property
-    def seconds(self) -> float:
-        """As long as the options say."""
-        return self.target.long_seconds
 
     async def inject(self) -> None:
         """It is killed and not restarted."""
