@@ -25,6 +25,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the stream of a round lasts")
     parser.add_argument("--rate", type=float, default=2.0, help="failed invoices per second")
     parser.add_argument("--long-seconds", type=float, default=30.0, help="how long a zombie or Temporal stands still")
+    parser.add_argument("--rest-seconds", type=float, default=15.0, help="how long recoveries go on after the stream")
     parser.add_argument("--drain-seconds", type=float, default=120.0, help="how long a round may take to come to rest")
     parser.add_argument("--healthy-within", type=float, default=15.0, help="seconds from a fault's end to a plan")
     parser.add_argument("--fault", action="append", default=[], choices=sorted(FAULTS), help="instead of the seed's")
@@ -39,7 +40,8 @@ async def run_rounds(options: argparse.Namespace) -> list[RoundResult]:
         plan = plan_round(seed, options.seconds, options.rate, list(FAULTS), options.fault)
         faults = ", ".join(f"{fault.name} at {fault.at:.1f} s" for fault in plan.faults)
         say(f"{len(plan.invoices)} invoices; {faults}")
-        result = await run_round(plan, RoundOptions(options.long_seconds, options.drain_seconds), say)
+        limits = RoundOptions(options.long_seconds, options.rest_seconds, options.drain_seconds)
+        result = await run_round(plan, limits, say)
         results.append(result)
         say(f"at rest after {result.drained_seconds:.1f} s, {len(result.violations)} violations")
         for violation in result.violations:

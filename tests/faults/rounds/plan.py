@@ -73,7 +73,7 @@ def plan_round(
 def _deal_pair(seed: int, fault_names: Sequence[str]) -> list[str]:
     """The two faults of a seed. Dealt from a shuffled deck: successive seeds soon bring every fault."""
     deck = sorted(fault_names)
-    block, place = divmod(seed, len(deck) // 2)
+    block, place = divmod(seed - 1, len(deck) // 2)
     random.Random(f"deck {block}").shuffle(deck)
     return deck[2 * place : 2 * place + 2]
 

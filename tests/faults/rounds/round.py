@@ -33,9 +33,10 @@ SURE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True)
 class RoundOptions:
-    """Seconds that the long faults last, and that the stack has to drain."""
+    """Seconds that the long faults last, and that the stack gets to come to rest: at least, and at most."""
 
     long_seconds: float = 30.0
+    rest_seconds: float = 15.0
     drain_seconds: float = 120.0
 
 
@@ -134,7 +135,8 @@ class Round:
 
         While recoveries go on, a read may find a webhook or a charge in the middle: that is no violation yet.
         """
-        deadline = time.monotonic() + self.options.drain_seconds
+        began = time.monotonic()
+        deadline = began + self.options.drain_seconds
         redelivered, seen, seen_at = 0.0, frozenset[Violation](), 0.0
         while True:
             if time.monotonic() - redelivered > REDELIVERY_SECONDS:
@@ -142,11 +144,11 @@ class Round:
                 await self._redeliver_events()
             evidence = await self._collect(deadline)
             found = _violations(evidence)
-            if not found:
+            if not found and time.monotonic() > began + self.options.rest_seconds:
                 return evidence, ()
             if time.monotonic() > deadline and time.monotonic() - seen_at > SURE_SECONDS:
                 if seen_at:
-                    return evidence, tuple(sorted(found & seen, key=str))
+                    return evidence, _found_again(found, seen)
                 seen, seen_at = found, time.monotonic()
             await asyncio.sleep(2)
 
@@ -167,6 +169,13 @@ class Round:
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(1)
+
+
+def _found_again(found: frozenset[Violation], seen: frozenset[Violation]) -> tuple[Violation, ...]:
+    """What is wrong now and was wrong before with the same subject, whatever its details were then."""
+    before = {(violation.invariant, violation.subject) for violation in seen}
+    again = [violation for violation in found if (violation.invariant, violation.subject) in before]
+    return tuple(sorted(again, key=str))
 
 
 def _violations(evidence: Evidence) -> frozenset[Violation]:
