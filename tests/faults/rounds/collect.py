@@ -22,7 +22,7 @@ async def collect_evidence(service: RunningService, mails: Iterable[str]) -> Evi
     Raises psycopg.OperationalError while the database is away.
     """
     path, url = service.stack.data_dir / "sandbox.db", service.stack.addresses.owner_url
-    calls, charges, accepted = await asyncio.to_thread(_read_gateway, path)
+    calls, charges, accepted = await asyncio.to_thread(read_gateway, path)
     rows = await asyncio.to_thread(read_rows, url, "SELECT * FROM event_log")
     inbox = await asyncio.to_thread(read_rows, url, INBOX)
     return Evidence(
@@ -43,7 +43,8 @@ async def _list_running(service: RunningService) -> frozenset[str]:
     return frozenset(run["execution"]["workflowId"] for run in json.loads(output or "[]"))
 
 
-def _read_gateway(path: Path) -> tuple[tuple[PayCall, ...], tuple[Charge, ...], tuple[str, ...]]:
+def read_gateway(path: Path) -> tuple[tuple[PayCall, ...], tuple[Charge, ...], tuple[str, ...]]:
+    """The pay calls, the successful charges and the ids of webhooks answered with 2xx in the sandbox's file."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as books:
         books.row_factory = sqlite3.Row
         books.execute("BEGIN")  # one state of everything
@@ -89,4 +90,4 @@ def _pay_call(call: sqlite3.Row, card: dict[str, Any], amount: int) -> PayCall:
 
 def _documents(books: sqlite3.Connection, kind: str) -> Iterable[dict[str, Any]]:
     for row in books.execute("SELECT body FROM document WHERE kind = ? ORDER BY sequence", (kind,)):
-        yield json.loads(row["body"] if isinstance(row, sqlite3.Row) else row[0])
+        yield json.loads(row[0])

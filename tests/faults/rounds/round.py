@@ -29,6 +29,8 @@ LONGEST_WAIT_SECONDS: Final = 60.0
 """How long a canary is waited for at most; above, it is reported as never healthy."""
 REDELIVERY_SECONDS: Final = 10.0
 SURE_SECONDS: Final = 5.0
+PASSING: Final = frozenset({"I2", "I3", "due"})
+"""What a read in the middle of a step may find, and a later one no more."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,9 @@ class Round:
 
 
 def _found_again(found: frozenset[Violation], seen: frozenset[Violation]) -> tuple[Violation, ...]:
-    """What is wrong now and was wrong before with the same subject, whatever its details were then."""
+    """What is wrong now. What may only be in the middle of a step must have been wrong before, with the same subject."""
     before = {(violation.invariant, violation.subject) for violation in seen}
-    again = [violation for violation in found if (violation.invariant, violation.subject) in before]
+    again = [one for one in found if one.invariant not in PASSING or (one.invariant, one.subject) in before]
     return tuple(sorted(again, key=str))
 
 
