@@ -10,6 +10,7 @@ from typing import Final
 
 import psycopg
 
+from devstack.stack import DevStack
 from sandbox.models import Delivery
 from tests.faults.rounds import checker, collect, database
 from tests.faults.rounds.checker import Finding, Violation
@@ -174,7 +175,7 @@ class Round:
 
 
 def _found_again(found: frozenset[Violation], seen: frozenset[Violation]) -> tuple[Violation, ...]:
-    """What is wrong now. What may only be in the middle of a step must have been wrong before, with the same subject."""
+    """What is wrong now; what may only be in the middle of a step, if it was wrong before with the same subject."""
     before = {(violation.invariant, violation.subject) for violation in seen}
     again = [one for one in found if one.invariant not in PASSING or (one.invariant, one.subject) in before]
     return tuple(sorted(again, key=str))
@@ -206,5 +207,13 @@ async def open_stack() -> AsyncIterator[tuple[RunningService, MailServer]]:
         first, second = WORKERS
         program = stack.supervisor.child(first).program
         stack.start_program(replace(program, name=second, log=program.log.with_name(f"{second}.log")))
+        # What was to be seen has been seen: nobody waits for workers that finish their work.
+        exits.callback(_end_at_once, stack, (*WORKERS, "api"))
         service = await exits.enter_async_context(open_service(endpoints_of(stack), stack))
         yield service, mail
+
+
+def _end_at_once(stack: DevStack, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        stack.kill(part)
+        stack.stop(part)
