@@ -13,7 +13,9 @@ PYTEST_ARGS ?=
 # One with the shared stack, one with the rest: more disturb what runs by the clock.
 PROCESSES ?= 2
 
-.PHONY: help setup tools test demo dev lint format bench reference pictures lock clean
+FAULT_OPTIONS := $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: help setup tools test faults demo dev lint format bench reference pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +41,9 @@ tools: setup ## Get what the tests use: Temporal's servers, a browser, PgBouncer
 
 test: tools ## Every test, in some processes side by side (PROCESSES=0: in one)
 	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
+
+faults: setup ## Break the running stack on purpose and check that nothing is lost (ROUNDS=n, SEED=s)
+	@$(BIN)/python -m tests.faults.rounds $(FAULT_OPTIONS)
 
 demo: setup ## The reference story and others in a minute, then a clean end
 	@$(BIN)/pri demo

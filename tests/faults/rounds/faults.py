@@ -1,0 +1,113 @@
+"""The faults of a round. Each has a name, `inject`, and `heal`, which ends it; how long it lasts is in between."""
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+from typing import ClassVar, Final
+
+from sandbox.models import Delivery
+from tests.faults.rounds.errors import tolerate_refusals
+from tests.support.service import Recovery, RunningService
+
+SHORT_SECONDS: Final = 8.0
+WORKERS: Final = ("worker", "worker-2")
+
+
+@dataclass
+class Target:
+    """What faults are injected into. `invoices` are those that have failed so far, oldest first."""
+
+    service: RunningService
+    draw: Random
+    long_seconds: float
+    invoices: list[str] = field(default_factory=list)
+
+    @property
+    def short_seconds(self) -> float:
+        """How long outages last that a minute of stream shouldn't be filled with."""
+        return min(self.long_seconds, SHORT_SECONDS)
+
+    def newest_invoices(self, count: int) -> list[str]:
+        """The invoices that failed last, which are most likely still open."""
+        return self.invoices[-count:]
+
+
+class Fault:
+    """Something that breaks. This one is over at once: the supervisor restarts what was killed."""
+
+    name: ClassVar[str]
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from `inject` to `heal`."""
+        return 0.0
+
+    async def inject(self) -> None:
+        """Breaks it."""
+        raise NotImplementedError
+
+    async def heal(self) -> None:
+        """Ends it, as far as it doesn't end by itself."""
+
+
+class ShortFault(Fault):
+    """What lasts a few seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """At most SHORT_SECONDS."""
+        return self.target.short_seconds
+
+
+class LongFault(Fault):
+    """What lasts longer than heartbeat time-outs."""
+
+    @property
+    def seconds(self) -> float:
+        """As long as the options say."""
+        return self.target.long_seconds
+
+
+class ParallelRetries(Fault):
+    """20 operators ask for a retry of the same recovery at the same moment."""
+
+    name = "parallel-retries"
+
+    async def inject(self) -> None:
+        """A recovery that sleeps for long is asked for by all of them."""
+        invoice = f"in_asked{self.target.draw.getrandbits(32):08x}"
+        recovery = await self.target.service.create_failure(
+            "card_velocity_exceeded", invoice_id=invoice, unguarded=True, script=("hang:1",)
+        )
+        await recovery.wait_for_event("retry.planned")
+        await asyncio.gather(*(self._ask(recovery, number) for number in range(20)))
+
+    async def _ask(self, recovery: Recovery, number: int) -> None:
+        with tolerate_refusals():
+            await recovery.submit_command("retry", f"operator {number} asks")
+
+
+class Webhooks(ShortFault):
+    """Webhooks come five times and in the wrong order, old ones again."""
+
+    name = "webhooks-duplicated-reordered"
+
+    async def inject(self) -> None:
+        """The newest invoices' events are sent again, and what their charges cause comes reversed and repeated."""
+        sandbox = self.target.service.sandbox
+        again = Delivery(copies=5, concurrency=5)
+        echo = Delivery(copies=3, concurrency=3, reverse=True, delay=1.0)
+        for invoice in self.target.newest_invoices(20):
+            with tolerate_refusals():
+                await sandbox.set_script(invoice, append=True, echo_delivery=echo)
+                await sandbox.send_invoice_event(invoice, delivery=again)
+                await sandbox.send_invoice_event(invoice, fresh=True, delivery=again)
+
+    async def heal(self) -> None:
+        """The oldest events come once more, late."""
+        for invoice in self.target.invoices[:20]:
+            with tolerate_refusals():
+                await self.target.service.sandbox.send_invoice_event(invoice)

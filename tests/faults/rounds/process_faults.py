@@ -1,0 +1,110 @@
+"""Faults of processes: API, workers, PostgreSQL and Temporal die, hang or are away for a while."""
+
+import os
+import signal
+from contextlib import closing
+
+import psycopg
+
+from devstack.processes import Program, signal_group
+from tests.faults.rounds.database import server_conninfo
+from tests.faults.rounds.faults import WORKERS, Fault, LongFault, ShortFault, Target
+
+
+class WorkerKilled(Fault):
+    """One of the two workers is killed, whatever it does."""
+
+    name = "worker-killed"
+
+    async def inject(self) -> None:
+        """SIGKILL to one worker, chosen by the seed."""
+        self.target.service.stack.kill(self.target.draw.choice(WORKERS))
+
+
+class WorkerZombie(LongFault):
+    """A worker stands still for long and wakes up beside the one that took over its work."""
+
+    name = "worker-zombie"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._pid = 0
+
+    async def inject(self) -> None:
+        """SIGSTOP to one worker, chosen by the seed."""
+        self._pid = self.target.service.stack.pid(self.target.draw.choice(WORKERS))
+        signal_group(self._pid, signal.SIGSTOP)
+
+    async def heal(self) -> None:
+        """SIGCONT: it goes on where it stood."""
+        signal_group(self._pid, signal.SIGCONT)
+
+
+class ApiKilled(Fault):
+    """The API is killed in the middle of its requests."""
+
+    name = "api-killed"
+
+    async def inject(self) -> None:
+        """SIGKILL."""
+        self.target.service.stack.kill("api")
+
+
+class PostgresKilled(Fault):
+    """PostgreSQL's postmaster is killed; its children end by themselves, and the server recovers from its log."""
+
+    name = "postgres-killed"
+
+    async def inject(self) -> None:
+        """SIGKILL to the postmaster alone."""
+        os.kill(self.target.service.stack.pid("postgres"), signal.SIGKILL)
+
+
+class PostgresRefuses(ShortFault):
+    """PostgreSQL ends all sessions and refuses new ones for some seconds."""
+
+    name = "postgres-refuses"
+
+    async def inject(self) -> None:
+        """The database takes no sessions any more, and those that it has end."""
+        self._execute("ALTER DATABASE pri ALLOW_CONNECTIONS false")
+        self._execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'pri'")
+
+    async def heal(self) -> None:
+        """Sessions are taken again."""
+        self._execute("ALTER DATABASE pri ALLOW_CONNECTIONS true")
+
+    def _execute(self, statement: str) -> None:
+        conninfo = server_conninfo(self.target.service.stack.addresses.owner_url)
+        with closing(psycopg.connect(conninfo, autocommit=True, connect_timeout=5)) as connection:
+            connection.execute(statement.encode())
+
+
+class TemporalKilled(Fault):
+    """Temporal's server is killed and comes back with its file."""
+
+    name = "temporal-killed"
+
+    async def inject(self) -> None:
+        """SIGKILL."""
+        self.target.service.stack.kill("temporal")
+
+
+class TemporalStopped(LongFault):
+    """Temporal's server is away for long."""
+
+    name = "temporal-stopped"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._program: Program | None = None
+
+    async def inject(self) -> None:
+        """It is killed and not restarted."""
+        self.target.service.stack.kill("temporal")
+        self._program = self.target.service.stack.stop("temporal")
+
+    async def heal(self) -> None:
+        """It is started again."""
+        assert self._program, "not injected"
+        self.target.service.stack.start_program(self._program)
