@@ -191,8 +191,10 @@ OWN: Final = {
     "db.errors:_BEFORE": "messages of our database",
     "providers.adyen.config:_HEX": "our settings",
     "providers.adyen.config:_LIVE": "our settings",
+    "providers.braintree.config:_PRODUCTION": "our settings",
     "providers.braintree:_RANGE": "our own tables",
-    "providers.stripe.config:_LIVE": "our settings",
+    "providers.live_mode:_BEFORE_HOST": "our settings",
+    "providers.live_mode:_LIVE_KEY": "our settings",
     "settings:split_addresses": "our settings",
 }
 """Patterns that only meet our own text, and whose text that is."""
