@@ -40,9 +40,9 @@ def count_reads(recovery_run: RecoveryRun) -> list[ChargeOrder]:
     reads: list[ChargeOrder] = []
     reconcile = recovery_run.gateway.reconcile
 
-    async def counted(order: ChargeOrder) -> ChargeResult:
-        reads.append(order)
-        return await reconcile(order)
+    async def counted(_: ChargeOrder) -> ChargeResult:
+        reads.append(_)
+        return await reconcile(_)
 
     recovery_run.gateway.reconcile = counted  # type: ignore[method-assign]
     return reads

@@ -6,7 +6,7 @@ import pytest
 
 from core.classification.taxonomy import Cause
 from core.durations import TimeScale
-from core.events import EventType, State
+from core.events import EventType, State, Trigger
 from core.notices import Audience, NoticeTopic, build_notices
 from core.operators import Action
 from core.payments import ChargeResult, EventKind, Outcome
@@ -43,14 +43,9 @@ def abilities(idempotency: timedelta | None = 23 * HOUR, *, can_read: bool = Tru
 def lost_charge(*, known_limit: bool = True) -> RecoveryScenario:
     """A scenario whose charge has an unknown result; without `known_limit`, an older release requested it."""
     scenario = RecoveryScenario().fail_payment().advance_until_due()
-    step = scenario.next_step()
+    limit = LONGEST if known_limit else None
     request = charge_events.request_charge(
-        scenario.recovery,
-        OPEN_INVOICE,
-        step.trigger,
-        None,
-        scenario.now,
-        LONGEST if known_limit else None,  # type: ignore[union-attr]
+        scenario.recovery, OPEN_INVOICE, Trigger.SCHEDULED, None, scenario.now, longest_request=limit
     )
     scenario.append_events(*request)
     scenario.record_answer(UNKNOWN)
