@@ -32,11 +32,13 @@ class RetryPlace:
 
         Raises TooManyRequests, with the wait until the next place is free, if the person's hour is full.
         """
-        most, now = self._parts.policy().operators.retries_per_hour, self._parts.clock()
+        most = self._parts.policy().operators.retries_per_hour
         # Count and reservation are one transaction behind the person's lock: of parallel retries, in whatever process,
         # each sees the places that the ones before it took.
         async with self._parts.database.begin() as session:
             await operator_actions.lock_retries(session, command.actor)
+            # The time of a turn is read in that turn, so that places are in the order of their times.
+            now = self._parts.clock()
             taken = await _taken_places(session, command.actor, now - HOUR)
             if (self._recovery_id, command.request_id) in taken:
                 return
@@ -118,4 +120,5 @@ async def _taken_places(session: Session, actor: str, since: datetime) -> Places
 def _cap_reached(actor: str, taken: Places, most: int, now: datetime) -> TooManyRequests:
     message = f"{actor} asked for {len(taken)} retries within an hour; {most} are allowed."
     first = min(taken.values(), default=now)
-    return TooManyRequests(message, first + HOUR - now)
+    # Another process's clock may be ahead of this one's.
+    return TooManyRequests(message, min(first + HOUR - now, HOUR))
