@@ -108,6 +108,7 @@ async def test_failure_event_after_the_success_is_recorded_late(service: Running
     for _ in range(2):
         (delivery,) = (await service.sandbox.send_raw(later, delivery=WAIT_FOR_DELIVERY)).deliveries
         assert delivery.status == 202
+    await recovery.wait_for_event("event.late")  # delivered behind the answer
     row = await recovery.fetch_only_event("event.late")
     assert row["data"]["event_id"] == later["id"]
     assert (await recovery.fetch_view())["state"] == "recovered"
