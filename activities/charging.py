@@ -82,13 +82,11 @@ class ChargeAttempt:
             can_read=gateway.can_read,
             longest_request=scaled_request(gateway.longest_request, time_scale),
         )
-        self._scope = scope
-        self._limits = limits
-        self._log = log
-        self._clock = clock
-        self._before = before
+        self._scope, self._limits = scope, limits
+        self._log, self._clock, self._before = log, clock, before
         self._written: tuple[Record, ...] = ()
         self._asked_at: datetime | None = None
+        self._reserving_since: datetime | None = None
 
     async def catch_up(self) -> Recovery:
         """The recovery with all committed rows folded in; an earlier execution may have added some to `before`."""
@@ -129,6 +127,7 @@ class ChargeAttempt:
             )
             return await self._log.append_events(before, (skipped,), now)
         card = credential_to_charge(before, request, read, other=is_other_card(before, request, read))
+        self._reserving_since = self._clock.now()
         return await self._log.reserve_attempt(
             before, card, rules, partial(check_network_limits, before, request, card, rules), now
         )
@@ -186,7 +185,8 @@ class ChargeAttempt:
     async def _call_provider(self, order: ChargeOrder, *, repeated: bool) -> ChargeResult:
         """The result. Raises ProviderUnavailable for a charge not executed; without keys it is NOT_CHARGED instead."""
         try:
-            if not repeated and self._clock.now() - order.requested_at > MAX_SEND_DELAY:
+            since = self._reserving_since
+            if not repeated and since and self._clock.now() - since > MAX_SEND_DELAY:
                 raise ProviderUnavailable("the request was committed too long ago to be sent now")
             return await self._gateway.charge(order)
         except ProviderUnavailable:

@@ -17,7 +17,7 @@ NO_ATTEMPT: Final = "no_attempt"
 UNKNOWN_CHARGE_DEADLINE: Final = timedelta(hours=24)
 """Age at which an unknown charge that can be neither repeated nor found goes to manual review."""
 MAX_SEND_DELAY: Final = timedelta(seconds=10)
-"""Age of a committed request from which it is no longer sent by the execution that committed it.
+"""Time after the commit of a request was begun from which the execution that committed it no longer sends it.
 
 That execution was stopped in between: another one may have reconciled the charge by now, and the recovery be over.
 """

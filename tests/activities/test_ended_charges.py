@@ -8,7 +8,7 @@ import pytest
 from activities.charging import Charging
 from core.contracts import ReconcileInput
 from core.durations import TimeScale
-from core.events import EventType, State
+from core.events import EventType, State, Trigger
 from core.operators import Action, Command
 from core.payments import ChargeOrder, ChargeResult, EventKind, InvoiceView, Outcome
 from core.recovery.commands import accept_command
@@ -225,6 +225,20 @@ async def test_execution_that_slept_after_its_request_sends_nothing(
         await harness.run_charge()
     assert harness.gateway.orders == []
     assert harness.written_types == ["charge.requested", *written]
+
+
+async def test_slow_read_before_the_request_is_no_sleep(
+    harness: ChargeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = {"seconds": 0.0}
+    monkeypatch.setattr("activities.charging.time.monotonic", lambda: slept["seconds"])
+
+    async def read_slowly(_: str, __: str | None) -> None:
+        slept["seconds"] += (2 * MAX_SEND_DELAY).total_seconds()
+
+    harness.gateway.read_card = read_slowly  # type: ignore[assignment,method-assign]
+    await harness.run_charge(Trigger.METHOD_CHANGE, "pm_2")
+    assert len(harness.gateway.orders) == 1
 
 
 # --- shortened ---------------------------------------------------------------------------------------------
