@@ -20,6 +20,7 @@ SHARED_STACK_TESTS: Final = (
     ("tests/e2e/test_8_two_people.py", ""),
     ("tests/e2e/", STACK),
     ("tests/faults/test_4_restart.py", ""),
+    ("tests/faults/test_7_round.py", ""),
     ("tests/faults/rounds/", ""),
     ("tests/faults/", STACK),
     ("tests/providers/contract/test_stack.py", STACK),
