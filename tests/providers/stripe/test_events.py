@@ -109,7 +109,6 @@ UNFIT_SHAPES = {
     "customer as a list": (open_invoice(customer=[]), "customer"),
     "attempts as truth": (open_invoice(attempt_count=True), "attempt_count"),
     "parent as text": (open_invoice(parent="sub_1"), "parent"),
-    "next attempt beyond the calendar": (open_invoice(next_payment_attempt=10**15), "next_payment_attempt"),
 }
 
 
@@ -144,3 +143,8 @@ def test_a_method_attached_and_made_the_default_is_one_change() -> None:
     again = normalise_event(stripe_event("payment_method.updated", card_method(), CHANGED_CARD))
     assert attached.method_version == chosen.method_version
     assert renewed.method_version == again.method_version != attached.method_version
+
+
+def test_next_attempt_beyond_the_calendar_does_not_hide_the_failure() -> None:
+    event = normalise_event(stripe_event("invoice.payment_failed", open_invoice(next_payment_attempt=10**15)))
+    assert (event.kind, event.next_provider_attempt) == (EventKind.PAYMENT_FAILED, None)
