@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Final
 
 from core.classification.taxonomy import Chargeability
-from core.events import Event, EventType, parse_timestamp
+from core.events import Event, EventType
+from core.events.decision_data import RetryPlanned, RetrySkipped
+from core.events.types import SkipAction
 from core.messages.campaigns import Campaign
 from core.messages.plans import MessagePlan, build_occasion, plan_messages
 from core.planning.decision_input import ArmConfig, DecisionInput
@@ -12,7 +14,15 @@ from core.planning.planner import Exhausted, plan_next_retry
 from core.planning.planner_inputs import parse_planner_inputs
 from core.recovery.chargeability import assess_ability
 
-WAITS_FOR_PEOPLE: Final = frozenset({"ask_customer", "wait_for_method", "review", "tell_operators", "give_up"})
+WAITS_FOR_PEOPLE: Final = frozenset(
+    {
+        SkipAction.ASK_CUSTOMER,
+        SkipAction.WAIT_FOR_METHOD,
+        SkipAction.REVIEW,
+        SkipAction.TELL_OPERATORS,
+        SkipAction.GIVE_UP,
+    }
+)
 
 
 def add_message_plan(events: tuple[Event, ...], decision_input: DecisionInput, config: ArmConfig) -> tuple[Event, ...]:
@@ -53,22 +63,20 @@ def _plan_for_decision(
 def _end_time(last: Event, config: ArmConfig) -> datetime | None:
     """When the recovery ends by itself (UTC): the customer's deadline or the last retry; None: not known yet."""
     if last.type is EventType.RETRY_SKIPPED:
-        waits = last.data.get("action") in WAITS_FOR_PEOPLE
-        return parse_timestamp(last.data.get("customer_until") or last.data.get("until")) if waits else None
-    return parse_timestamp(last.data["at"]) if _is_last(last, config) else None
+        skipped = last.read(RetrySkipped)
+        return (skipped.customer_until or skipped.until) if skipped.action in WAITS_FOR_PEOPLE else None
+    planned = last.read(RetryPlanned)
+    return planned.at if _is_last(planned, config) else None
 
 
-def _is_last(planned: Event, config: ArmConfig) -> bool:
+def _is_last(planned: RetryPlanned, config: ArmConfig) -> bool:
     """Whether the strategy, asked with today's inputs, would plan no retry after this one."""
-    data = planned.data
-    if data.get("retry", 0) >= data.get("attempts_allowed", 0):
+    if (planned.retry or 0) >= (planned.attempts_allowed or 0):
         return True
-    at, inputs = parse_timestamp(data["at"]), data.get("inputs") or {}
-    if at is None or "situation" not in inputs:
+    if planned.inputs is None or planned.inputs.situation is None:
         return False
-    given = parse_planner_inputs(inputs, data["policy_version"])
-    following = given.situation.model_copy(
-        update={"attempt": given.situation.attempt + 1, "failed_at": at, "now": at, "asked_wait_seconds": None}
-    )
+    given = parse_planner_inputs(planned.inputs.stored, config.policy.version)
+    after_this = {"attempt": given.situation.attempt + 1, "failed_at": planned.at, "now": planned.at}
+    following = given.situation.model_copy(update=after_this | {"asked_wait_seconds": None})
     after = plan_next_retry(following, given.policy, config.strategies, given.window_ends_at, given.time_scale)
     return isinstance(after, Exhausted)

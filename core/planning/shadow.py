@@ -1,8 +1,10 @@
 """The shadow policy: what it would have decided from the same input. Recorded beside the decision, never executed."""
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 from core.events import Event, EventType
+from core.events.decision_data import RetryPlanned, RetrySkipped
 from core.planning.decision_input import ArmConfig, DecisionInput
 from core.planning.pipeline import decide
 
@@ -21,7 +23,7 @@ def decide_shadow(decision_input: DecisionInput, config: ArmConfig, in_force: Ev
     Pure. `decision_input` comes from `shadow_input`: failure, segment and risk are those of the decision in force;
     budget, window, strategy, the merchant's network limits and experiment arms are the shadow policy's.
     """
-    if "kept_at" in (in_force.data.get("inputs") or {}):
+    if _keeps_schedule(in_force):
         return None
     made = decide(decision_input, config)[-1]
     data = {key: made.data[key] for key in RECORDED_FIELDS if key in made.data}
@@ -37,10 +39,16 @@ def shadow_input(decision_input: DecisionInput) -> DecisionInput:
     return decision_input.model_copy(update={"recovery": recovery, "calendar": None, "experience": None})
 
 
+def _keeps_schedule(decision: Event) -> bool:
+    inputs = decision.data.inputs if isinstance(decision.data, RetryPlanned) else None
+    return inputs is not None and inputs.kept_at is not None
+
+
 def _action_of(decision: Event) -> str:
-    return RETRY_ACTION if decision.type is EventType.RETRY_PLANNED else str(decision.data["action"])
+    return RETRY_ACTION if decision.type is EventType.RETRY_PLANNED else decision.read(RetrySkipped).action.value
 
 
-def _effect_of(decision: Event) -> tuple[Any, ...]:
+def _effect_of(decision: Event) -> tuple[str, datetime | None]:
     """Action and time of a decision, to compare two of them."""
-    return _action_of(decision), decision.data.get("at")
+    at = decision.data.at if isinstance(decision.data, RetryPlanned | RetrySkipped) else None
+    return _action_of(decision), at

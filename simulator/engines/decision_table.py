@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from core.classification.taxonomy import Classification
-from core.events import Event, EventType, parse_timestamp
+from core.events import Event
+from core.events.decision_data import RetrySkipped
+from core.events.types import SkipAction
 from core.fraud.assessment import FraudAssessment, FraudLevel
 from core.payments import FailureFacts, InvoiceStatus, InvoiceView
 from core.planning.decision import build_decision_rows, build_situation
@@ -146,17 +148,16 @@ class DecisionTable:
         return self._to_decision_row(decided[-1], decision_input, self._policies[arm])
 
     def _to_decision_row(self, event: Event, decision_input: DecisionInput, policy: Policy) -> DecisionRow:
-        data = event.data
-        action = _ACTIONS.get(data.get("action", ""), Action.GIVE_UP)
-        if event.type is EventType.RETRY_PLANNED or (action is Action.GIVE_UP and data.get("strategy")):
+        skipped = event.data if isinstance(event.data, RetrySkipped) else None
+        action = _ACTIONS.get(skipped.action, Action.GIVE_UP) if skipped else Action.RETRY
+        if skipped is None or (action is Action.GIVE_UP and skipped.strategy):
             return self._propose_retry(decision_input, policy)
-        until = parse_timestamp(data.get("until"))
-        span = int((until - DECISION_TIME).total_seconds()) if until else 0
-        blocks_if_overdue, keeps = data["action"] == "review", int(bool(data.get("strategy")))
+        span = int((skipped.until - DECISION_TIME).total_seconds()) if skipped.until else 0
+        blocks_if_overdue, keeps = skipped.action is SkipAction.REVIEW, int(bool(skipped.strategy))
         cool_down = policy.cool_down_seconds.get(decision_input.classification.cause, 0)
         return DecisionRow(
             action,
-            data["reason"],
+            skipped.reason,
             until=span,
             blocks_if_overdue=blocks_if_overdue,
             keeps_plan=keeps,
@@ -198,11 +199,11 @@ class DecisionTable:
 
 
 _ACTIONS: Final = {
-    "ask_customer": Action.AWAIT,
-    "wait_for_method": Action.AWAIT,
-    "review": Action.REVIEW,
-    "tell_operators": Action.REVIEW,
-    "stop": Action.BLOCKED,
+    SkipAction.ASK_CUSTOMER: Action.AWAIT,
+    SkipAction.WAIT_FOR_METHOD: Action.AWAIT,
+    SkipAction.REVIEW: Action.REVIEW,
+    SkipAction.TELL_OPERATORS: Action.REVIEW,
+    SkipAction.STOP: Action.BLOCKED,
 }
 
 
