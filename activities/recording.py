@@ -11,14 +11,14 @@ from core.errors import CommandRefused
 from core.events import Event, EventType
 from core.events.data import OperatorCommand, OperatorReviewed
 from core.ids import recovery_id
-from core.operators import Action, OperatorRules, needs_second_approver, second_approver_refusal
+from core.operators import Action, Command, OperatorRules, needs_second_approver, second_approver_refusal
 from core.payments import EventKind, ProviderEvent
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
 from core.recovery.machine import append_events
 from core.recovery.reactions import opening_event, react_to_event
 from core.recovery.state import Recovery
 from db.recovery_log import RecoveryLog
-from db.repositories import approvals, inbox
+from db.repositories import approvals, inbox, operator_signals
 from db.session import Database
 from intake.delivery import apply_write_off_rule
 
@@ -105,6 +105,25 @@ _FOR_GOOD: Final = frozenset({EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_D
 """Kinds that are final: they count even if they occurred before the failure."""
 
 
+SignalLookup = Callable[[str], Awaitable[Sequence[Command]]]
+"""The stored operator commands of a recovery, by its id, that its log doesn't show yet."""
+
+
+async def no_signals(_: str) -> Sequence[Command]:
+    """A lookup that finds no commands, for tests and tools without an API."""
+    return ()
+
+
+def stored_signal_lookup(database: Database) -> SignalLookup:
+    """The commands as PostgreSQL holds them."""
+
+    async def look_up(recovery_id: str) -> Sequence[Command]:
+        async with database.begin() as session:
+            return await operator_signals.load_undelivered(session, recovery_id)
+
+    return look_up
+
+
 class Recording:
     """Writes rows. `searchable` tells which search attributes the namespace knows."""
 
@@ -114,8 +133,9 @@ class Recording:
         searchable: Callable[[], Awaitable[tuple[str, ...]]],
         memory: InboxLookup = empty_inbox,
         approvals: ApprovalCheck = NO_APPROVAL_NEEDED,
+        signals: SignalLookup = no_signals,
     ) -> None:
-        self._log, self._memory, self._approvals = log, memory, approvals
+        self._log, self._memory, self._approvals, self._signals = log, memory, approvals, signals
         self._searchable = searchable
 
     @activity.defn
@@ -127,7 +147,9 @@ class Recording:
             records = await self._log.append_events(
                 new, await self._opening_events(new, known.event, known.now), known.now
             )
-        return OpenedRecovery(records=records, search_attributes=await self._searchable())
+        # A run that was lost may have taken a cancel with it: the new one must hear of it before it charges.
+        commands = tuple(await self._signals(recovery_id(known.provider, known.invoice_id)))
+        return OpenedRecovery(records=records, search_attributes=await self._searchable(), commands=commands)
 
     async def _opening_events(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
         """The opening event, and events of inbox rows that arrived before the recovery existed but still count."""

@@ -10,6 +10,7 @@ from core.base import Value
 from core.classification.taxonomy import Classification
 from core.events import Event, MessageOutcome, Record, State
 from core.messages.kinds import MessageKind
+from core.operators import Command
 from core.payments import FailureFacts, ProviderEvent
 from core.recovery.state import Recovery
 from core.segmentation.rules import Segment
@@ -71,6 +72,8 @@ class OpenedRecovery(WrittenRecords):
     """The log as found or begun, and the search attributes that this Temporal namespace has."""
 
     search_attributes: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    """Stored operator commands that the log doesn't show yet: the run before may have been lost with them."""
 
 
 class RecordInput(Value):

@@ -230,6 +230,8 @@ class PaymentRecovery:
             opened = await run_local_first(Recording.open_recovery, known)
             self._searchable = frozenset(opened.search_attributes)
             self._fold_written(opened)
+            for command in opened.commands:
+                self._queue_command(command)
             if self._recovery.sequence:
                 return
             await workflow.wait_condition(lambda: any(map(_is_opening, self._inbox)))

@@ -62,6 +62,13 @@ async def claim_due(session: Session, now: datetime) -> OperatorSignal | None:
     return OperatorSignal.model_validate(dict(row)) if row else None
 
 
+async def load_undelivered(session: Session, recovery_id: str) -> list[Command]:
+    """The stored commands of a recovery that its log doesn't show yet, in the order of their arrival."""
+    mine = (table.c.recovery_id == recovery_id, table.c.delivered_at.is_(None))
+    found = await session.execute(select(table.c.command).where(*mine).order_by(table.c.stored_at))
+    return [Command.model_validate(command) for command in found.scalars()]
+
+
 async def conclude_signal(session: Session, signal: OperatorSignal, now: datetime, problem: str | None = None) -> None:
     """The command is done with: the log shows it, or it was given up with this problem."""
     mine = (table.c.recovery_id == signal.recovery_id, table.c.request_id == signal.request_id)
