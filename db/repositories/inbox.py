@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from core.base import Value
 from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
 from db import chain
+from db.due_rows import claim_oldest_due
 from db.models import contact, recovery
 from db.models import webhook_inbox as table
 from db.session import Session
@@ -18,7 +19,6 @@ from db.session import Session
 HEAD_START: Final = timedelta(seconds=5)
 """How long the relay leaves a new row to the API process that stored it and delivers it behind the answer."""
 FIRST_WAIT: Final = timedelta(seconds=5)
-LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
 class WebhookOutcome(StrEnum):
@@ -118,12 +118,8 @@ async def claim_due(session: Session, now: datetime) -> StoredWebhook | None:
     It is due again after 5 s at first, doubling up to 5 min: whoever claims it may die without a trace. Passes that run
     side by side claim different rows.
     """
-    due = select(table.c.provider, table.c.event_id).where(table.c.delivered_at.is_(None), table.c.next_try_at <= now)
-    oldest = due.order_by(table.c.next_try_at, table.c.received_at).limit(1).with_for_update(skip_locked=True)
-    wait = func.least(FIRST_WAIT * func.power(2, func.least(table.c.tries, 10)), LONGEST_WAIT)
-    claim = update(table).where(tuple_(table.c.provider, table.c.event_id).in_(oldest.scalar_subquery()))
-    claimed = await session.execute(claim.values(tries=table.c.tries + 1, next_try_at=now + wait).returning(*SHOWN))
-    row = claimed.mappings().one_or_none()
+    key = (table.c.provider, table.c.event_id)
+    row = await claim_oldest_due(session, SHOWN, key, FIRST_WAIT, now, table.c.received_at)
     return StoredWebhook.model_validate(dict(row)) if row else None
 
 

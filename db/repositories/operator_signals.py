@@ -3,17 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.base import Value
 from core.operators import Command
 from db import chain
+from db.due_rows import claim_oldest_due
 from db.models import operator_signal as table
 from db.session import Session
 
 FIRST_WAIT: Final = timedelta(seconds=10)
-LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
 class OperatorSignal(Value):
@@ -51,14 +51,8 @@ async def claim_due(session: Session, now: datetime) -> OperatorSignal | None:
 
     It is due again after 10 s at first, doubling up to 5 min.
     """
-    due = select(table.c.recovery_id, table.c.request_id).where(
-        table.c.delivered_at.is_(None), table.c.next_try_at <= now
-    )
-    oldest = due.order_by(table.c.next_try_at).limit(1).with_for_update(skip_locked=True)
-    wait = func.least(FIRST_WAIT * func.power(2, func.least(table.c.tries, 10)), LONGEST_WAIT)
-    claim = update(table).where(tuple_(table.c.recovery_id, table.c.request_id).in_(oldest.scalar_subquery()))
-    claimed = await session.execute(claim.values(tries=table.c.tries + 1, next_try_at=now + wait).returning(*SHOWN))
-    row = claimed.mappings().one_or_none()
+    key = (table.c.recovery_id, table.c.request_id)
+    row = await claim_oldest_due(session, SHOWN, key, FIRST_WAIT, now)
     return OperatorSignal.model_validate(dict(row)) if row else None
 
 
