@@ -1,0 +1,137 @@
+"""Bugs in the log and in what replays it: I4 and I8."""
+
+from typing import Final
+
+from tests.mutants.mutant import Edit, Mutant
+
+EVENT_LOG: Final = "db/repositories/event_log.py"
+MIGRATION: Final = "db/migrations/versions/0001_event_log.py"
+
+LOG: Final = (
+    Mutant(
+        name="no-lock-in-the-log",
+        promise="I4",
+        bug="writers of one recovery don't take turns",
+        edits=(
+            Edit(
+                file=EVENT_LOG,
+                old="(SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0)) OFFSET 0)",
+                new="(SELECT length(:recovery_id) OFFSET 0)",
+            ),
+        ),
+        checks=(
+            "tests/db/test_event_log.py::test_fifty_concurrent_appends_write_one_row",
+            "tests/db/test_event_log.py::test_fifty_concurrent_continuations_leave_no_gap",
+        ),
+    ),
+    Mutant(
+        name="time-before-the-lock",
+        promise="I4",
+        bug="`recorded_at` is read before the lock is held",
+        edits=(Edit(file=EVENT_LOG, old="SELECT clock_timestamp() FROM", new="SELECT statement_timestamp() FROM"),),
+        checks=(
+            "tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",
+        ),
+    ),
+    Mutant(
+        name="time-of-the-worker",
+        promise="I4",
+        bug="`recorded_at` is the worker's clock",
+        edits=(
+            Edit(
+                file=EVENT_LOG,
+                old="map(_storable_event, events), now, recorded_at or locked_at)",
+                new="map(_storable_event, events), now, recorded_at or datetime.now(UTC))",
+            ),
+        ),
+        checks=(
+            "tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",
+        ),
+    ),
+    Mutant(
+        name="time-runs-backwards",
+        promise="I4",
+        bug="`recorded_at` follows a clock that was set back",
+        edits=(
+            Edit(
+                file=EVENT_LOG,
+                old='    recorded_at = max(recorded_at, last["recorded_at"]) if last else recorded_at\n',
+                new="",
+            ),
+        ),
+        checks=("tests/db/test_event_log.py::test_a_clock_that_was_set_back_does_not_turn_the_order_around",),
+    ),
+    Mutant(
+        name="chain-not-linked",
+        promise="I4",
+        bug="a row's hash doesn't cover the one before it",
+        edits=(
+            Edit(
+                file=EVENT_LOG,
+                old='previous = row["hash"] = chain.link_hash(previous, row)',
+                new='row["hash"] = chain.link_hash(previous, row)',
+            ),
+        ),
+        checks=("tests/db/test_event_log.py::test_appended_rows_are_read_back_as_returned",),
+    ),
+    Mutant(
+        name="hash-without-data",
+        promise="I4",
+        bug="a row's hash leaves out its data",
+        edits=(
+            Edit(file="db/chain.py", old='fields["data"] = to_json_value(row["data"])', new='fields["data"] = None'),
+        ),
+        checks=("tests/db/test_chain.py::test_change_of_any_column_is_detected",),
+    ),
+    Mutant(
+        name="repeat-writes-again",
+        promise="I4",
+        bug="a repeated write is added behind the rows of the first",
+        edits=(
+            Edit(
+                file=EVENT_LOG,
+                old="    if written:\n        return tuple(map(record_of, written))\n    last = _last_row(before, stored)\n",
+                new="    before = _fold_stored(await _read_rows(session, before.recovery_id, 1)) or before\n"
+                "    last = stored[-1] if stored else None\n",
+            ),
+        ),
+        checks=("tests/db/test_event_log.py::test_a_repeat_returns_what_is_stored_and_writes_nothing",),
+    ),
+    Mutant(
+        name="rows-can-change",
+        promise="I4",
+        bug="the database lets rows of the log be deleted",
+        edits=(
+            Edit(
+                file=MIGRATION,
+                old="CREATE TRIGGER event_log_is_append_only BEFORE UPDATE OR DELETE ON event_log",
+                new="CREATE TRIGGER event_log_is_append_only BEFORE UPDATE ON event_log",
+            ),
+            Edit(
+                file=MIGRATION,
+                old="BEFORE UPDATE OR DELETE OR TRUNCATE ON event_log\n",
+                new="BEFORE UPDATE OR TRUNCATE ON event_log\n",
+            ),
+            Edit(
+                file=MIGRATION,
+                old="BEFORE UPDATE OR DELETE OR TRUNCATE ON %I.%I '",
+                new="BEFORE UPDATE OR TRUNCATE ON %I.%I '",
+            ),
+        ),
+        checks=("tests/db/test_append_only.py::test_append_only_triggers_refuse_owner_and_superuser",),
+    ),
+    Mutant(
+        name="stored-activity-renamed",
+        promise="I8",
+        bug="an activity gets another name than stored histories have",
+        edits=(
+            Edit(
+                file="activities/charging.py",
+                old='@activity.defn(name="settle_charge")',
+                new='@activity.defn(name="reconcile_charge")',
+            ),
+        ),
+        checks=("tests/replay/test_histories.py::test_a_stored_history_replays",),
+        error="NondeterminismError",
+    ),
+)
