@@ -129,13 +129,18 @@ async def test_after_a_crash_behind_the_result_the_written_rows_are_returned(
 
 async def test_two_executions_at_once_send_one_order_to_a_provider_without_keys(harness: ChargeHarness) -> None:
     harness.gateway.idempotency = None
-    read_invoice, both = harness.gateway.read_invoice, asyncio.Barrier(2)
+    read_invoice, charge, both = harness.gateway.read_invoice, harness.gateway.charge, asyncio.Barrier(2)
 
     async def read_slowly(invoice_id: str) -> InvoiceView:
         await both.wait()
         return await read_invoice(invoice_id)
 
+    async def charge_slowly(order: ChargeOrder) -> ChargeResult:
+        await asyncio.sleep(0.05)  # meanwhile the other one finds the request that this one committed
+        return await charge(order)
+
     harness.gateway.read_invoice = read_slowly  # type: ignore[method-assign]
+    harness.gateway.charge = charge_slowly  # type: ignore[method-assign]
     await asyncio.gather(harness.run_charge(), harness.run_charge())
     assert len(harness.gateway.orders) == 1
     assert harness.written_types.count("charge.requested") == 1

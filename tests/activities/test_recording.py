@@ -1,5 +1,7 @@
 """Rows without a decision: the opening and recorded events, safe to repeat."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from activities.recording import Recording
@@ -51,6 +53,16 @@ async def test_repeat_returns_the_written_rows_and_writes_nothing(harness: Charg
     other = cancel.model_copy(update={"events": (opening_event(a_failure_event()),)})
     assert await harness.run_activity(recording.record_events, other) == first
     assert harness.written_types == ["operator.cancel_requested", "recovery.closed"]
+
+
+async def test_a_new_run_hears_of_stored_commands(harness: ChargeHarness) -> None:
+    cancel = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
+
+    async def load_commands(recovery_id: str) -> Sequence[Command]:
+        return [cancel] if recovery_id == harness.recovery.recovery_id else []
+
+    recording = Recording(harness.log, searchable_attributes, signals=load_commands)
+    assert (await harness.run_activity(recording.open_recovery, OPEN)).commands == (cancel,)
 
 
 EARLIER_EVENTS = [

@@ -51,6 +51,18 @@ async def test_a_failure_starts_a_recovery(shape: Shape, harness: ApiHarness) ->
     assert (row.outcome, row.recovery_id) == ("accepted", name)
 
 
+async def test_what_a_run_took_is_delivered_once_the_log_shows_it(harness: ApiHarness) -> None:
+    log, harness.recoveries.log = harness.recoveries.log, None
+    event = failed_event(unique_id("in"))
+    await harness.send_event(event)
+    assert len(harness.recoveries.started_events) == 1
+    assert (await inbox_row(harness, event)).delivered_at is None, "that run may be lost before it writes a row"
+    harness.recoveries.log = log
+    for minutes in (1, 2):
+        await run_relay(harness.db, harness.recoveries, {}, app_now() + timedelta(minutes=minutes), 50)
+    assert (await inbox_row(harness, event)).outcome == "accepted"
+
+
 async def test_a_hundred_copies_start_one_recovery(harness: ApiHarness) -> None:
     event = failed_event(unique_id("in"))
     turns = asyncio.Semaphore(50)

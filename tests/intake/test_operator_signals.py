@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from activities.recording import stored_signal_lookup
 from core.events import Event, EventType
 from core.operators import Action, Command
 from db.models import notice, operator_signal
@@ -104,3 +105,14 @@ async def test_repeated_command_is_stored_once(database: Database) -> None:
     async with database.begin() as session:
         await operator_signals.store_signal(session, "stripe", "in_any", name, command, NOW)
     assert await count_undelivered(database) == 1
+
+
+async def test_new_run_hears_of_commands_that_the_log_does_not_show(database: Database) -> None:
+    name, command = await leave_signal(database)
+    other, _ = await leave_signal(database)
+    load_commands = stored_signal_lookup(database)
+    assert await load_commands(name) == [command]
+    await record_command(database, name, command)
+    await deliver_signals(database, FakeRecoveries(), LATER, 10)
+    assert await load_commands(name) == []
+    assert len(await load_commands(other)) == 1

@@ -18,7 +18,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a run. Exits for what it doesn't understand."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutants",
-        description="Plants known bugs, one at a time, in a copy of the tree, and runs the checks that must catch them. "
+        description="Plants bugs, one at a time, in a copy of the tree, and runs the checks that must catch them. "
         "A bug is caught if an assertion of each check fails. Exit code 1 for a mutant that is not caught or does not "
         "apply, and for a check that fails without any bug.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -39,7 +39,7 @@ def run_mutants(mutants: Sequence[Mutant], seconds: float, say: Say) -> int:
         tree = Path(folder) / "tree"
         copy_tree(tree)
         say("the checks without any bug")
-        if unfit := find_unfit_checks(tree, mutants, max(seconds, 3 * seconds)):
+        if unfit := find_unfit_checks(tree, mutants, 4 * seconds):
             sys.stdout.write(format_unfit(unfit))
             return 1
         verdicts = list(try_mutants(tree, mutants, seconds, say))

@@ -23,4 +23,4 @@ class Mutant(Value):
     checks: tuple[str, ...]
     """Node ids of pytest, without parameters. They pass without the bug, and each must catch it by an assertion."""
     error: str = ""
-    """The error by which the checks catch it instead, where the code raises it by itself: replaying a history does."""
+    """The error by which the checks may catch it as well, where the code under test notices the bug and raises it."""

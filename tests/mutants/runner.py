@@ -38,9 +38,17 @@ def try_mutants(tree: Path, mutants: Sequence[Mutant], seconds: float, say: Say)
     """The verdict of each mutant, planted in this tree alone; `seconds` for the checks of one at most."""
     for number, mutant in enumerate(mutants, start=1):
         verdict = _try_mutant(tree, mutant, seconds)
-        said = "caught" if verdict.is_caught else "NOT CAUGHT"
-        say(f"{number}/{len(mutants)} {mutant.name}: {said} in {verdict.seconds:.1f} s")
+        say(f"{number}/{len(mutants)} {mutant.name}: {_describe(verdict)} in {verdict.seconds:.1f} s")
         yield verdict
+
+
+def _describe(verdict: Verdict) -> str:
+    if verdict.is_caught:
+        return "caught"
+    missed = [
+        f"{one.check} {one.state.value} {one.said}" for one in verdict.results if one.state is not CheckState.CAUGHT
+    ]
+    return f"NOT CAUGHT ({verdict.problem or '; '.join(missed)})"
 
 
 def _try_mutant(tree: Path, mutant: Mutant, seconds: float) -> Verdict:

@@ -14,7 +14,7 @@ from core.operators import Action, Command, OperatorRules
 from core.payments import EventKind
 from core.recovery.machine import fold_records
 from core.recovery.state import Recovery
-from tests.support.builders import DAY, HOUR, an_event, data_without_policy
+from tests.support.builders import DAY, HOUR, a_failure_event, an_event, data_without_policy
 from tests.support.gateway import UNKNOWN, decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
 
@@ -225,6 +225,19 @@ async def test_a_cancel_is_not_lost_where_the_log_is_ahead_of_the_workflow(recov
         "recovery.closed",
     ]
     assert recovery_run.gateway.success_count == 0
+
+
+async def test_a_new_run_carries_out_a_stored_cancel_before_a_charge_that_is_due(recovery_runs: RecoveryRuns) -> None:
+    recovery_run = await recovery_runs()
+    failed_at = await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    await recovery_run.running_handle.terminate("lost, and a cancel signal with it")
+    recovery_run.stored_commands.append(command_of(Action.CANCEL, request_id="req_1"))
+    await recovery_run.advance_clock(5 * HOUR)
+    await recovery_run.send_event(a_failure_event(occurred_at=failed_at))
+    assert (await recovery_run.wait_for_end()).state is State.CANCELED
+    assert recovery_run.first_record(EventType.CANCEL_REQUESTED).data["request_id"] == "req_1"
+    assert recovery_run.gateway.orders == []
 
 
 async def is_granted_to_two(_: str, __: Action, ___: str | None, request_id: str | None) -> bool:

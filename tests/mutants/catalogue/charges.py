@@ -40,7 +40,7 @@ CHARGES: Final = (
             Edit(
                 file="core/ids.py",
                 old='    plain = f"pri-{provider}-{invoice_id}-{attempt}"\n',
-                new='    plain = f"pri-{provider}-{invoice_id}-{attempt}-{__import__("uuid").uuid4().hex}"\n',
+                new='    plain = f"pri-{invoice_id}-{attempt}-" + __import__("uuid").uuid4().hex\n',
             ),
         ),
         checks=(
@@ -83,8 +83,8 @@ CHARGES: Final = (
         edits=(
             Edit(
                 file=CHARGING,
-                old="return await attempt.reconcile_charge(recovery) if recovery.in_flight else attempt.result_so_far()",
-                new="return await attempt.send_charge(recovery) if recovery.in_flight else attempt.result_so_far()",
+                old="return await attempt.reconcile_charge(recovery) if recovery.in_flight else",
+                new="return await attempt.send_charge(recovery) if recovery.in_flight else",
             ),
         ),
         checks=("tests/activities/test_charging.py::test_after_a_crash_behind_the_success_the_invoice_is_read_first",),
@@ -139,10 +139,7 @@ CHARGES: Final = (
                 new="    Outcome.UNKNOWN: EventType.CHARGE_DECLINED,\n",
             ),
         ),
-        checks=(
-            "tests/core/recovery/test_charge_events.py::test_every_result_has_its_row",
-            "tests/activities/test_charging.py::test_lost_answer_is_recorded_once_and_then_reconciled",
-        ),
+        checks=("tests/activities/test_charging.py::test_lost_answer_is_recorded_once_and_then_reconciled",),
     ),
     Mutant(
         name="server-error-as-declined",
@@ -203,9 +200,7 @@ CHARGES: Final = (
         name="disputed-invoice-charged",
         promise="I5",
         bug="a read that shows a dispute doesn't stop the charge",
-        edits=(
-            Edit(file="core/recovery/invoice_check.py", old="    if invoice.disputed:\n", new="    if False:\n"),
-        ),
+        edits=(Edit(file="core/recovery/invoice_check.py", old="    if invoice.disputed:\n", new="    if False:\n"),),
         checks=("tests/core/recovery/test_machine.py::test_a_disputed_invoice_is_not_charged",),
     ),
     Mutant(
@@ -270,8 +265,8 @@ CHARGES: Final = (
         edits=(
             Edit(
                 file="core/recovery/reactions.py",
-                old="    return recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO_TOLERANCE\n",
-                new="    return False\n",
+                old="recovery.last_charge_to is None or event.occurred_at <= recovery.last_charge_to + ECHO_TOLERANCE",
+                new="False",
             ),
         ),
         checks=(

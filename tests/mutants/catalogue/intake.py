@@ -7,7 +7,8 @@ from tests.mutants.mutant import Edit, Mutant
 INGEST: Final = "api/webhook_ingest.py"
 RELAY: Final = "intake/relay.py"
 
-STORE_BEHIND_THE_ANSWER: Final = """    parts.deliveries.start("store", partial(_store_events, parts, events, people, body, now))
+STORE_BEHIND_THE_ANSWER: Final = """    storing = partial(_store_events, parts, events, people, body, now)
+    parts.deliveries.start("store", storing)
     kept = [StoredEvent(is_new=True, delivery=None) for _ in events]
     try:
         pass
@@ -53,7 +54,7 @@ INTAKE: Final = (
                 new="    taken = False\n",
             ),
         ),
-        checks=("tests/api/test_webhooks.py::test_a_failure_starts_a_recovery",),
+        checks=("tests/api/test_webhooks.py::test_what_a_run_took_is_delivered_once_the_log_shows_it",),
     ),
     Mutant(
         name="overtaken-webhook-dropped",
@@ -122,9 +123,7 @@ INTAKE: Final = (
                 new="",
             ),
         ),
-        checks=(
-            "tests/intake/test_operator_signals.py::test_command_whose_run_was_lost_is_signalled_to_a_new_one",
-        ),
+        checks=("tests/intake/test_operator_signals.py::test_command_whose_run_was_lost_is_signalled_to_a_new_one",),
     ),
     Mutant(
         name="new-run-hears-nothing",
@@ -140,13 +139,43 @@ INTAKE: Final = (
         checks=("tests/activities/test_recording.py::test_a_new_run_hears_of_stored_commands",),
     ),
     Mutant(
+        name="new-run-ignores-commands",
+        promise="I5",
+        bug="a new run doesn't carry out the stored cancel that it was told of",
+        edits=(
+            Edit(
+                file="workflows/recovery.py",
+                old="            for command in opened.commands:\n                self._queue_command(command)\n",
+                new="",
+            ),
+        ),
+        checks=(
+            "tests/workflows/test_operators.py::test_a_new_run_carries_out_a_stored_cancel_before_a_charge_that_is_due",
+        ),
+    ),
+    Mutant(
+        name="commands-not-looked-up",
+        promise="I5",
+        bug="a new run is told of no stored commands",
+        edits=(
+            Edit(
+                file="db/repositories/operator_signals.py",
+                old="mine = (table.c.recovery_id == recovery_id, table.c.delivered_at.is_(None))",
+                new="mine = (table.c.recovery_id == recovery_id, table.c.delivered_at.is_not(None))",
+            ),
+        ),
+        checks=("tests/intake/test_operator_signals.py::test_new_run_hears_of_commands_that_the_log_does_not_show",),
+    ),
+    Mutant(
         name="closed-is-reopened",
         promise="I1",
         bug="a repeated webhook reopens a recovery that has ended",
         edits=(
             Edit(
                 file="intake/delivery.py",
-                old="        if stored and stored.stage.is_final:\n            return await self._append_late(event, invoice_id)\n        try:",
+                old="        if stored and stored.stage.is_final:\n"
+                "            return await self._append_late(event, invoice_id)\n"
+                "        try:",
                 new="        try:",
             ),
         ),

@@ -23,15 +23,14 @@ LOG: Final = (
             "tests/db/test_event_log.py::test_fifty_concurrent_appends_write_one_row",
             "tests/db/test_event_log.py::test_fifty_concurrent_continuations_leave_no_gap",
         ),
+        error="IntegrityError",
     ),
     Mutant(
         name="time-before-the-lock",
         promise="I4",
         bug="`recorded_at` is read before the lock is held",
         edits=(Edit(file=EVENT_LOG, old="SELECT clock_timestamp() FROM", new="SELECT statement_timestamp() FROM"),),
-        checks=(
-            "tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",
-        ),
+        checks=("tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",),
     ),
     Mutant(
         name="time-of-the-worker",
@@ -44,9 +43,7 @@ LOG: Final = (
                 new="map(_storable_event, events), now, recorded_at or datetime.now(UTC))",
             ),
         ),
-        checks=(
-            "tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",
-        ),
+        checks=("tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",),
     ),
     Mutant(
         name="time-runs-backwards",
@@ -90,7 +87,8 @@ LOG: Final = (
         edits=(
             Edit(
                 file=EVENT_LOG,
-                old="    if written:\n        return tuple(map(record_of, written))\n    last = _last_row(before, stored)\n",
+                old="    if written:\n        return tuple(map(record_of, written))\n"
+                "    last = _last_row(before, stored)\n",
                 new="    before = _fold_stored(await _read_rows(session, before.recovery_id, 1)) or before\n"
                 "    last = stored[-1] if stored else None\n",
             ),

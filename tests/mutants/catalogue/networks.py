@@ -86,8 +86,6 @@ NETWORKS: Final = (
                 new='update={"allowed": wanted[one.name]}',
             ),
         ),
-        checks=(
-            "tests/core/card_networks/test_network_rules.py::test_merchant_may_lower_a_limit_and_never_raise_it",
-        ),
+        checks=("tests/core/card_networks/test_network_rules.py::test_merchant_may_lower_a_limit_and_never_raise_it",),
     ),
 )
