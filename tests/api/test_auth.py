@@ -53,6 +53,15 @@ async def test_missing_or_invalid_key_is_401(headers: dict[str, str], harness: A
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_key_without_the_scope_is_403(harness: ApiHarness) -> None:
+    stranger, reader = await harness.create_key("billing:read"), await harness.create_key("recoveries:read")
+    for method, path in keyed_routes(harness):
+        answer = await request_route(harness, method, path, stranger)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        if method == "POST":
+            assert (await request_route(harness, method, path, reader)).status_code == 403
+
+
 async def test_a_key_beyond_ascii_is_just_wrong(harness: ApiHarness) -> None:
     headers = {b"Authorization": "Bearer schlüssel".encode()}
     answer = await harness.client.get("/v1/recoveries", headers=headers)

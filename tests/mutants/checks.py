@@ -14,7 +14,18 @@ from typing import Final
 from core.base import Value
 from settings import read_environment
 
-PYTEST: Final = ("-q", "--no-header", "--tb=no", "-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutants.outcomes")
+PYTEST: Final = (
+    "-q",
+    "-ra",
+    "--no-header",
+    "--tb=no",
+    "-n",
+    "0",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "tests.mutants.outcomes",
+)
 
 
 class PhaseOutcome(Value):
@@ -56,7 +67,7 @@ def run_checks(tree: Path, checks: Sequence[str], seconds: float) -> list[CheckR
 
 
 def _run_pytest(tree: Path, arguments: Sequence[str], seconds: float) -> str:
-    """The last line that pytest printed. It imports from the tree: the editable install comes behind PYTHONPATH."""
+    """What pytest said last. It imports from the tree: the editable install comes behind PYTHONPATH."""
     command = [sys.executable, "-m", "pytest", *PYTEST, *arguments]
     process = subprocess.Popen(
         command,
@@ -75,14 +86,19 @@ def _run_pytest(tree: Path, arguments: Sequence[str], seconds: float) -> str:
     except BaseException:
         _kill_session(process)
         raise
-    return next((line for line in reversed(printed.splitlines()) if line.strip()), "no output")
+    return _last_word(printed)
+
+
+def _last_word(printed: str) -> str:
+    """The last line that names an error, else the last line."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()] or ["no output"]
+    return next((line for line in reversed(lines) if line.startswith(("ERROR", "E "))), lines[-1])
 
 
 def _kill_session(process: subprocess.Popen[str]) -> None:
     """Ends pytest and what it started."""
-    with contextlib.suppress(ProcessLookupError):
+    with process, contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _judge_check(check: str, outcomes: Sequence[PhaseOutcome], said: str) -> CheckResult:
@@ -90,7 +106,8 @@ def _judge_check(check: str, outcomes: Sequence[PhaseOutcome], said: str) -> Che
     if asserted := next((one for one in mine if one.asserted), None):
         return CheckResult(check=check, state=CheckState.CAUGHT, said=_first_line(asserted.text))
     if wrong := next((one for one in mine if one.outcome != "passed"), None):
-        return CheckResult(check=check, state=CheckState.BROKEN, said=_first_line(wrong.text))
+        where = "" if wrong.in_call else "not in the test itself: "
+        return CheckResult(check=check, state=CheckState.BROKEN, said=where + _first_line(wrong.text))
     if not any(one.in_call for one in mine):
         return CheckResult(check=check, state=CheckState.BROKEN, said=said)
     return CheckResult(check=check, state=CheckState.PASSED)

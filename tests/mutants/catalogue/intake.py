@@ -72,9 +72,9 @@ INTAKE: Final = (
         ),
     ),
     Mutant(
-        name="relay-claims-nothing",
+        name="claimed-row-stays-due",
         promise="I2",
-        bug="two relay passes deliver the same webhook",
+        bug="a webhook that a relay pass has claimed is due again at once",
         edits=(
             Edit(
                 file="db/due_rows.py",

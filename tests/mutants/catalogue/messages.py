@@ -19,8 +19,8 @@ MESSAGES: Final = (
             ),
         ),
         checks=(
-            "tests/db/test_messages.py::test_only_an_unsent_message_may_be_retried",
             "tests/db/test_messages.py::test_one_of_many_concurrent_claims_may_send",
+            "tests/activities/test_messaging.py::test_crash_after_sending_counts_as_maybe_sent_and_never_sends_twice",
         ),
     ),
     Mutant(
@@ -32,7 +32,7 @@ MESSAGES: Final = (
                 file=MESSAGING,
                 old='            structlog.get_logger("messages").warning("a message was maybe sent", '
                 "error=type(error).__name__)\n",
-                new="            return await self._handle_not_sent(name, NotDelivered('lost'), claim.tries)\n",
+                new="            await self._outbox.conclude_message(name, MessageState.UNSENT, 'lost', None)\n",
             ),
         ),
         checks=("tests/activities/test_messaging.py::test_a_connection_lost_after_the_last_byte_is_maybe_sent",),
