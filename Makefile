@@ -15,7 +15,7 @@ PROCESSES ?= 2
 
 FAULT_OPTIONS := $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help setup tools test faults demo dev lint format bench reference pictures lock clean
+.PHONY: help setup tools test faults mutants demo dev lint format bench reference pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test: tools ## Every test, in some processes side by side (PROCESSES=0: in one)
 
 faults: setup ## Break the running stack on purpose and check that nothing is lost (ROUNDS=n, SEED=s)
 	@$(BIN)/python -m tests.faults.rounds $(FAULT_OPTIONS)
+
+mutants: tools ## Plant known bugs in a copy of the tree and show which check catches each (NAME="one other")
+	@$(BIN)/python -m tests.mutants $(NAME)
 
 demo: setup ## The reference story and others in a minute, then a clean end
 	@$(BIN)/pri demo

@@ -1,6 +1,7 @@
 """`python -m tests.mutants`: plants bugs in a copy of the tree and shows by which check each is caught."""
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to try; all without one")
     parser.add_argument("--list", action="store_true", help="print name, promise and bug of each, and end")
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/reliability.md, and end")
+    parser.add_argument("--jobs", type=int, default=2, help="how many to try at a time, each in a copy of its own")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long the checks of one mutant may take")
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.names) - {mutant.name for mutant in MUTANTS}):
@@ -33,16 +35,18 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def run_mutants(mutants: Sequence[Mutant], seconds: float, say: Say) -> int:
+def run_mutants(mutants: Sequence[Mutant], jobs: int, seconds: float, say: Say) -> int:
     """Tries these mutants and prints the table on stdout; returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="pri-mutants-") as folder:
-        tree = Path(folder) / "tree"
-        copy_tree(tree)
-        say("the checks without any bug")
-        if unfit := find_unfit_checks(tree, mutants, 4 * seconds):
+        trees = [Path(folder) / f"tree-{number}" for number in range(max(1, min(jobs, len(mutants))))]
+        copy_tree(trees[0])
+        for tree in trees[1:]:
+            shutil.copytree(trees[0], tree)
+        say(f"{len(mutants)} mutants; first their checks without any bug")
+        if unfit := find_unfit_checks(trees[0], mutants, 4 * seconds):
             sys.stdout.write(format_unfit(unfit))
             return 1
-        verdicts = list(try_mutants(tree, mutants, seconds, say))
+        verdicts = list(try_mutants(trees, mutants, seconds, say))
     sys.stdout.write(format_report(verdicts))
     return 0 if all(verdict.is_caught for verdict in verdicts) else 1
 
@@ -64,7 +68,7 @@ def main() -> int:
     if options.list or options.markdown:
         sys.stdout.write(format_list(chosen) if options.list else format_markdown(chosen))
         return 0
-    return run_mutants(chosen, options.seconds, _reporter())
+    return run_mutants(chosen, options.jobs, options.seconds, _reporter())
 
 
 if __name__ == "__main__":

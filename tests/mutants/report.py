@@ -15,8 +15,7 @@ def format_report(verdicts: Sequence[Verdict]) -> str:
     """One line per mutant and check, and how many mutants were caught."""
     lines = _align([COLUMNS, *(line for verdict in verdicts for line in _report_lines(verdict))])
     caught = sum(verdict.is_caught for verdict in verdicts)
-    seconds = sum(verdict.seconds for verdict in verdicts)
-    lines += ["", f"{len(verdicts)} mutants, {caught} caught, {len(verdicts) - caught} not, {seconds:.0f} s"]
+    lines += ["", f"{len(verdicts)} mutants, {caught} caught, {len(verdicts) - caught} not"]
     return "\n".join(lines) + "\n"
 
 

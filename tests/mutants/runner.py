@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 from core.base import Value
 from tests.mutants.checks import CheckResult, CheckState, run_checks
@@ -34,12 +36,26 @@ def find_unfit_checks(tree: Path, mutants: Sequence[Mutant], seconds: float) -> 
     return [result for result in run_checks(tree, checks, seconds) if result.state is not CheckState.PASSED]
 
 
-def try_mutants(tree: Path, mutants: Sequence[Mutant], seconds: float, say: Say) -> Iterator[Verdict]:
-    """The verdict of each mutant, planted in this tree alone; `seconds` for the checks of one at most."""
-    for number, mutant in enumerate(mutants, start=1):
-        verdict = _try_mutant(tree, mutant, seconds)
-        say(f"{number}/{len(mutants)} {mutant.name}: {_describe(verdict)} in {verdict.seconds:.1f} s")
-        yield verdict
+def try_mutants(trees: Sequence[Path], mutants: Sequence[Mutant], seconds: float, say: Say) -> Iterator[Verdict]:
+    """The verdict of each mutant, in their order; as many at a time as there are trees, each alone in its tree.
+
+    `seconds` for the checks of one mutant at most.
+    """
+    free: SimpleQueue[Path] = SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def try_next(mutant: Mutant) -> Verdict:
+        tree = free.get()
+        try:
+            verdict = _try_mutant(tree, mutant, seconds)
+        finally:
+            free.put(tree)
+        say(f"{mutant.name}: {_describe(verdict)} in {verdict.seconds:.1f} s")
+        return verdict
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        yield from pool.map(try_next, mutants)
 
 
 def _describe(verdict: Verdict) -> str:

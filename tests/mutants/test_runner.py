@@ -68,7 +68,7 @@ def a_mutant(old: str, new: str, *tests: str, error: str = "", file: str = "bank
 
 def try_one(tree: Path, mutant: Mutant) -> Verdict:
     """The verdict of one mutant; the tree is as before afterwards."""
-    (verdict,) = try_mutants(tree, [mutant], SECONDS, lambda _: None)
+    (verdict,) = try_mutants([tree], [mutant], SECONDS, lambda _: None)
     assert (tree / "bank.py").read_text() == BANK
     return verdict
 
