@@ -57,7 +57,8 @@ async def test_key_without_the_scope_is_403(harness: ApiHarness) -> None:
     stranger, reader = await harness.create_key("billing:read"), await harness.create_key("recoveries:read")
     for method, path in keyed_routes(harness):
         answer = await request_route(harness, method, path, stranger)
-        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert answer.status_code == 403, path
+        assert answer.json()["code"] == "forbidden"
         if method == "POST":
             assert (await request_route(harness, method, path, reader)).status_code == 403
 

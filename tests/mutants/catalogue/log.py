@@ -35,12 +35,12 @@ LOG: Final = (
     Mutant(
         name="time-of-the-worker",
         promise="I4",
-        bug="`recorded_at` is the worker's clock",
+        bug="`recorded_at` is the time at which the worker decided",
         edits=(
             Edit(
                 file=EVENT_LOG,
                 old="map(_storable_event, events), now, recorded_at or locked_at)",
-                new="map(_storable_event, events), now, recorded_at or datetime.now(UTC))",
+                new="map(_storable_event, events), now, recorded_at or now)",
             ),
         ),
         checks=("tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",),
