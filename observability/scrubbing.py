@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-REDACTED: Final = "[redacted]"
+from core.redaction.text import REDACTED, redact_number, redact_text
+
 DEEPEST: Final = 12
 LARGEST: Final = 10**100
 LONGEST: Final = 20_000
@@ -13,24 +14,11 @@ LONGEST: Final = 20_000
 _SECRET_NAMES: Final = re.compile(
     r"authorization|cookie|password|passwd|secret|api[-_]?key|token|signature|dsn|encryption[-_]?keys?", re.IGNORECASE
 )
-# Quantifiers are bounded, so that a long text without a match costs no quadratic time.
-_EMAIL: Final = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-_SECRET: Final = re.compile(r"(?:\b|_)(?:sk|rk|whsec|pri)_[A-Za-z0-9+/=_-]{4,}")
-_CREDENTIALS: Final = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{4,}", re.IGNORECASE)
-_HEADER: Final = re.compile(r"\b(authorization['\"]?\s*[:=]\s*)[^\s,;}]{1,400}(?:\s+[\w.~+/=-]{4,})?", re.IGNORECASE)
-_URL_PASSWORD: Final = re.compile(r"(://[^/\s:@]{0,64}:)[^@\s/]{1,256}@")
-_NO_DIGIT: Final = re.compile(r"\D")
-_DIGITS: Final = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
 def scrub_text(text: str) -> str:
     """The text with card numbers, e-mail addresses and secrets replaced, cut off at 20,000 characters."""
-    short = text if len(text) <= LONGEST else text[:LONGEST] + "…"
-    clean = _URL_PASSWORD.sub(rf"\g<1>{REDACTED}@", short)
-    clean = _HEADER.sub(rf"\g<1>{REDACTED}", clean)
-    clean = _CREDENTIALS.sub(rf"\g<1> {REDACTED}", clean)
-    clean = _SECRET.sub(REDACTED, clean)
-    return _DIGITS.sub(_redact_card, _EMAIL.sub(REDACTED, clean))
+    return redact_text(text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
 
 def scrub_value(value: Any, depth: int = 0) -> Any:
@@ -64,7 +52,7 @@ def _scrub_number(value: int, _: int) -> Any:
     # Python refuses to write integers of thousands of digits, so that the renderer would fail.
     if abs(value) >= LARGEST:
         return "…"
-    return REDACTED if _is_card(str(value)) else value
+    return redact_number(value)
 
 
 _CLEANERS: Final[tuple[tuple[Any, Callable[[Any, int], Any]], ...]] = (
@@ -74,18 +62,3 @@ _CLEANERS: Final[tuple[tuple[Any, Callable[[Any, int], Any]], ...]] = (
     (Mapping, _scrub_mapping),
     ((list, tuple, set, frozenset), _scrub_sequence),
 )
-
-
-def _redact_card(found: re.Match[str]) -> str:
-    digits = _NO_DIGIT.sub("", found.group())
-    return REDACTED if _is_card(digits) else found.group()
-
-
-def _is_card(digits: str) -> bool:
-    """Whether the digits could be a card number: 13 to 19 digits that pass the Luhn check (ISO/IEC 7812)."""
-    return digits.isdecimal() and 13 <= len(digits) <= 19 and _luhn_sum(digits) % 10 == 0
-
-
-def _luhn_sum(digits: str) -> int:
-    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return sum(doubled) + sum(map(int, digits[-1::-2]))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.scrubbing import LONGEST, REDACTED, scrub_text, scrub_value
+from core.redaction.text import REDACTED
+from observability.scrubbing import LONGEST, scrub_text, scrub_value
 
 SECRETS = [
     ("mail to jenny.rosen+x@example.co.uk now", "jenny"),

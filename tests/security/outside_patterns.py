@@ -74,6 +74,52 @@ OUTSIDE: Final = {
     "core.durations:_DURATION_SHAPE": OutsidePattern("fullmatch"),
     "core.ids:_HEADER_SAFE": OutsidePattern("fullmatch"),
     "core.policy.campaigns:_HOURS": OutsidePattern("fullmatch"),
+    "core.redaction.card_numbers:_MOMENT": OutsidePattern("sub", (Attack("2026-01-01T10:10:10.1"), Attack("20"))),
+    "core.redaction.card_numbers:_RUN": OutsidePattern(
+        "findall", (Attack("1----"), Attack("1" * 12 + "a"), Attack("1    1     "), Attack("1-" * 12 + "     "))
+    ),
+    "core.redaction.secrets:_CREDENTIALS": OutsidePattern(
+        "findall", (Attack("bearer "), Attack(" ", before="Bearer"), Attack("basic " + "a" * 39 + " "))
+    ),
+    "core.redaction.secrets:_HEADER": OutsidePattern(
+        "findall",
+        (
+            Attack("authorization: "),
+            Attack(" ", before="authorization"),
+            Attack(" ", before="authorization:"),
+            Attack("authorization:a "),
+        ),
+    ),
+    "core.redaction.secrets:_KEY": OutsidePattern(
+        "findall",
+        (
+            Attack("sk_live_"),
+            Attack("_whsec_a"),
+            Attack("pi_" + "a" * 64),
+            Attack("AQE"),
+            Attack("AQE" + "a" * 19 + "-"),
+            Attack("A" * 63 + "g"),
+            Attack("access_token$sandbox$"),
+            Attack("xoxb."),
+            Attack("SG." + "a" * 64),
+            Attack("eyJ" + "a" * 15 + " "),
+            Attack("a.", before="eyJ" + "a" * 16),
+            Attack("-----BEGIN "),
+            Attack("-----BEGIN PRIVATE KEY-----"),
+        ),
+    ),
+    "core.redaction.secrets:_NAMED": OutsidePattern(
+        "findall", (Attack("password="), Attack('password="', after=""), Attack("api_key  "), Attack("secret"))
+    ),
+    "core.redaction.secrets:_NOTIFY_URL": OutsidePattern("findall", (Attack("slack://"), Attack("mailto"))),
+    "core.redaction.secrets:_URL_PASSWORD": OutsidePattern(
+        "findall", (Attack("://a:"), Attack("://"), Attack("://a:" + "b" * 200))
+    ),
+    "core.redaction.text:_EMAIL": OutsidePattern("findall", (Attack("a@a."), Attack("a" * 64 + "@" + "b" * 63))),
+    "core.redaction.views:_ENCODED": OutsidePattern(
+        "findall", (Attack("%"), Attack("%25"), Attack("%2"), Attack("\\\\u00"), Attack("&amp;"), Attack("&#1"))
+    ),
+    "core.redaction.views:_PERCENT": OutsidePattern("findall", (Attack("%25"), Attack("%2"))),
     "core.strategies.payday_patterns:_FORTNIGHT": OutsidePattern("fullmatch", (Attack("1", before="fortnight:"),)),
     "core.toml_text:_DOTTED": OutsidePattern(
         "findall", (Attack("a. ", after=""), Attack(" .a"), Attack("a ", after=""))
@@ -114,18 +160,7 @@ OUTSIDE: Final = {
         "fullmatch", (Attack("\\\\", before='"'), Attack(" ", before='""'), Attack("a", before='"a" <'))
     ),
     "notifications.mailboxes:_UNQUOTED": OutsidePattern("fullmatch", (Attack("a", after='"'), Attack("a.", after="<"))),
-    "observability.scrubbing:_CREDENTIALS": OutsidePattern("sub", (Attack("bearer "), Attack(" ", before="Bearer"))),
-    "observability.scrubbing:_DIGITS": OutsidePattern("sub", (Attack("1-"), Attack("1  "))),
-    "observability.scrubbing:_EMAIL": OutsidePattern("sub", (Attack("a@a."), Attack("a" * 64 + "@" + "b" * 63))),
-    "observability.scrubbing:_HEADER": OutsidePattern(
-        "sub", (Attack("authorization: "), Attack(" ", before="authorization"), Attack(" ", before="authorization:"))
-    ),
-    "observability.scrubbing:_NO_DIGIT": OutsidePattern("sub"),
-    "observability.scrubbing:_SECRET": OutsidePattern("sub", (Attack("sk_"), Attack("_whsec_a"))),
     "observability.scrubbing:_SECRET_NAMES": OutsidePattern("search", (Attack("api_"), Attack("encryption_"))),
-    "observability.scrubbing:_URL_PASSWORD": OutsidePattern(
-        "sub", (Attack("://a:"), Attack("://"), Attack("://a:" + "b" * 200))
-    ),
     "providers.adyen.contacts:_COUNTRY": OutsidePattern("fullmatch"),
     "providers.adyen.contacts:_NAME_PARTS": OutsidePattern(
         "match", (Attack("a", before="[first name=a,"), Attack("last name", before="[first name=a,"))

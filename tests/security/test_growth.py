@@ -21,6 +21,7 @@ from api.simulations import SimulationRequest
 from core.errors import InvalidInput
 from core.messages.recipients import Contact
 from core.policy.policy import parse_policy
+from core.redaction.text import redact_text
 from core.toml_text import parse_toml
 from db.cursors import decode_cursor
 from db.models import recovery
@@ -184,6 +185,12 @@ TEXTS: Final[Attacks] = {
     "parse_recipient": (parse_recipient, repeated("a;", "", "<a@b.example>")),
     "parse_recipient, quotes": (parse_recipient, repeated("\\\\", '"', " <a@b.example>")),
     "locale_for": (lambda text: locale_for(Contact(language=text)), repeated("-x", "de")),
+    "redact_text, digits": (redact_text, repeated("1")),
+    "redact_text, spaced digits": (redact_text, repeated("4 2-4.2")),
+    "redact_text, digits of another script": (redact_text, repeated("٤２")),
+    "redact_text, encoded": (redact_text, repeated("%2540&amp;#64;")),
+    "redact_text, addresses": (redact_text, repeated("a@b.de ")),
+    "redact_text, overlapping": (redact_text, repeated("password=4242424242424242 a@b.de")),
     "scrub_text": (scrub_text, repeated("authorization: ")),
     "scrub_value": (lambda text: scrub_value({text: [text]}), repeated("a@")),
     "decode_cursor": (lambda text: decode_cursor(text, recovery.c.recovery_id), repeated("W1tb")),
