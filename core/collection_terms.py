@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.base import Value
+from core.redaction.types import FreeText
 
 
 class CollectionMethod(StrEnum):
@@ -36,7 +37,7 @@ class CollectionTerms(Value):
 
     collection_method: CollectionMethod | None = None
     """SENT if the invoice or its subscription is paid by the customer, AUTOMATIC if it is charged."""
-    billing_reason: str | None = None
+    billing_reason: FreeText | None = None
     """Why the invoice was created, as the provider names it: `subscription_create`, `manual` …"""
     application: str | None = None
     """The id of another application that created the invoice and collects it."""

@@ -4,12 +4,16 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator
 
 from core.base import Value
 from core.errors import CommandRefused
 from core.events.types import ReviewDecision
 from core.formatting import format_moment, spell_duration
+from core.redaction.text import redact_text
+from core.redaction.types import FreeText, PersonName
 
 
 class Action(StrEnum):
@@ -42,19 +46,25 @@ def is_same_person(one: str, other: str) -> bool:
     return person_key(one) == person_key(other)
 
 
+def _clean_request_id(given: str | None) -> str | None:
+    """The id as given; None for one that can't be written down. The API's own ids are hashes in hex and always stay."""
+    is_hash = given is not None and len(given) in {32, 64} and set(given) <= set("0123456789abcdef")
+    return given if given is None or is_hash or redact_text(given) == given else None
+
+
 class Command(Value):
-    """One operator command."""
+    """One operator command. Its texts are redacted as it is made, since the log never forgets them."""
 
     action: Action
-    actor: str = "temporal"
-    reason: str = ""
-    decision: str | None = None
+    actor: PersonName = "temporal"
+    reason: FreeText = ""
+    decision: FreeText | None = None
     """For a review: approve or reject."""
-    request_id: str | None = None
-    """Identifies the command; sent twice, it takes effect once."""
-    asked_by: str | None = None
+    request_id: Annotated[str | None, AfterValidator(_clean_request_id)] = None
+    """Identifies the command; sent twice, it takes effect once. Without it a signal is known by its place."""
+    asked_by: PersonName | None = None
     """If two people are needed: who submitted the same command first. `asked_reason` is that person's reason."""
-    asked_reason: str | None = None
+    asked_reason: FreeText | None = None
     signal: str | None = None
     """The signal and run that it came by; set by the workflow alone."""
 

@@ -1,7 +1,7 @@
 """Provider-neutral models of events, invoices, methods, charges and their results.
 
 Amounts are integer minor units of an ISO 4217 currency; times are aware and in UTC; nothing here holds a card
-number, a name or an e-mail address.
+number, a name or an e-mail address. What is declared as `FreeText` is redacted; ids, times and amounts never change.
 """
 
 from datetime import datetime
@@ -10,6 +10,7 @@ from typing import Final
 
 from core.base import Value
 from core.collection_terms import CollectionTerms
+from core.redaction.types import FreeText
 
 
 class EventKind(StrEnum):
@@ -76,21 +77,21 @@ class MethodRole(StrEnum):
 class Failure(Value):
     """Why a payment failed, as raw codes. A missing code is normal."""
 
-    code: str | None = None
+    code: FreeText | None = None
     """The provider's decline code, or its error code where it has none."""
-    advice: str | None = None
+    advice: FreeText | None = None
     """The provider's own advice code."""
-    network: str | None = None
+    network: FreeText | None = None
     """Card network in lower case: visa, mastercard, amex, discover …"""
-    network_code: str | None = None
+    network_code: FreeText | None = None
     """Response code of the network or issuer (ISO 8583 DE 39 or the network's own)."""
-    network_advice: str | None = None
+    network_advice: FreeText | None = None
     """Advice code of the network (Mastercard MAC)."""
-    outcome: str | None = None
+    outcome: FreeText | None = None
     """Type of the provider's outcome, e.g. blocked, issuer_declined."""
-    outcome_reason: str | None = None
+    outcome_reason: FreeText | None = None
     """Reason of the provider's outcome, e.g. highest_risk_level."""
-    network_status: str | None = None
+    network_status: FreeText | None = None
     """`not_sent_to_network` if the provider itself refused it; otherwise None."""
     method_id: str | None = None
     """The payment method that was tried."""
@@ -104,10 +105,10 @@ class Card(Value):
     kind: MethodKind | None = None
     """None if the provider doesn't say; it then counts as a card only if `network` names a card network."""
     fingerprint: str | None = None
-    network: str | None = None
-    last4: str | None = None
-    country: str | None = None
-    funding: str | None = None
+    network: FreeText | None = None
+    last4: FreeText | None = None
+    country: FreeText | None = None
+    funding: FreeText | None = None
 
 
 class ProviderEvent(Value):
@@ -115,7 +116,7 @@ class ProviderEvent(Value):
 
     provider: str
     event_id: str
-    event_type: str
+    event_type: FreeText
     kind: EventKind
     occurred_at: datetime
     invoice_id: str | None = None
@@ -140,7 +141,7 @@ class ProviderEvent(Value):
     """The card that was tried, if the event says so; the only source for a provider that can't be read."""
     idempotency_key: str | None = None
     """Idempotency key of our own charge whose result this event reports, if the provider returns it."""
-    detail: str | None = None
+    detail: FreeText | None = None
     """A short reason code, e.g. the dispute's reason."""
     terms: CollectionTerms | None = None
     """The collection terms as far as the body says them."""
@@ -148,7 +149,7 @@ class ProviderEvent(Value):
     """Of a payment that may be a part: its amount; None: all that was open."""
     returned_amount: int | None = None
     """Of a refund, reversal or dispute: the amount that moved, minor units of `currency`."""
-    returned_kind: str | None = None
+    returned_kind: FreeText | None = None
     """`refund`, `chargeback`, `failed_capture` or `returned_debit`; `restored` for money that came back."""
     method_role: MethodRole | None = None
     simulated: bool = False
@@ -190,7 +191,7 @@ class InvoiceView(Value):
     subscription_id: str | None = None
     next_provider_attempt: datetime | None = None
     latest_charge_id: str | None = None
-    latest_charge_status: str | None = None
+    latest_charge_status: FreeText | None = None
     """succeeded, failed or pending."""
     processing: bool = False
     """Whether a payment is under way whose result the provider doesn't know yet."""
@@ -217,7 +218,7 @@ class InvoiceView(Value):
 class Risk(Value):
     """The provider's fraud signals, unchanged; None for those it doesn't give."""
 
-    level: str | None = None
+    level: FreeText | None = None
     score: int | None = None
     early_warning: bool | None = None
     disputed: bool | None = None
@@ -228,8 +229,8 @@ class CustomerView(Value):
 
     customer_id: str
     created_at: datetime | None = None
-    country: str | None = None
-    time_zone: str | None = None
+    country: FreeText | None = None
+    time_zone: FreeText | None = None
     default_method_id: str | None = None
 
 
@@ -285,7 +286,7 @@ class ChargeResult(Value):
     card: Card = Card()
     charge_id: str | None = None
     """The provider's id of the charge; None if none was made, or if it isn't known."""
-    reason: str | None = None
+    reason: FreeText | None = None
     """For UNKNOWN and NOT_CHARGED: a short code such as timeout or http_500; UNFIT_METHOD, NO_METHOD."""
     amount: int | None = None
     """For SUCCEEDED: the amount paid, minor units, if it is less than was requested."""

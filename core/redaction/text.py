@@ -28,8 +28,9 @@ def redact_name(name: str) -> str:
 
 
 def redact_number(number: int) -> int | str:
-    """The number; `[redacted]` if it holds a card number."""
-    return REDACTED if any(find_card_numbers(str(number))) else number
+    """The number; `[redacted]` if it is a card number as a whole, since times in microseconds may contain one."""
+    digits = str(abs(number))
+    return REDACTED if (0, len(digits)) in find_card_numbers(digits) else number
 
 
 def _redact(text: str, *, emails: bool) -> str:

@@ -17,6 +17,7 @@ from core.events import Event, Record, upgrade_record
 from core.ids import recovery_id as name_of
 from core.recovery import machine
 from core.recovery.state import Recovery
+from core.redaction.trees import redact_tree
 from db import chain
 from db.models import event_log as table
 from db.repositories import network_attempts, recoveries
@@ -215,7 +216,9 @@ def _storable_event(event: Event) -> Event:
     if event.occurred_at.tzinfo is None:
         raise InvalidInput(f"An event of type {event.type} has a time without a time zone.")
     at = event.occurred_at.astimezone(UTC)
-    return event.holding(event.type, chain.to_json_value(event.data.stored)).model_copy(update={"occurred_at": at})
+    # What came from outside was redacted as it came in; strategies, scorers and channels of others write texts, too.
+    data = redact_tree(chain.to_json_value(event.data.stored))
+    return event.holding(event.type, data).model_copy(update={"occurred_at": at})
 
 
 async def _write_rows(

@@ -13,6 +13,8 @@ from sqlalchemy import Text, cast, func, insert, select, text
 
 from core.base import Value
 from core.operators import person_key
+from core.redaction.trees import redact_tree
+from core.redaction.types import PersonName
 from db.cursors import behind_cursor, encode_cursor
 from db.models import operator_action as table
 from db.session import Session
@@ -44,7 +46,7 @@ class AuditAction(StrEnum):
 class AuditEntry(Value):
     """An audit entry to be stored. Hashes of names and addresses are keyed: they can be counted, not reversed."""
 
-    actor: str
+    actor: PersonName
     role: str | None = None
     action: AuditAction
     subject: str | None = None
@@ -86,8 +88,8 @@ SHOWN: Final = [table.c[name] for name in StoredAuditEntry.model_fields]
 
 
 async def record_entry(session: Session, done: AuditEntry, now: datetime) -> None:
-    """Appends an audit entry with the time `now`."""
-    row = done.model_dump() | {"id": uuid4(), "at": now, "action": done.action.value, "detail": dict(done.detail)}
+    """Appends an audit entry with the time `now`; texts in its detail are redacted, since nobody can erase them."""
+    row = done.model_dump() | {"id": uuid4(), "at": now, "action": done.action.value, "detail": redact_tree(done.detail)}
     await session.execute(insert(table).values(row))
 
 
