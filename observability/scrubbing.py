@@ -4,13 +4,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from core.redaction.text import REDACTED, redact_number, redact_text
+from core.redaction.text import REDACTED, redact_identifier, redact_number, redact_text
+from core.redaction.trees import IDENTIFIERS as OUR_IDENTIFIERS
 
 DEEPEST: Final = 12
 LARGEST: Final = 10**100
 LONGEST: Final = 20_000
 """Characters of one text that are scrubbed and kept; the rest is cut off."""
 
+IDENTIFIERS: Final = OUR_IDENTIFIERS | {"temporalWorkflowID", "temporalRunID", "temporalActivityID"}
+"""Names of ids in log lines and spans: a number in them that looks like a card's is left."""
 _SECRET_NAMES: Final = re.compile(
     r"authorization|cookie|password|passwd|secret|api[-_]?key|token|signature|dsn|encryption[-_]?keys?", re.IGNORECASE
 )
@@ -36,12 +39,25 @@ def scrub_value(value: Any, depth: int = 0) -> Any:
 
 
 def _scrub_mapping(value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
-    return {key: _scrub_field(key, item, depth) for key, item in value.items()}
+    return {_scrub_key(key): _scrub_field(key, item, depth) for key, item in value.items()}
+
+
+def _scrub_key(key: Any) -> Any:
+    return scrub_text(key) if isinstance(key, str) else redact_number(key) if type(key) is int else key
 
 
 def _scrub_field(key: Any, item: Any, depth: int) -> Any:
-    secret = isinstance(key, str) and _SECRET_NAMES.search(key) and isinstance(item, str | bytes | list | tuple)
-    return REDACTED if secret else scrub_value(item, depth + 1)
+    if isinstance(key, str) and _SECRET_NAMES.search(key) and isinstance(item, str | bytes | list | tuple):
+        return REDACTED
+    return (
+        _scrub_identifier(item) if key in IDENTIFIERS and isinstance(item, str | int) else scrub_value(item, depth + 1)
+    )
+
+
+def _scrub_identifier(item: str | int) -> Any:
+    if isinstance(item, str):
+        return redact_identifier(item[:LONGEST])
+    return item if abs(item) < LARGEST else "…"
 
 
 def _scrub_sequence(value: Any, depth: int) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
+from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
@@ -14,6 +14,7 @@ from temporalio.worker import WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from core.errors import EngineUnavailable, RecoveryError
+from workflows.failures import EncodedFailureConverter, RedactingFailureConverter
 from workflows.maintenance import HandOverNotices, PostWebhook, Relay
 from workflows.recovery import PaymentRecovery
 from workflows.simulation import Simulation
@@ -48,14 +49,9 @@ def temporal_plugin(codec: PayloadCodec | None = None) -> SimplePlugin:
 
 
 def build_data_converter(codec: PayloadCodec | None) -> DataConverter:
-    """Pydantic payloads; with a codec, encrypted, failure messages and stack traces included."""
-    if codec is None:
-        return pydantic_data_converter
-    return dataclasses.replace(
-        pydantic_data_converter,
-        payload_codec=codec,
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
-    )
+    """Pydantic payloads and redacted failures; with a codec, encrypted, messages and stack traces included."""
+    failures = RedactingFailureConverter if codec is None else EncodedFailureConverter
+    return dataclasses.replace(pydantic_data_converter, payload_codec=codec, failure_converter_class=failures)
 
 
 def _sandbox_runner(_: WorkflowRunner | None) -> WorkflowRunner:

@@ -89,7 +89,12 @@ SHOWN: Final = [table.c[name] for name in StoredAuditEntry.model_fields]
 
 async def record_entry(session: Session, done: AuditEntry, now: datetime) -> None:
     """Appends an audit entry with the time `now`; texts in its detail are redacted, since nobody can erase them."""
-    row = done.model_dump() | {"id": uuid4(), "at": now, "action": done.action.value, "detail": redact_tree(done.detail)}
+    row = done.model_dump() | {
+        "id": uuid4(),
+        "at": now,
+        "action": done.action.value,
+        "detail": redact_tree(done.detail),
+    }
     await session.execute(insert(table).values(row))
 
 

@@ -12,7 +12,8 @@ from core.errors import CommandRefused
 from core.events import Event, EventType, State
 from core.ids import recovery_id
 from core.operators import Action, Command
-from db.repositories import event_log
+from core.redaction.text import REDACTED
+from db.repositories import event_log, operator_signals
 from tests.api.harness import ALL_SCOPES, ApiHarness, app_now, failed_event
 from tests.intake.fakes import TEMPORAL_AWAY, canceled_event, failure_event, store_recovery, unique_id
 
@@ -205,3 +206,20 @@ async def test_hanging_temporal_times_out(harness: ApiHarness, monkeypatch: pyte
     monkeypatch.setattr(harness.recoveries, "submit_command", hang)
     answer = await submit_command(harness, invoice, "cancel")
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
+
+
+SECRETS = "card 4242-4242-4242-4242 of ann%40example.com, password=hunter2"
+REDACTED_SECRETS = f"card {REDACTED} of {REDACTED}, password={REDACTED}"
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_a_reason_is_redacted_before_it_is_submitted_or_stored(action: str, harness: ApiHarness) -> None:
+    harness.recoveries.answer = None if action == "pause" else ACCEPTED_STATUS
+    invoice = await start_recovery(harness)
+    answer = await submit_command(harness, invoice, action, command_body(action, reason=SECRETS))
+    assert answer.status_code == (202 if action == "pause" else 200)
+    ((name, command),) = harness.recoveries.submitted_commands
+    assert command.reason == REDACTED_SECRETS
+    async with harness.db.begin() as session:
+        stored = await operator_signals.load_undelivered(session, name)
+    assert [one.reason for one in stored] == ([REDACTED_SECRETS] if action == "pause" else [])

@@ -11,6 +11,7 @@ from core.errors import InvalidInput, RecoveryError
 from core.events import Event, EventType, Record, State
 from core.recovery import machine
 from core.recovery.state import Recovery
+from core.redaction.text import REDACTED
 from db import chain
 from db.repositories import event_log, recoveries
 from db.session import Database
@@ -220,3 +221,21 @@ async def test_a_clock_that_was_set_back_does_not_turn_the_order_around(database
     rows = await read_whole_log(database, recovery.recovery_id)
     assert {row["recorded_at"] for row in rows} == {later}
     assert len(rows) > 1
+
+
+async def test_texts_of_plug_ins_are_redacted_and_ids_kept(database: Database) -> None:
+    opened = blank_recovery("4242424242424242")
+    ids = dict.fromkeys(("event_id", "payment_id", "customer_id", "subscription_id"), "4242424242424242")
+    planned = event_of(EventType.RETRY_PLANNED, why="for ann@example.com", rejected=["card 4242 4242 4242 4242"])
+    first = await append_events(database, opened, failed_event(**ids, amount=4242424242424242))
+    (_, plan) = await append_events(
+        database, machine.fold_records(opened, first), event_of(EventType.FAILURE_CLASSIFIED), planned
+    )
+    assert {name: first[0].data[name] for name in ids} == ids
+    assert first[0].data["amount"] == 4242424242424242
+    assert (plan.data["why"], plan.data["rejected"]) == (f"for {REDACTED}", [f"card {REDACTED}"])
+    assert plan.data["at"] == event_of(EventType.RETRY_PLANNED).data["at"]
+    rows = await read_whole_log(database, opened.recovery_id)
+    assert chain.verify_chain(rows) == []
+    assert rows[0]["invoice_id"] == "4242424242424242"
+    assert "ann@example.com" not in str([row["data"] for row in rows])

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from core.errors import InvalidInput
+from core.redaction.text import REDACTED
 from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry, FailedLogins, StoredAuditEntry
 from db.session import Database
@@ -110,3 +111,12 @@ def test_writer_role_lacks_the_permission(addresses: Addresses, change: str) -> 
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute(change)
+
+
+async def test_what_somebody_typed_is_redacted_and_ids_are_kept(database: Database) -> None:
+    detail = {"reason": "card 4242 4242 4242 4242", "q": "ann@example.com", "token": "4242424242424242"}
+    entry = AuditEntry(actor="4242424242424242", action=AuditAction.LOGIN_FAILED, subject="typed", detail=detail)
+    async with database.begin() as session:
+        await operator_actions.record_entry(session, entry, NOW)
+        page = await operator_actions.load_entries(session, actor=REDACTED)
+    assert page.items[0].detail == {"reason": f"card {REDACTED}", "q": REDACTED, "token": "4242424242424242"}

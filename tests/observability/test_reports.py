@@ -1,10 +1,14 @@
 """Sentry, traces and metrics: off without an address, scrubbed with one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import sentry_sdk
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
 from pydantic import SecretStr
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
@@ -103,3 +107,35 @@ def test_registries_are_independent() -> None:
     first, second = create_metrics(), create_metrics()
     first.webhooks.labels("stripe", "accepted").inc()
     assert b'status="accepted"' not in second.render_text()
+
+
+class RecordingExporter(SpanExporter):
+    """Keeps spans instead of sending them."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Keeps them."""
+        self.spans += spans
+        return SpanExportResult.SUCCESS
+
+
+def test_spans_hold_no_secret_and_keep_their_ids() -> None:
+    exporter, provider = RecordingExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(tracing.ScrubbingExporter(exporter)))
+    tracer = provider.get_tracer("test")
+    ids = {"temporalWorkflowID": "recovery-adyen-4242424242424242", "tries": 3}
+    number = "4242424242424242"
+    with tracer.start_as_current_span(f"read {SECRETS[0]}") as span:
+        span.set_attributes(ids | {"note": f"key sk_live_{SECRETS[2]}", "number": int(number)})
+        span.record_exception(ValueError(f"declined {number} of {SECRETS[0]}"))
+        span.set_status(StatusCode.ERROR, f"ValueError: declined {number}")
+    assert provider.force_flush()
+    (sent,) = exporter.spans
+    told = f"{sent.name} {sent.status.description} {[one.attributes for one in sent.events]}"
+    assert not [secret for secret in SECRETS if secret in told]
+    assert sent.attributes == ids | {"note": "key [redacted]", "number": "[redacted]"}
+    assert (sent.context, sent.status.status_code) == (span.get_span_context(), StatusCode.ERROR)
+    assert encode_spans([sent]).resource_spans
+    provider.shutdown()

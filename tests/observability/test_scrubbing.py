@@ -108,3 +108,14 @@ def test_recursive_values_are_cut() -> None:
 
 def test_integers_that_python_refuses_to_write_are_cut() -> None:
     assert scrub_value({"a": 16**5000, "b": -(16**5000), "c": 10**99}) == {"a": "…", "b": "…", "c": 10**99}
+
+
+def test_ids_stay_as_they_are_and_keys_are_cleaned() -> None:
+    line = {
+        "recovery_id": "recovery-adyen-4242424242424242",
+        "invoice": "4242424242424242",
+        "invoice_id": 4242424242424242,
+    }
+    assert scrub_value(line | {"note": "4242424242424242"}) == line | {"note": REDACTED}
+    assert scrub_value({"invoice": "ann@example.com"}) == {"invoice": REDACTED}
+    assert scrub_value({"ann@example.com": 1, 4242424242424242: 2, 7: 3}) == {REDACTED: 2, 7: 3}

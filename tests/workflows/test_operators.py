@@ -14,6 +14,7 @@ from core.operators import Action, Command, OperatorRules
 from core.payments import EventKind
 from core.recovery.machine import fold_records
 from core.recovery.state import Recovery
+from core.redaction.text import REDACTED
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event, data_without_policy
 from tests.support.gateway import UNKNOWN, decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
@@ -291,3 +292,21 @@ async def test_approval_above_the_amount_needs_two_people(recovery_runs: Recover
     assert (await recovery_run.running_handle.query("status", result_type=RecoveryStatus)).state is State.IN_REVIEW
     await recovery_run.submit_update("review", command_of(Action.REVIEW, decision="reject"))
     assert (await recovery_run.wait_for_end()).state is State.BLOCKED
+
+
+@pytest.mark.parametrize("sender", ["signal", "text", "update"])
+async def test_what_an_operator_types_is_redacted_in_the_log(recovery_runs: RecoveryRuns, sender: str) -> None:
+    recovery_run = await recovery_runs()
+    await recovery_run.begin_with_failure()
+    await recovery_run.advance_clock(HOUR)
+    reason = "4242 4242 4242 4242 is ann@example.com, token xoxb-2345678901-abcdefGHIJ"
+    if sender == "update":
+        raw = {"action": "cancel", "actor": "ann", "reason": reason, "request_id": "4242424242424242"}
+        await recovery_run.submit_update("cancel", raw)
+    else:
+        given = reason if sender == "text" else {"reason": reason, "request_id": "ann@example.com", "actor": "ann"}
+        await recovery_run.running_handle.signal("cancel", given)
+    await recovery_run.wait_for_end()
+    data = recovery_run.first_record(EventType.CANCEL_REQUESTED).data
+    assert data["reason"] == f"{REDACTED} is {REDACTED}, token {REDACTED}"
+    assert data.get("request_id") not in {"4242424242424242", "ann@example.com"}

@@ -13,6 +13,7 @@ from core.errors import CommandRefused, EngineUnavailable, TooManyRequests
 from core.events import Event, EventType, State, format_timestamp
 from core.ids import recovery_id
 from core.operators import Action
+from core.redaction.text import REDACTED
 from tests.api.admin.console import AdminBrowser
 from tests.api.harness import ApiHarness, app_now, build_app, open_harness
 from tests.intake.fakes import FakeRecoveries, canceled_event, failure_event, store_recovery, unique_id
@@ -150,3 +151,16 @@ async def test_large_amount_needs_two_people(harness: ApiHarness, tmp_path: Path
         assert "ann asked to retry now" not in (await bob.get_page(path)).text
         ((_, command),) = fakes.submitted_commands
         assert (command.action, command.actor, command.asked_by) == (Action.RETRY, "bob", "ann")
+
+
+@pytest.mark.parametrize("kind", [CommandKind.RETRY, CommandKind.CANCEL])
+async def test_a_reason_from_the_form_is_redacted(kind: CommandKind, console: AdminBrowser) -> None:
+    console.recoveries.answer = ACCEPTED_STATUS
+    path = await start_recovery(console)
+    browser = console.sign_in_as(Role.OPERATOR, name="olga@example.com")
+    form = (await browser.get_page(path)).form_to(f"/{kind.value}")
+    secrets = {"reason": "ann@example.com gave 4242\u00a04242\u20114242.4242 instead"}
+    await browser.submit_and_follow(form.action, **form.fields | secrets)
+    ((_, command),) = console.recoveries.submitted_commands
+    assert command.reason == f"{REDACTED} gave {REDACTED} instead"
+    assert command.actor == "olga@example.com"

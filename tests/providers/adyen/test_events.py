@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.payments import Card, EventKind, Failure, MethodKind, ProviderEvent
+from core.redaction.text import REDACTED
 from providers.adyen.config import AdyenConfig
 from providers.adyen.shopper_interaction import LONGEST_RESCUE
 from providers.adyen.webhook import AdyenWebhooks
@@ -208,3 +209,16 @@ def test_a_batch_keeps_its_order_and_one_bad_item_harms_no_other() -> None:
     bad = webhook_item("AUTHORISATION", False) | {"eventDate": "?"}
     events = read_items(webhook_item("AUTHORISATION", False), bad, webhook_item("CAPTURE"))
     assert [event.kind for event in events] == [EventKind.PAYMENT_FAILED, EventKind.OTHER, EventKind.INVOICE_PAID]
+
+
+def test_a_refusal_that_quotes_the_card_is_redacted_and_ids_are_kept() -> None:
+    reason = "Refused for 4111 1111 1111 1111 of ann@example.com"
+    extra = {"recurring.recurringDetailReference": "4111111111111111"}
+    event = read_one(
+        webhook_item("AUTHORISATION", False, reason=reason, pspReference="4111111111111111", additional=extra)
+    )
+    assert event.failure
+    assert event.failure.code == f"Refused for {REDACTED} of {REDACTED}"
+    assert (event.payment_id, event.failure.charge_id) == ("4111111111111111", "4111111111111111")
+    noticed = read_one(webhook_item("NOTIFICATION_OF_CHARGEBACK", reason=reason))
+    assert noticed.detail == f"Refused for {REDACTED} of {REDACTED}"
