@@ -257,11 +257,18 @@ def audit_anchor(
 
 @app.command()
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
-    """Erase a customer's contact data and webhook bodies. The event log holds no personal data and is kept."""
+    """Erase a customer's contact data and webhook bodies. The event log is kept: nothing in it can be erased.
+
+    Reasons of operators and texts of providers are redacted before they are written there: card numbers, e-mail addresses
+    and secrets are recognised, a name that somebody typed is not.
+    """
     from commands import console, database
 
     count = database.erase_customer_data(Settings(), customer_id)
     console.print_result(f"{count} webhooks of {customer_id} blanked")
+    console.print_result(
+        "The event log is kept as it is, reasons of operators included: they were redacted when written."
+    )
 
 
 def main() -> None:

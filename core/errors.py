@@ -20,6 +20,8 @@ A decline is a result and never raised. Neither is a charge whose outcome nobody
 
 from datetime import timedelta
 
+from core.redaction.text import redact_text
+
 
 class RecoveryError(Exception):
     """Root of all errors raised on purpose; its text is one sentence for a person, without secrets."""
@@ -70,11 +72,11 @@ class StoreUnavailable(RecoveryError):
 
 
 class NotDelivered(RecoveryError):
-    """A message that certainly didn't reach its channel. `reason` is a short code without personal data."""
+    """A message that certainly didn't reach its channel. `reason` is a short code; a plug-in's is redacted."""
 
     def __init__(self, reason: str, *, permanent: bool = False) -> None:
-        super().__init__(f"a message was not delivered: {reason}")
-        self.reason = reason
+        self.reason = redact_text(reason)
+        super().__init__(f"a message was not delivered: {self.reason}")
         self.permanent = permanent
 
 

@@ -52,17 +52,28 @@ _CREDENTIALS: Final = re.compile(
 )
 """A digit or a sign, or many letters: "basic plan" is no credential."""
 _URL_PASSWORD: Final = re.compile(r"://[^/\s:@]{0,64}:([^@\s/]{1,256})@")
-_ASSIGNED: Final = (_NOTIFY_URL, _NAMED, _HEADER)
+_NAMES: Final = ("pass", "pwd", "secret", "key", "token", "cvv", "cvc", "cvn")
+"""What one of `_NAMED` holds in lower case."""
 
 
 def find_secrets(text: str) -> Iterator[Span]:
     """Where the text holds secrets; names in front of them are not part of the spans."""
     yield from (found.span() for found in _KEY.finditer(text))
-    # Most texts are short codes: what can't match isn't tried.
+    for pattern in _possible_patterns(text):
+        yield from (found.span(1) for found in pattern.finditer(text))
+
+
+def _possible_patterns(text: str) -> Iterator[re.Pattern[str]]:
+    # Most texts are codes and short sentences: what can't match isn't tried.
+    if "://" in text:
+        yield _NOTIFY_URL
     if ":" in text or "=" in text:
-        yield from (found.span(1) for pattern in _ASSIGNED for found in pattern.finditer(text))
+        yield _HEADER
+        lower = text.lower()
+        if any(name in lower for name in _NAMES):
+            yield _NAMED
     if " " in text:
-        yield from (found.span(1) for found in _CREDENTIALS.finditer(text))
+        yield _CREDENTIALS
 
 
 def find_url_passwords(text: str) -> Iterator[Span]:

@@ -4,7 +4,6 @@ An id, a time or an amount is declared as what it is and never changed: one 16-d
 check, and a changed reference would name another invoice.
 """
 
-from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -13,15 +12,11 @@ from core.redaction.text import redact_name, redact_text
 
 LONGEST_TEXT: Final = 20_000
 """Characters of a text that are kept; no sentence of a person or a provider is so long."""
-_SHORT: Final = 40
 
 
 def _clean_text(text: str) -> str:
-    return _redact_code(text) if len(text) <= _SHORT else redact_text(text[:LONGEST_TEXT])
+    return redact_text(text[:LONGEST_TEXT])
 
-
-# The same few hundred codes come again and again.
-_redact_code: Final = lru_cache(maxsize=4096)(redact_text)
 
 FreeText = Annotated[str, AfterValidator(_clean_text)]
 """A code or a sentence of a provider or a person, without card numbers, e-mail addresses and secrets."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import NotDelivered
 from core.ids import recovery_id
 from core.operators import Action, Command, parse_command
 from core.payments import (
@@ -130,6 +131,12 @@ def test_ids_of_requests_stay_unless_they_are_no_ids() -> None:
         assert Command(action=Action.CANCEL, request_id=kept).request_id == kept
     for dropped in (CARD, "ann@example.com"):
         assert Command(action=Action.CANCEL, request_id=dropped).request_id is None
+
+
+def test_why_a_message_was_not_delivered_names_nobody() -> None:
+    refused = NotDelivered("550 ann@example.com is unknown")
+    assert refused.reason == f"550 {REDACTED} is unknown"
+    assert "ann@" not in str(refused)
 
 
 def test_no_text_is_longer_than_anybody_writes() -> None:
