@@ -259,8 +259,8 @@ def audit_anchor(
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
     """Erase a customer's contact data and webhook bodies. The event log is kept: nothing in it can be erased.
 
-    Reasons of operators and texts of providers are redacted before they are written there: card numbers, e-mail addresses
-    and secrets are recognised, a name that somebody typed is not.
+    Reasons of operators and texts of providers are redacted before they are written there: card numbers, e-mail
+    addresses and secrets are recognised, a name that somebody typed is not.
     """
     from commands import console, database
 

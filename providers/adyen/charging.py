@@ -145,9 +145,8 @@ def _read_refusal(order: ChargeOrder, told: Fields, psp: str | None) -> tuple[Fa
     text, number = told.text("refusalReason"), told.code("refusalReasonCode")
     failure = failure_of(text or number, additional, method, psp)
     # The number is kept beside the text: it stays the same if Adyen rewords the text.
-    failure = failure.model_copy(
-        update={"method_id": _stored_method_id(order), "outcome_reason": number if text else None}
-    )
+    known = {"method_id": _stored_method_id(order), "outcome_reason": number if text else None}
+    failure = Failure.model_validate(failure.model_dump(exclude_unset=True) | known)
     # The token identifies the card for network limits: webhooks of later payments have it, card aliases they may lack.
     card = card_of_payment(additional, method).model_copy(update={"fingerprint": _stored_method_id(order)})
     return failure, card

@@ -236,7 +236,7 @@ def _transaction_failure(transaction: Any, instrument: Any, status: str, returne
         "network_advice": text_attribute(transaction, "merchant_advice_code", WORD),
         "network_status": "not_sent_to_network" if status == _S.GatewayRejected else None,
     }
-    return named.model_copy(update=said)
+    return Failure.model_validate(named.model_dump(exclude_unset=True) | said)
 
 
 _CODE_FIELDS: Final[Mapping[str, str]] = MappingProxyType(

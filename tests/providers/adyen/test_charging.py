@@ -24,6 +24,7 @@ from core.payments import (
     MethodKind,
     Outcome,
 )
+from core.redaction.text import REDACTED
 from providers.adyen.config import AdyenConfig
 from providers.adyen.gateway import AdyenGateway
 from sandbox.adyen.client import AdyenSandboxClient
@@ -147,6 +148,7 @@ REFUSALS = [
     ({"resultCode": "Refused", "refusalReasonCode": "6"}, 200, "6"),
     ({"resultCode": "Error", "refusalReason": "Acquirer Error"}, 200, "Acquirer Error"),
     ({"resultCode": "Cancelled", "refusalReason": "Cancelled"}, 200, "Cancelled"),
+    ({"resultCode": "Refused", "refusalReason": "No: 4111 1111-1111.1111"}, 200, f"No: {REDACTED}"),
     ({"resultCode": "RedirectShopper"}, 200, "shopper_needed"),
     ({"resultCode": "ChallengeShopper"}, 200, "shopper_needed"),
     ({"resultCode": "Refused", "refusalReason": "803 PaymentDetail not found"}, 200, "803"),

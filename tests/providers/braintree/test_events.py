@@ -7,6 +7,7 @@ import pytest
 
 from core.collection_terms import CollectionMethod, SubscriptionStatus
 from core.payments import EventKind, ProviderEvent
+from core.redaction.text import REDACTED
 from providers.braintree.events import KINDS
 from providers.braintree.webhook import BraintreeWebhooks
 from sandbox.braintree import webhooks, xml_trees
@@ -234,3 +235,14 @@ def test_without_order_or_period_there_is_no_invoice() -> None:
 @pytest.mark.parametrize(("currency", "amount", "minor"), [("JPY", "1500", 1500), ("USD", "15.00", 1500)])
 def test_amounts_become_minor_units(currency: str, amount: str, minor: int) -> None:
     assert transaction_event("transaction_retried", currency=currency, amount=amount).amount == minor
+
+
+def test_codes_that_hold_a_card_number_are_redacted_and_references_kept() -> None:
+    number = "4111111111111111"
+    fields = {"status": "processor_declined", "code": f"no:{number}", "id": number}
+    event = read_notification(
+        "transaction_retried", {"transaction": xml_trees.transaction_tree(a_transaction(number, **fields))}
+    )
+    assert event.failure
+    assert event.failure.code == f"no:{REDACTED}"
+    assert (event.invoice_id, event.payment_id, event.failure.charge_id) == (number, number, number)

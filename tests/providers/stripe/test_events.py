@@ -12,6 +12,7 @@ from core.payments import (
     Failure,
     ProviderEvent,
 )
+from core.redaction.text import REDACTED
 from providers.stripe.events import EVENTS
 from tests.providers.stripe.builders import CREATED, card_method, normalise_event, open_invoice, stripe_event
 from tests.providers.stripe.event_table import CHANGED_CARD, TABLE, TERMS, customer_with, previous_default
@@ -148,3 +149,22 @@ def test_a_method_attached_and_made_the_default_is_one_change() -> None:
 def test_next_attempt_beyond_the_calendar_does_not_hide_the_failure() -> None:
     event = normalise_event(stripe_event("invoice.payment_failed", open_invoice(next_payment_attempt=10**15)))
     assert (event.kind, event.next_provider_attempt) == (EventKind.PAYMENT_FAILED, None)
+
+
+def test_a_decline_that_quotes_the_card_is_redacted_and_ids_are_kept() -> None:
+    error = {
+        "decline_code": "no:4242-4242-4242-4242",
+        "charge": "4242424242424242",
+        "payment_method": "4242424242424242",
+    }
+    intent = {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "status": "requires_payment_method",
+        "last_payment_error": error,
+    }
+    invoice = open_invoice(id="4242424242424242", payment_intent=intent, attempted=True)
+    event = normalise_event(stripe_event("invoice.payment_failed", invoice))
+    assert event.failure
+    assert event.failure.code == f"no:{REDACTED}"
+    assert (event.invoice_id, event.failure.charge_id, event.failure.method_id) == ("4242424242424242",) * 3
