@@ -257,11 +257,7 @@ def audit_anchor(
 
 @app.command()
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
-    """Erase a customer's contact data and webhook bodies. The event log is kept: nothing in it can be erased.
-
-    Reasons of operators and texts of providers are redacted before they are written there: card numbers, e-mail
-    addresses and secrets are recognised, a name that somebody typed is not.
-    """
+    """Erase a customer's contact data and webhook bodies. The event log is kept; what was typed there was redacted."""
     from commands import console, database
 
     count = database.erase_customer_data(Settings(), customer_id)

@@ -67,7 +67,8 @@ def _without_url_passwords(text: str) -> str:
 
 def _replace(text: str, spans: Iterable[Span]) -> str:
     """The text with each of these parts replaced; parts that overlap or touch are one."""
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for start, end in _merge(spans):
         parts += text[done:start], REDACTED
         done = end

@@ -54,10 +54,10 @@ def _decode(text: str) -> View:
 def _decode_match(found: re.Match[str]) -> Iterator[tuple[str, int, int]]:
     if found["percent"]:
         return _decode_bytes(found)
-    return iter([(_decode_letter(found), found.start(), found.end())])
+    return iter([(_decode_sign(found), found.start(), found.end())])
 
 
-def _decode_letter(found: re.Match[str]) -> str:
+def _decode_sign(found: re.Match[str]) -> str:
     if found["blank"] or found["name"]:
         return _NAMES.get(found["name"], " ")
     hexadecimal = found["escape"] or found["byte"] or found["entity"]

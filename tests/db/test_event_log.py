@@ -225,7 +225,9 @@ async def test_a_clock_that_was_set_back_does_not_turn_the_order_around(database
 
 async def test_texts_of_plug_ins_are_redacted_and_ids_kept(database: Database) -> None:
     opened = blank_recovery("4242424242424242")
-    ids = dict.fromkeys(("event_id", "payment_id", "customer_id", "subscription_id"), "4242424242424242")
+    ids: dict[str, Any] = dict.fromkeys(
+        ("event_id", "payment_id", "customer_id", "subscription_id"), "4242424242424242"
+    )
     planned = event_of(EventType.RETRY_PLANNED, why="for ann@example.com", rejected=["card 4242 4242 4242 4242"])
     first = await append_events(database, opened, failed_event(**ids, amount=4242424242424242))
     (_, plan) = await append_events(

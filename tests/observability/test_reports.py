@@ -125,7 +125,7 @@ def test_spans_hold_no_secret_and_keep_their_ids() -> None:
     exporter, provider = RecordingExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(tracing.ScrubbingExporter(exporter)))
     tracer = provider.get_tracer("test")
-    ids = {"temporalWorkflowID": "recovery-adyen-4242424242424242", "tries": 3}
+    ids: dict[str, str | int] = {"temporalWorkflowID": "recovery-adyen-4242424242424242", "tries": 3}
     number = "4242424242424242"
     with tracer.start_as_current_span(f"read {SECRETS[0]}") as span:
         span.set_attributes(ids | {"note": f"key sk_live_{SECRETS[2]}", "number": int(number)})

@@ -301,8 +301,11 @@ async def test_what_an_operator_types_is_redacted_in_the_log(recovery_runs: Reco
     await recovery_run.advance_clock(HOUR)
     reason = "4242 4242 4242 4242 is ann@example.com, token xoxb-2345678901-abcdefGHIJ"
     if sender == "update":
-        raw = {"action": "cancel", "actor": "ann", "reason": reason, "request_id": "4242424242424242"}
-        await recovery_run.submit_update("cancel", raw)
+        # As a client that isn't ours would send it: our own model redacts before it is sent.
+        command = Command.model_construct(
+            action=Action.CANCEL, actor="ann", reason=reason, request_id="4242424242424242"
+        )
+        await recovery_run.submit_update("cancel", command)
     else:
         given = reason if sender == "text" else {"reason": reason, "request_id": "ann@example.com", "actor": "ann"}
         await recovery_run.running_handle.signal("cancel", given)
