@@ -1,6 +1,7 @@
 """Card numbers, e-mail addresses and secrets are gone from any text; everything else stays."""
 
 import unicodedata
+from datetime import datetime
 
 import pytest
 from hypothesis import example, given
@@ -132,6 +133,12 @@ def test_secrets_and_addresses_are_gone(text: str, secret: str) -> None:
     ],
 )
 def test_other_text_stays(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@given(st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)), st.sampled_from("T "))
+def test_times_stay(moment: datetime, separator: str) -> None:
+    text = f"from {moment.isoformat(separator, 'microseconds')}Z until {moment.date()}"
     assert redact_text(text) == text
 
 
