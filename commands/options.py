@@ -15,7 +15,12 @@ users = typer.Typer(no_args_is_help=True, help="People who sign in to the admin 
 
 @keys.command("create")
 def keys_create(
-    scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            help="recoveries:read, recoveries:write, simulations:write, metrics:read, payloads:decode or admin."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name of its holder, recorded as the actor of its commands.")] = "api",
     expires_in: Annotated[
         str | None, typer.Option(help="How long it is valid: 12h, 90d; for ever when left out.", metavar="LENGTH")

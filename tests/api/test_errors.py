@@ -69,7 +69,7 @@ async def test_openapi_document_is_valid_and_complete(harness: ApiHarness) -> No
     for path, operation in operations_of(schema):
         assert operation["summary"], path
         assert operation["description"], path
-        assert bool(operation.get("security")) is path.startswith("/v1/")
+        assert bool(operation.get("security")) is path.startswith(("/v1/", "/metrics"))
         for status, answer in operation["responses"].items():
             if int(status) >= 400 and path != "/readyz":
                 assert list(answer["content"]) == ["application/problem+json"], (path, status)

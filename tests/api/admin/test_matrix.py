@@ -28,10 +28,10 @@ NO_SCOPE: Final = None
 """For everybody, signed in or not."""
 
 API_SCOPES: dict[str, set[Scope] | None] = {
-    # Providers sign; probes and scrapers know nothing.
+    # Providers sign; probes know nothing.
     "GET /healthz": NO_SCOPE,
     "GET /readyz": NO_SCOPE,
-    "GET /metrics": NO_SCOPE,
+    "GET /metrics": {Scope.METRICS},
     "POST /webhooks/{provider}": NO_SCOPE,
     "GET /webhooks/{provider}": NO_SCOPE,
     "GET /v1/recoveries": {READ},
