@@ -20,12 +20,14 @@ from api.admin import (
     recoveries,
     recovery_page,
     reviews,
+    session_pages,
     simulations,
     webhooks,
 )
 from api.admin.login_config import build_login_config
 from api.admin.pages import ASSETS, PageRenderer
 from api.admin.sessions import ROOT
+from api.admin.stored_sessions import SessionReader
 from api.deps import Parts
 
 SESSION_COOKIE: Final = "pri_session"
@@ -44,6 +46,7 @@ PAGE_MODULES: Final = (
     cards,
     messages,
     audit,
+    session_pages,
 )
 
 
@@ -66,6 +69,8 @@ def create_admin(parts: Parts) -> FastAPI:
         app.include_router(part.router)
     app.mount("/assets", Assets(directory=ASSETS))
     error_pages.install_error_pages(app)
+    # The one added last comes first: the cookie is read before the session that it names.
+    app.add_middleware(SessionReader)
     app.add_middleware(
         SessionMiddleware,
         secret_key=login_config.secret,

@@ -13,8 +13,8 @@ from sqlalchemy import Text, cast, func, insert, select, text
 
 from core.base import Value
 from core.operators import person_key
+from db.access_models import operator_action as table
 from db.cursors import behind_cursor, encode_cursor
-from db.models import operator_action as table
 from db.session import Session
 
 
@@ -24,6 +24,10 @@ class AuditAction(StrEnum):
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
     LOGOUT = "logout"
+    SESSION_ENDED = "session_ended"
+    """A session was ended by somebody; `subject` is whose it was."""
+    PAYLOADS_DECODED = "payloads_decoded"
+    """Payloads of Temporal were decrypted for somebody; at most one entry a minute."""
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
     SIMULATION_STARTED = "simulation_started"

@@ -34,9 +34,9 @@ async def follow_stream(
 ) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
     """The events of the page's stream, each with its data."""
     async with run_server(console.harness.app) as address, httpx.AsyncClient(timeout=PATIENCE) as client:
-        cookie = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
+        cookies = await console.cookie_header()
         path = f"{address}/admin/recoveries/stripe/{invoice}/live"
-        async with client.stream("GET", path, params={"after": after}, headers={"Cookie": cookie}) as answer:
+        async with client.stream("GET", path, params={"after": after}, headers=cookies) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             yield parse_events(answer)
 

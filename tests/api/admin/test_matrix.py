@@ -5,6 +5,7 @@ A route without a line here fails, and so does a line without a route.
 
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -79,6 +80,8 @@ CONSOLE_ROLES: dict[str, Role | None] = {
     "GET /messages": VIEWER,
     "GET /messages/letter": VIEWER,
     "GET /audit": VIEWER,
+    "GET /sessions": VIEWER,
+    "POST /sessions/{session_id}/end": VIEWER,
     "POST /audit/verify": OPERATOR,
     "GET /policies": VIEWER,
     "GET /policies/candidate": VIEWER,
@@ -94,7 +97,7 @@ CONSOLE_ROLES: dict[str, Role | None] = {
 
 IDS: Final = {
     "provider": "stripe", "invoice_id": "in_none", "simulation_id": "none", "fingerprint": "none", "command": "cancel",
-    "event_id": "evt_none",
+    "event_id": "evt_none", "session_id": str(uuid4()),
 }  # fmt: skip
 """Of things that don't exist; a path with another name in braces needs a line here."""
 FORM: Final = {"reason": "x", "decision": "reject", "policy": SHIPPED_POLICY.read_text()}
