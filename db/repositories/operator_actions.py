@@ -113,6 +113,12 @@ async def load_entries(
     return AuditPage(items=tuple(rows[:limit]), next_cursor=encode_cursor(last.at, str(last.id)) if last else None)
 
 
+async def has_entry(session: Session, actor: str, action: AuditAction, since: datetime) -> bool:
+    """Whether this actor has an entry of this kind after `since`."""
+    mine = (table.c.actor == actor, table.c.action == action.value, table.c.at > since)
+    return (await session.execute(select(table.c.id).where(*mine).limit(1))).first() is not None
+
+
 async def count_failed_logins(
     session: Session, since: datetime, name_hash: bytes | None = None, address_hash: bytes | None = None
 ) -> FailedLogins:

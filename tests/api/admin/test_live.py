@@ -118,6 +118,14 @@ async def test_page_without_updates_holds_no_database_connection(console: AdminB
         waiting.cancel()
 
 
+async def test_an_ended_session_ends_its_streams(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    browser = console.sign_in_as(name=unique_id("ann"))
+    async with follow_stream(browser, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
+        assert (await browser.submit_form("/logout")).status == 303
+        assert [kind async for kind, _ in stream] == []
+
+
 async def test_a_recovery_that_has_ended_ends_the_stream_at_once(console: AdminBrowser) -> None:
     recovery = await store_recovery(console.harness.db, failure_event(unique_id("in_live")), canceled_event())
     async with follow_stream(console.sign_in_as(), recovery.invoice_id, after=recovery.sequence) as stream:
