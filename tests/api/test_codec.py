@@ -1,4 +1,4 @@
-"""Encrypted payloads of Temporal are decoded for keys with the scope, and for operators in the browser at Temporal's UI."""
+"""Encrypted payloads of Temporal are decoded for keys with the scope, and for operators at Temporal's web UI."""
 
 import base64
 import json

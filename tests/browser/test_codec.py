@@ -16,7 +16,7 @@ KEYS = f"new:{base64.b64encode(b'n' * 32).decode()},old:{base64.b64encode(b'o' *
 def codec_choice(api: str) -> str:
     """The script that chooses our endpoint, as the dialog of Temporal's web UI stores it."""
     chosen = {
-        "codecEndpoint": f"{api}/admin/codec",
+        "endpoint": f"{api}/admin/codec",
         "includeCredentials": True,
         "overrideRemoteCodecConfiguration": True,
     }
