@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -62,7 +63,7 @@ async def decode_for_person(
     return await payload_decoding.decode_for(parts, person.name, sent, namespace, person.role.value)
 
 
-async def _refuse_stranger(request: Request, error: Exception) -> problems.JSONResponse:
+async def _refuse_stranger(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SignInNeeded)
     return problems.problem_response(
         request, 401, "unauthorized", "Sign in to the admin console in this browser first."

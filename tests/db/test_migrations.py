@@ -125,7 +125,7 @@ async def test_a_log_with_rows_is_not_dropped_by_accident(fresh_database: Fresh)
 
 async def test_models_match_the_migrated_schema(database: Database) -> None:
     async with database.engine.connect() as connection:
-        for table in access_models.METADATA.sorted_tables:
+        for table in access_models.admin_session.metadata.sorted_tables:
             columns = await connection.run_sync(_column_types, table.name)
             assert columns == [(column.name, _type_name(column.type), column.nullable) for column in table.columns]
 

@@ -57,10 +57,8 @@ class EncryptedRun:
 
 def client_with(environment: WorkflowEnvironment, *keys: str) -> Client:
     """A client of that server with these keys, the first of which encrypts."""
-    config = environment.client.config()
-    codec = encryption_codec(map(SecretStr, keys))
-    plain = {name: config[name] for name in ("service_client", "namespace")}  # type: ignore[literal-required]
-    return Client(**plain, plugins=[temporal_plugin(codec)])
+    plain, codec = environment.client, encryption_codec(map(SecretStr, keys))
+    return Client(plain.service_client, namespace=plain.namespace, plugins=[temporal_plugin(codec)])
 
 
 @asynccontextmanager
