@@ -43,7 +43,9 @@ Namespace = Annotated[str, Header(alias="X-Namespace", description="Temporal's n
 
 
 @router.post(
-    "/decode", summary="Decode payloads of Temporal", responses=problem_responses(400, 401, 403, 404, 422, 429, 503)
+    "/decode",
+    summary="Decode payloads of Temporal",
+    responses=problem_responses(400, 401, 403, 404, 408, 413, 422, 429, 503),
 )
 async def decode_payloads(
     parts: PartsDep, caller: Decoder, sent: PayloadsJson, namespace: Namespace = ""
