@@ -3,6 +3,7 @@
 The signed cookie holds a secret that names the row, so a copied cookie is worthless once the session is over.
 """
 
+import contextlib
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -50,21 +51,30 @@ async def _read_visit(request: Request, parts: Parts) -> Visit:
         return Visit()
     try:
         async with parts.database.begin() as session:
-            person = await _find_person(session, login_config_of(request), secret, now)
+            found = await admin_sessions.find_session(session, secret)
     except StoreUnavailable as away:
         return Visit(problem=away)
-    if person is None:
+    person = _person_of(login_config_of(request), found, now) if found else None
+    if found is None or person is None:
         del request.session[SECRET_KEY]
         return Visit(problem=SignInNeeded(expired=True))
+    await _mark_seen(parts, found, now)
     return Visit(person)
 
 
-async def _find_person(session: Session, ways: LoginConfig, secret: str, now: datetime) -> Person | None:
-    found = await admin_sessions.find_session(session, secret)
-    role = _current_role(ways, found) if found and found.is_open(now) else None
-    if found is None or role is None:
+async def _mark_seen(parts: Parts, found: AdminSession, now: datetime) -> None:
+    # A transaction of its own: during a failover rows can't be written, and pages are read all the same.
+    if found.last_seen_at < now - admin_sessions.TOUCH_EVERY:
+        with contextlib.suppress(StoreUnavailable):
+            async with parts.database.begin() as session:
+                await admin_sessions.mark_session_seen(session, found.id, now)
+
+
+def _person_of(ways: LoginConfig, found: AdminSession, now: datetime) -> Person | None:
+    """The person of a session; None if it is over, or they may not sign in any more."""
+    role = _current_role(ways, found) if found.is_open(now) else None
+    if role is None:
         return None
-    await admin_sessions.mark_session_seen(session, found, now)
     return Person(
         name=found.name, role=role, until=found.expires_at, session_id=found.id, bootstrap=_is_bootstrap(ways, found)
     )

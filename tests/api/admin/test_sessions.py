@@ -12,6 +12,7 @@ from sqlalchemy import select
 from api.admin.local_users import LocalUsers
 from api.admin.login_config import LoginConfig
 from api.admin.sessions import Role
+from core.errors import StoreUnavailable
 from db.access_models import admin_session
 from db.repositories import admin_sessions
 from db.repositories.admin_sessions import KEPT_FOR, AdminSession
@@ -138,7 +139,7 @@ async def test_sessions_are_seen_and_their_rows_go_after_a_month(console: AdminB
         )
         stored = await admin_sessions.find_session(session, secret)
         assert stored
-        await admin_sessions.mark_session_seen(session, stored, now)
+        await admin_sessions.mark_session_seen(session, stored.id, now)
         seen = await admin_sessions.load_session(session, stored.id)
         assert seen
         assert (stored.last_seen_at, seen.last_seen_at) == (begun, now)
@@ -150,6 +151,26 @@ async def test_sessions_are_seen_and_their_rows_go_after_a_month(console: AdminB
             )
             left = await admin_sessions.load_session(session, stored.id)
             assert (left is not None and left.ended_by == "bob") is kept
+
+
+async def test_a_page_marks_its_session_as_seen_and_opens_without(
+    console: AdminBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, db = unique_id("ada"), console.harness.db
+    browser = console.sign_in_as(Role.VIEWER, name)
+    own = await newest_session(browser, name)
+
+    async def refuse(*_: object) -> None:
+        raise StoreUnavailable("session is read-only")
+
+    async with db.begin() as session:
+        await admin_sessions.mark_session_seen(session, own.id, app_now() - timedelta(hours=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(admin_sessions, "mark_session_seen", refuse)
+        assert (await browser.get_page("/sessions")).status == 200
+    assert (await sessions_of(db, name))[0].last_seen_at < app_now() - timedelta(minutes=30)
+    assert (await browser.get_page("/sessions")).status == 200
+    assert (await sessions_of(db, name))[0].last_seen_at > app_now() - timedelta(minutes=1)
 
 
 def length_of(hours: int) -> timedelta:
