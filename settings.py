@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import RecoveryError
@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     )
     rate_limit_per_key: int = Field(6000, ge=0, description="requests a minute to /v1 with one API key; 0: no limit")
     rate_limit_per_address: int = Field(12000, ge=0, description="requests a minute to /v1 from one address; 0: off")
+    metrics_key: SecretStr = Field(
+        SecretStr(""), description="a bearer key for the API's /metrics, 32 characters or more; empty: none of its own"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address the worker's Prometheus metrics listen on")
     metrics_port: int = Field(0, ge=0, le=65535, description="port of the worker's Prometheus metrics; 0: off")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     charges_per_second: int = Field(20, ge=1, le=100, description="pace of provider calls, per provider")
@@ -169,11 +173,11 @@ class Settings(BaseSettings):
             raise ValueError("UNSUBSCRIBE_SECRETS needs 32 characters or more in each")
         return value
 
-    @field_validator("session_secret")
+    @field_validator("session_secret", "metrics_key")
     @classmethod
-    def _hard_to_guess(cls, value: SecretStr) -> SecretStr:
+    def _hard_to_guess(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 32:
-            raise ValueError("SESSION_SECRET needs 32 characters or more")
+            raise ValueError(f"{str(info.field_name).upper()} needs 32 characters or more")
         return value
 
     @model_validator(mode="after")

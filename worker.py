@@ -272,11 +272,12 @@ async def serve_worker(settings: Settings) -> None:
 
 
 def _metrics_runtime(settings: Settings, registry: CollectorRegistry) -> Runtime | None:
-    """Serves our metrics on METRICS_PORT and Temporal's own on the next port; None if it is 0."""
+    """Serves our metrics on METRICS_HOST and METRICS_PORT, Temporal's own on the next port; None if the port is 0."""
     if not settings.metrics_port:
         return None
-    start_http_server(settings.metrics_port, registry=registry)
-    address = f"0.0.0.0:{settings.metrics_port + 1}"
+    start_http_server(settings.metrics_port, settings.metrics_host, registry)
+    host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
+    address = f"{host}:{settings.metrics_port + 1}"
     return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
 
 

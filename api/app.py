@@ -11,9 +11,11 @@ from fastapi.responses import RedirectResponse
 
 from api import (
     credentials,
+    docs_page,
     events,
     health,
     operations,
+    payload_decoding,
     problems,
     recoveries,
     simulations,
@@ -34,6 +36,7 @@ from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
 from intake.recovery_runs import RecoveryRuns
+from observability.encryption import encryption_codec
 from observability.metrics import create_metrics
 from providers.base import Provider
 from settings import Settings
@@ -74,6 +77,7 @@ def create_app(
         deliveries=Deliveries(background),
         network_rules=NetworkLimits(policy).current_rules,
         policy=policy.current_policy,
+        codec=encryption_codec(settings.payload_encryption_keys),
         limits=RequestLimits(settings.rate_limit_per_key, settings.rate_limit_per_address),
     )
     app = _create_bare_app()
@@ -95,12 +99,24 @@ def _create_bare_app() -> FastAPI:
         description=DESCRIPTION,
         version=_package_version(),
         lifespan=_lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         # Generated clients name their methods by it: `list_recoveries`, not `list_recoveries_v1_recoveries_get`.
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (webhooks, recoveries, events, operations, credentials, summary, simulations, health, unsubscribe):
+    for part in (
+        webhooks,
+        recoveries,
+        events,
+        operations,
+        credentials,
+        summary,
+        simulations,
+        payload_decoding,
+        health,
+        unsubscribe,
+    ):
         app.include_router(part.router)
     return app
 
@@ -111,6 +127,8 @@ def _assemble_app(app: FastAPI, parts: Parts) -> None:
     admin = create_admin(parts)
     app.state.notes = admin.state.access.notes
     app.mount(ROOT, admin)
+    app.include_router(docs_page.router)
+    app.mount(docs_page.ASSETS, docs_page.docs_files())
     # The middleware added last is the outermost: it measures every response, refusals by the inner ones included.
     app.add_middleware(BodyLimit)
     app.add_middleware(PlainCookies)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
 from api.client_address import client_address
@@ -24,6 +25,8 @@ class Scope(StrEnum):
     READ = "recoveries:read"
     WRITE = "recoveries:write"
     SIMULATE = "simulations:write"
+    METRICS = "metrics:read"
+    DECODE = "payloads:decode"
     ADMIN = "admin"
 
 
@@ -68,7 +71,7 @@ def require_scope(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
 
 async def _find_caller(shared: Parts, plain: str, address: str) -> Caller | None:
     bearers = shared.limits.bearers
-    if bearers.may_use_bootstrap(address) and _is_bootstrap(shared, plain):
+    if bearers.may_use_bootstrap(address) and _is_secret(plain, shared.settings.bootstrap_api_key):
         bearers.record_bootstrap(address)
         return BOOTSTRAP
     if not plain or len(plain) > LONGEST_KEY:
@@ -82,16 +85,29 @@ async def _find_caller(shared: Parts, plain: str, address: str) -> Caller | None
     return Caller(name=key.name, key_id=str(key.id), scopes=frozenset(key.scopes))
 
 
-def _is_bootstrap(shared: Parts, plain: str) -> bool:
-    # Hashes are compared in constant time, so that the time reveals neither content nor length of the key.
-    known = shared.settings.bootstrap_api_key.get_secret_value()
-    same = hmac.compare_digest(_hash_key(plain), _hash_key(known))
-    return same and bool(known)
-
-
 def _hash_key(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="replace")).digest()
 
 
+async def authorize_scraper(
+    request: Request, shared: PartsDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """A FastAPI dependency that lets METRICS_KEY pass, which needs no database, and keys with the scope for metrics.
+
+    Answers 401 and 403 as `require_scope` does.
+    """
+    if not (sent and _is_secret(sent.credentials, shared.settings.metrics_key)):
+        await require_scope(Scope.METRICS)(request, shared, sent)
+
+
+def _is_secret(plain: str, known: SecretStr) -> bool:
+    """Whether this is the text of a setting; never, where the setting is empty."""
+    # Hashes are compared in constant time, so that the time reveals neither content nor length of the secret.
+    secret = known.get_secret_value()
+    return hmac.compare_digest(_hash_key(plain), _hash_key(secret)) and bool(secret)
+
+
+Scraper = Depends(authorize_scraper)
+Decoder = Annotated[Caller, Depends(require_scope(Scope.DECODE))]
 Simulator = Annotated[Caller, Depends(require_scope(Scope.SIMULATE))]
 Writer = Annotated[Caller, Depends(require_scope(Scope.WRITE))]

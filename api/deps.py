@@ -21,6 +21,7 @@ from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
 from intake.recovery_runs import RecoveryRuns
+from observability.encryption import EncryptionCodec
 from observability.metrics import Metrics
 from providers.base import Webhooks
 from settings import Settings
@@ -48,6 +49,8 @@ class Parts:
     policy: Callable[[], Policy]
     """Returns the active policy. Raises InvalidPolicy if the policy file was never valid."""
     limits: RequestLimits
+    codec: EncryptionCodec | None = None
+    """Of PAYLOAD_ENCRYPTION_KEYS; None where nothing is encrypted."""
     parsers: ParserThreads = field(default_factory=ParserThreads)
     stop_requested: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to stop, so that endless responses (live updates) end."""

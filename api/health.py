@@ -15,7 +15,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.auth import Scraper
 from api.deps import Parts, PartsDep
+from api.problems import problem_responses
 from core.errors import RecoveryError
 from db import schema
 from db.repositories import inbox, recoveries
@@ -103,9 +105,18 @@ async def _await_check(check: ReadinessCheck) -> str | None:
     return await check.run()
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    dependencies=[Scraper],
+    responses=problem_responses(401, 403, 429, 503),
+)
 async def get_metrics(request: Request, parts: PartsDep) -> Response:
-    """Metrics of this process, and gauges from the tables that are at most five seconds old."""
+    """Metrics of this process, and gauges from the tables that are at most five seconds old.
+
+    The bearer key is METRICS_KEY, or an API key with the scope `metrics:read`, which takes the database to check.
+    """
     await request.app.state.counts.refresh_gauges(parts)
     return Response(parts.metrics.render_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -6,7 +6,7 @@ Plain ASGI, since Starlette's middleware class would buffer bodies and streams.
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -34,11 +34,6 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-_DOCS_POLICY: Final = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; connect-src 'self'; "
-    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
-    "frame-ancestors 'none'"
-)
 
 
 class ExactPaths:
@@ -176,7 +171,7 @@ class ResponseObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_security_headers(scope["path"], message)
+                _add_security_headers(message)
             await send(message)
 
         try:
@@ -186,10 +181,9 @@ class ResponseObserver:
             self._metrics.latency.labels(_method_label(scope), _route_label(scope), str(status)).observe(seconds)
 
 
-def _add_security_headers(path: str, message: Message) -> None:
+def _add_security_headers(message: Message) -> None:
     headers = MutableHeaders(scope=message)
-    policy: Mapping[str, str] = {"Content-Security-Policy": _DOCS_POLICY} if path == "/docs" else {}
-    for name, value in {**_HEADERS, **policy}.items():
+    for name, value in _HEADERS.items():
         headers.setdefault(name, value)
 
 

@@ -1,4 +1,4 @@
-"""Arguments and options of `pri keys`, `pri users`, `pri simulate`, `pri import` and `pri notify`."""
+"""Arguments and options of `pri keys`, `pri users`, `pri sessions`, `pri simulate`, `pri import` and `pri notify`."""
 
 import os
 from datetime import UTC, datetime
@@ -12,10 +12,17 @@ from settings import Settings
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 users = typer.Typer(no_args_is_help=True, help="People who sign in to the admin console of a development machine.")
 
+sessions = typer.Typer(no_args_is_help=True, help="Sessions of people in the admin console.")
+
 
 @keys.command("create")
 def keys_create(
-    scope: Annotated[list[str], typer.Option(help="recoveries:read, recoveries:write, simulations:write or admin.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            help="recoveries:read, recoveries:write, simulations:write, metrics:read, payloads:decode or admin."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name of its holder, recorded as the actor of its commands.")] = "api",
     expires_in: Annotated[
         str | None, typer.Option(help="How long it is valid: 12h, 90d; for ever when left out.", metavar="LENGTH")
@@ -76,6 +83,39 @@ def users_hash(
         raise typer.BadParameter(f"no such role: {role}; there are {', '.join(Role)}")
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     console.print_result(format_local_user(name, Role(role), password))
+
+
+@sessions.command("list")
+def sessions_list(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """List who is signed in to the admin console, those seen last first."""
+    from rich.console import Console
+
+    from commands import console
+    from commands import sessions as stored
+
+    found = stored.list_sessions(Settings())
+    if as_json:
+        console.print_json([one.model_dump(mode="json") for one in found])
+    elif found:
+        Console().print(stored.sessions_table(found))
+    else:
+        console.print_result("nobody is signed in")
+
+
+@sessions.command("revoke")
+def sessions_revoke(
+    session_id: Annotated[str | None, typer.Argument(help="The session's id, from `pri sessions list`.")] = None,
+    name: Annotated[str | None, typer.Option(help="Every session of this person, however spelled.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every session of everybody.")] = False,
+) -> None:
+    """End sessions at once: whoever has one signs in again."""
+    from commands import console
+    from commands import sessions as stored
+
+    if [bool(session_id), bool(name), everybody].count(True) != 1:
+        raise typer.BadParameter("give a session's id, --name or --all")
+    ended = stored.revoke_sessions(Settings(), session_id, name)
+    console.print_result(f"{ended} {'session' if ended == 1 else 'sessions'} ended")
 
 
 def simulate_policy(

@@ -23,7 +23,7 @@ from db.session import DRIVER, Session
 
 WRITABLE_TABLES: Final = (
     "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
-    "approval", "operator_signal", "suppression", "signing_key",
+    "approval", "admin_session", "operator_signal", "suppression", "signing_key",
     "recovery_figure", "recovery_touched",
 )  # fmt: skip
 """Tables whose rows the writer may change and delete."""

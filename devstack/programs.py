@@ -137,12 +137,18 @@ def sandbox_program(
     argv = (
         *options.commands.sandbox, "--port", addresses.sandbox.rpartition(":")[2],
         "--state", str(data_dir / "sandbox.db"),
-        "--webhook-url", f"{addresses.api}/webhooks/stripe", "--webhook-secret", secrets["stripe"],
-        "--adyen-webhook-url", f"{addresses.api}/webhooks/adyen", "--adyen-hmac-key", secrets["adyen"],
-        "--braintree-webhook-url", f"{addresses.api}/webhooks/braintree", "--braintree-keys", secrets["braintree"],
+        "--webhook-url", f"{addresses.api}/webhooks/stripe",
+        "--adyen-webhook-url", f"{addresses.api}/webhooks/adyen",
+        "--braintree-webhook-url", f"{addresses.api}/webhooks/braintree",
     )  # fmt: skip
+    # By the environment: everybody on the machine can read command lines.
+    signing = {
+        "SANDBOX_WEBHOOK_SECRET": secrets["stripe"],
+        "SANDBOX_ADYEN_HMAC_KEY": secrets["adyen"],
+        "SANDBOX_BRAINTREE_KEYS": secrets["braintree"],
+    }
     path = os.pathsep.join(filter(None, (str(PROJECT_ROOT), env.get("PYTHONPATH"))))
-    return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, "PYTHONPATH": path})
+    return Program("sandbox", argv, data_dir / "logs" / "sandbox.log", {**env, **signing, "PYTHONPATH": path})
 
 
 def service_program(name: str, argv: tuple[str, ...], data_dir: Path, env: Mapping[str, str]) -> Program:

@@ -26,7 +26,7 @@ class DevSecrets:
 
     @property
     def braintree_keys(self) -> str:
-        """The key pair as `PUBLIC|PRIVATE`, the form of the sandbox's option."""
+        """The key pair as `PUBLIC|PRIVATE`, the form that the sandbox reads."""
         return f"{self.braintree_public_key}|{self.braintree_private_key}"
 
 

@@ -1,4 +1,7 @@
-"""`python -m sandbox`: a fake payment provider on a port of this machine."""
+"""`python -m sandbox`: a fake payment provider on a port of this machine.
+
+What signs its webhooks comes from the environment (`SandboxSecrets`): everybody on the machine can read command lines.
+"""
 
 import argparse
 import asyncio
@@ -10,7 +13,7 @@ from typing import Final
 import uvicorn
 
 from sandbox.app import create_sandbox_app
-from sandbox.config import SandboxConfig
+from sandbox.config import SandboxConfig, SandboxSecrets
 from sandbox.models import Shape
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -31,31 +34,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="Fake payment providers for development and tests."
+        prog="python -m sandbox",
+        description="Fake payment providers for development and tests.",
+        epilog=f"What signs webhooks is read from {', '.join(SandboxSecrets.variable_names())}.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
     parser.add_argument("--state", type=Path, help="file that keeps everything; left out: memory only")
     parser.add_argument("--webhook-url", default="", help="where events are posted; left out: nowhere")
-    parser.add_argument("--webhook-secret", default="", help="endpoint secret that signs them")
     parser.add_argument("--adyen-webhook-url", default="", help="where the fake Adyen's webhooks are posted")
-    parser.add_argument("--adyen-hmac-key", default="", help="hexadecimal key that signs them")
     parser.add_argument("--braintree-webhook-url", default="", help="where the fake Braintree's webhooks are posted")
-    parser.add_argument("--braintree-keys", default="", help="PUBLIC_KEY|PRIVATE_KEY that signs them")
     parser.add_argument("--shape", type=Shape, default=Shape.BASIL, choices=list(Shape), help="invoice shape of events")
     parser.add_argument("--no-echo", action="store_true", help="pay calls send no events of their own")
     return parser
 
 
 def _config_from_arguments(given: argparse.Namespace) -> SandboxConfig:
+    secrets = SandboxSecrets()
     return SandboxConfig(
         state=given.state,
         webhook_url=given.webhook_url,
-        webhook_secret=given.webhook_secret,
+        webhook_secret=secrets.webhook_secret.get_secret_value(),
         adyen_webhook_url=given.adyen_webhook_url,
-        adyen_hmac_key=given.adyen_hmac_key,
+        adyen_hmac_key=secrets.adyen_hmac_key.get_secret_value(),
         braintree_webhook_url=given.braintree_webhook_url,
-        braintree_keys=given.braintree_keys,
+        braintree_keys=secrets.braintree_keys.get_secret_value(),
         shape=given.shape,
         echo=not given.no_echo,
     )

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from sandbox.models import Shape
 
 
@@ -22,3 +25,21 @@ class SandboxConfig:
     echo: bool = True
     retry_delays: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
     webhook_timeout: float = 10.0
+
+
+class SandboxSecrets(BaseSettings):
+    """What signs the webhooks of the process, from the environment; empty: they are not signed."""
+
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True)
+
+    webhook_secret: SecretStr = SecretStr("")
+    """Stripe's endpoint secret."""
+    adyen_hmac_key: SecretStr = SecretStr("")
+    """Hexadecimal."""
+    braintree_keys: SecretStr = SecretStr("")
+    """PUBLIC_KEY|PRIVATE_KEY."""
+
+    @classmethod
+    def variable_names(cls) -> tuple[str, ...]:
+        """The variables that are read."""
+        return tuple(f"SANDBOX_{name.upper()}" for name in cls.model_fields)

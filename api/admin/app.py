@@ -4,7 +4,6 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.staticfiles import StaticFiles
 
 from api.admin import (
     audit,
@@ -20,13 +19,17 @@ from api.admin import (
     recoveries,
     recovery_page,
     reviews,
+    session_pages,
     simulations,
     webhooks,
 )
+from api.admin.codec import create_codec
 from api.admin.login_config import build_login_config
 from api.admin.pages import ASSETS, PageRenderer
 from api.admin.sessions import ROOT
+from api.admin.stored_sessions import SessionReader
 from api.deps import Parts
+from api.static_files import CachedFiles
 
 SESSION_COOKIE: Final = "pri_session"
 PAGE_MODULES: Final = (
@@ -44,17 +47,8 @@ PAGE_MODULES: Final = (
     cards,
     messages,
     audit,
+    session_pages,
 )
-
-
-class Assets(StaticFiles):
-    """Serves style and script. Their addresses change with their content, so browsers may cache them."""
-
-    def file_response(self, *args: object, **named: object) -> object:  # type: ignore[override]
-        """The file, with a Cache-Control header that allows a day of caching."""
-        answer = super().file_response(*args, **named)  # type: ignore[arg-type]
-        answer.headers["Cache-Control"] = "public, max-age=86400"
-        return answer
 
 
 def create_admin(parts: Parts) -> FastAPI:
@@ -64,8 +58,11 @@ def create_admin(parts: Parts) -> FastAPI:
     app.state.parts, app.state.pages, app.state.access = parts, PageRenderer(), login_config
     for part in PAGE_MODULES:
         app.include_router(part.router)
-    app.mount("/assets", Assets(directory=ASSETS))
+    app.mount("/codec", create_codec(parts))
+    app.mount("/assets", CachedFiles(directory=ASSETS))
     error_pages.install_error_pages(app)
+    # The one added last comes first: the cookie is read before the session that it names.
+    app.add_middleware(SessionReader)
     app.add_middleware(
         SessionMiddleware,
         secret_key=login_config.secret,

@@ -149,6 +149,8 @@ ACTION_LABELS: Final[Mapping[str, str]] = {
     AuditAction.LOGIN: "Signed in",
     AuditAction.LOGIN_FAILED: "Failed to sign in",
     AuditAction.LOGOUT: "Signed out",
+    AuditAction.SESSION_ENDED: "Ended a session",
+    AuditAction.PAYLOADS_DECODED: "Read encrypted payloads of Temporal",
     AuditAction.KEY_CREATED: "Created an API key",
     AuditAction.KEY_REVOKED: "Revoked an API key",
     AuditAction.SIMULATION_STARTED: "Started a dry run",

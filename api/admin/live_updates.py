@@ -9,6 +9,7 @@ from typing import Final
 from fastapi.sse import ServerSentEvent
 
 from api.admin.sessions import Person
+from api.admin.stored_sessions import is_open
 from api.deps import Parts
 
 LOOK_INTERVAL: Final = timedelta(seconds=1)
@@ -37,7 +38,7 @@ async def stream_updates(
     """
     mark = shown
     until = min(person.until, parts.clock() + LONGEST_STREAM)
-    while not parts.stop_requested.is_set():
+    while not parts.stop_requested.is_set() and await is_open(parts, person.session_id):
         found = await look()
         if found.mark != mark:
             mark = found.mark

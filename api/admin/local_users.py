@@ -48,6 +48,11 @@ class LocalUsers:
             return known.role
         return Role.ADMIN if self._is_bootstrap(name, password) else None
 
+    def current_role(self, name: str) -> Role | None:
+        """The role of the user with this name; None for a name that may not sign in by password."""
+        known = self._people.get(name)
+        return known.role if known else (Role.ADMIN if self.is_bootstrap_name(name) else None)
+
     def is_bootstrap_name(self, name: str) -> bool:
         """Whether the bootstrap key is this name's password: it is `admin`, and LOCAL_USERS has no such user."""
         listed = any(is_same_person(one, BOOTSTRAP_NAME) for one in self._people)

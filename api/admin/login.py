@@ -5,11 +5,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.admin import login_config, login_throttle
+from api.admin import login_config, login_throttle, stored_sessions
 from api.admin.forms import GenuineForm, redirect_to
 from api.admin.oidc import LoginDenied, OpenIdClient
 from api.admin.pages import show_page
-from api.admin.sessions import ROOT, Person, Role, SignInNeeded, safe_next_address, signed_in_person, start_session
+from api.admin.sessions import ROOT, Role, SignInNeeded, safe_next_address, signed_in_person
+from api.admin.stored_sessions import OPENID, PASSWORD
 from api.deps import Parts, PartsDep
 from api.problems import retry_after_header
 from core.errors import NotFound, TooManyRequests
@@ -17,8 +18,6 @@ from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
 NEXT_KEY: Final = "next"
-PASSWORD: Final = "password"
-"""How somebody signed in, in the audit log; otherwise `openid`."""
 LONGEST_NEXT: Final = 500
 """Limit of the address to return to: it is kept in the session cookie, which browsers drop beyond 4 KB."""
 
@@ -69,15 +68,17 @@ async def finish_openid_login(request: Request, parts: PartsDep) -> Response:
         who = await openid.finish_login(request)
     except LoginDenied as denied:
         await login_throttle.record_failed_login(request, parts, denied.name, denied.why)
+        await stored_sessions.end_denied_sessions(parts, denied.name)
         return _render_login(request, next, str(denied), denied.status)
-    return await _complete_login(request, parts, who.name, who.role, next, "openid")
+    return await _complete_login(request, parts, who.name, who.role, next, OPENID)
 
 
 @router.post("/logout", dependencies=[GenuineForm])
 async def log_out(request: Request, parts: PartsDep) -> RedirectResponse:
     """Ends the session here. A session at the OpenID provider is not ended."""
     try:
-        who = signed_in_person(request, parts.clock())
+        who = signed_in_person(request)
+        await stored_sessions.end_own_session(parts, who)
         await login_throttle.record_session_event(request, parts, who.name, who.role, AuditAction.LOGOUT)
     except SignInNeeded:
         pass
@@ -87,9 +88,7 @@ async def log_out(request: Request, parts: PartsDep) -> RedirectResponse:
 
 async def _complete_login(request: Request, parts: Parts, name: str, role: Role, next: str, how: str) -> Response:
     await login_throttle.record_session_event(request, parts, name, role, AuditAction.LOGIN, how=how)
-    ways = login_config.login_config_of(request)
-    bootstrap = how == PASSWORD and ways.local.is_bootstrap_name(name)
-    start_session(request, Person(name=name, role=role, until=parts.clock() + ways.session_length, bootstrap=bootstrap))
+    await stored_sessions.start_session(request, parts, name, role, how)
     return redirect_to(safe_next_address(next))
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.admin import formatting, forms
-from api.admin.sessions import ROOT, Person, Role, SignInNeeded, signed_in_person
+from api.admin.sessions import ROOT, Role, Visit
 from api.deps import get_parts
 
 HERE: Final = Path(__file__).parent
@@ -53,7 +53,7 @@ class PageRenderer:
     def render_page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """The page for the person who is signed in, with the flash messages of earlier forms, which are shown once."""
         shared = {
-            "person": _find_person(request),
+            "person": _visit_of(request).person,
             "sayings": forms.take_flash_messages(request),
             "token": forms.session_token(request),
             "here": _menu_section(request),
@@ -85,11 +85,10 @@ def _security_headers() -> Mapping[str, str]:
     return {"Content-Security-Policy": CONTENT_POLICY}
 
 
-def _find_person(request: Request) -> Person | None:
-    try:
-        return signed_in_person(request, get_parts(request).clock())
-    except SignInNeeded:
-        return None
+def _visit_of(request: Request) -> Visit:
+    found = request.state.visit
+    assert isinstance(found, Visit)
+    return found
 
 
 def _menu_section(request: Request) -> str:

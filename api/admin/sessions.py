@@ -1,20 +1,18 @@
-"""Sessions of the admin console: a signed cookie with the person's name, role and end of session."""
+"""Who is signed in to the admin console, and what they may."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import Depends, Request
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from api.deps import PartsDep
 from core.base import Value
 
-PERSON_KEY: Final = "person"
-"""Key of the person in the session."""
 ROOT: Final = "/admin"
 
 
@@ -39,6 +37,8 @@ class Person(Value):
     role: Role
     until: datetime
     """When they must sign in again, however active they were."""
+    session_id: UUID
+    """The session that they came by."""
     bootstrap: bool = False
     """Whether they signed in with the bootstrap key: that is nobody in particular, and never a second person."""
 
@@ -55,23 +55,22 @@ class SignInNeeded(Exception):
         self.expired = expired
 
 
-def start_session(request: Request, person: Person) -> None:
-    """Starts the session of this person."""
-    # Cleared first: a session that somebody else prepared in this browser must not become the person's.
-    request.session.clear()
-    request.session[PERSON_KEY] = person.model_dump(mode="json")
+@dataclass(frozen=True)
+class Visit:
+    """What is known of the sender of one request; see `api.admin.stored_sessions`."""
+
+    person: Person | None = None
+    problem: Exception | None = None
+    """Why a session counts for nothing: it has ended, or sessions can't be read now."""
 
 
-def signed_in_person(request: Request, now: datetime) -> Person:
-    """The person of this session. Raises SignInNeeded if there is none or the session has ended."""
-    try:
-        person = Person.model_validate(request.session.get(PERSON_KEY))
-    except ValidationError:
-        raise SignInNeeded from None
-    if person.until <= now:
-        request.session.clear()
-        raise SignInNeeded(expired=True)
-    return person
+def signed_in_person(request: Request) -> Person:
+    """The person of this session. Raises SignInNeeded if there is none or the session has ended, StoreUnavailable."""
+    visit = request.state.visit
+    assert isinstance(visit, Visit)
+    if visit.person is None:
+        raise visit.problem or SignInNeeded
+    return visit.person
 
 
 def require_role(role: Role) -> Callable[..., Awaitable[Person]]:
@@ -80,8 +79,8 @@ def require_role(role: Role) -> Callable[..., Awaitable[Person]]:
     Raises SignInNeeded, which leads to the login page, and answers 403 for a lower role.
     """
 
-    async def authorize_person(request: Request, parts: PartsDep) -> Person:
-        found = signed_in_person(request, parts.clock())
+    async def authorize_person(request: Request) -> Person:
+        found = signed_in_person(request)
         if not found.has_role(role):
             raise HTTPException(403, f"This needs the role {role.value}; you are signed in as {found.role.value}.")
         return found

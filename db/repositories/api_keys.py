@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.base import Value
-from db.models import api_key as table
+from db.access_models import api_key as table
 from db.session import Session
 
 TOUCH_EVERY: Final = timedelta(minutes=1)

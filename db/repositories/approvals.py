@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, insert, select, text, update
 
 from core.base import Value
 from core.operators import APPROVAL_LIFETIME, Action, ApprovalRequest, ApprovalStatus, Command, approval_status
-from db.models import approval as table
+from db.access_models import approval as table
 from db.session import Session
 
 GRANTED: Final = "granted"

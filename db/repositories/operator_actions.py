@@ -15,8 +15,8 @@ from core.base import Value
 from core.operators import person_key
 from core.redaction.trees import redact_tree
 from core.redaction.types import PersonName
+from db.access_models import operator_action as table
 from db.cursors import behind_cursor, encode_cursor
-from db.models import operator_action as table
 from db.session import Session
 
 
@@ -26,6 +26,10 @@ class AuditAction(StrEnum):
     LOGIN = "login"
     LOGIN_FAILED = "login_failed"
     LOGOUT = "logout"
+    SESSION_ENDED = "session_ended"
+    """A session was ended by somebody; `subject` is whose it was."""
+    PAYLOADS_DECODED = "payloads_decoded"
+    """Payloads of Temporal were decrypted for somebody; at most one entry a minute."""
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
     SIMULATION_STARTED = "simulation_started"
@@ -114,6 +118,12 @@ async def load_entries(
     rows = [StoredAuditEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
     last = rows[limit - 1] if len(rows) > limit else None
     return AuditPage(items=tuple(rows[:limit]), next_cursor=encode_cursor(last.at, str(last.id)) if last else None)
+
+
+async def has_entry(session: Session, actor: str, action: AuditAction, since: datetime) -> bool:
+    """Whether this actor has an entry of this kind after `since`."""
+    mine = (table.c.actor == actor, table.c.action == action.value, table.c.at > since)
+    return (await session.execute(select(table.c.id).where(*mine).limit(1))).first() is not None
 
 
 async def count_failed_logins(

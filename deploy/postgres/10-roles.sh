@@ -6,10 +6,12 @@
 #   temporal     Temporal's own two databases
 set -eu
 
-psql --set=ON_ERROR_STOP=1 --no-psqlrc --quiet --username "$POSTGRES_USER" --dbname postgres \
-    --set=owner_password="$OWNER_PASSWORD" \
-    --set=writer_password="$WRITER_PASSWORD" \
-    --set=temporal_password="$TEMPORAL_DB_PASSWORD" <<'SQL'
+# psql reads the passwords from its environment (\getenv): everybody in the container can read command lines.
+psql --set=ON_ERROR_STOP=1 --no-psqlrc --quiet --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+\getenv owner_password OWNER_PASSWORD
+\getenv writer_password WRITER_PASSWORD
+\getenv temporal_password TEMPORAL_DB_PASSWORD
+
 CREATE ROLE pri_owner LOGIN PASSWORD :'owner_password';
 CREATE ROLE pri_writer LOGIN PASSWORD :'writer_password';
 CREATE ROLE temporal LOGIN PASSWORD :'temporal_password';

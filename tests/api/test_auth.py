@@ -11,8 +11,8 @@ from settings import SHIPPED_POLICY
 from tests.api.harness import ALL_SCOPES, ApiHarness, app_now, build_app, open_harness
 from tests.intake.fakes import unique_id
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/webhooks/{provider}"}
-"""Without a key: providers sign, and probes and scrapers know nothing."""
+OPEN = {"/healthz", "/readyz", "/webhooks/{provider}"}
+"""Without a key: providers sign, and probes know nothing."""
 POLICY = SHIPPED_POLICY.read_text()
 
 

@@ -78,7 +78,7 @@ async def test_bad_input_gets_a_described_answer(harness: ApiHarness, operation:
 
 @pytest.mark.parametrize("page", sorted(declared_parameters()))
 async def test_bad_addresses_of_pages_get_a_page(console: AdminBrowser, page: str) -> None:
-    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in console.sign_in_as().cookies.items())}
+    cookies = await console.sign_in_as().cookie_header()
     wrong = []
     for query in page_queries(page):
         answer = await console.harness.client.get(f"/admin{page}?{query}", headers=cookies)

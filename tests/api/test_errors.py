@@ -1,5 +1,6 @@
 """Every error is a problem document, every answer has the security headers, and OpenAPI is complete."""
 
+import re
 from typing import Any
 
 import pytest
@@ -50,10 +51,25 @@ async def test_every_answer_carries_the_security_headers(path: str, harness: Api
     assert "server" not in headers
 
 
-async def test_the_docs_may_load_what_they_need(harness: ApiHarness) -> None:
+async def test_the_docs_come_from_here_alone_and_run_no_inline_script(harness: ApiHarness) -> None:
     answer = await harness.client.get("/docs")
+    policy = answer.headers["content-security-policy"]
     assert answer.status_code == 200
-    assert "cdn.jsdelivr.net" in answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "script-src 'self';" in policy
+    assert not re.findall(r"https?://|<style| style=| on\w+=|<script>", answer.text + policy)
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(loaded) == 4
+    for address in loaded:
+        found = await harness.client.get(f"/{address}")
+        assert (found.status_code, len(found.content) > 100) == (200, True)
+        assert found.headers["cache-control"] == "public, max-age=86400"
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "../app.py", "%2e%2e/app.py", "__init__.pyc"])
+async def test_the_docs_serve_no_source(name: str, harness: ApiHarness) -> None:
+    answer = await harness.client.get(f"/docs/assets/{name}")
+    assert answer.status_code == 404
 
 
 def operations_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -69,7 +85,7 @@ async def test_openapi_document_is_valid_and_complete(harness: ApiHarness) -> No
     for path, operation in operations_of(schema):
         assert operation["summary"], path
         assert operation["description"], path
-        assert bool(operation.get("security")) is path.startswith("/v1/")
+        assert bool(operation.get("security")) is path.startswith(("/v1/", "/metrics"))
         for status, answer in operation["responses"].items():
             if int(status) >= 400 and path != "/readyz":
                 assert list(answer["content"]) == ["application/problem+json"], (path, status)

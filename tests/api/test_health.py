@@ -4,11 +4,12 @@ import asyncio
 import time
 
 import pytest
+from pydantic import SecretStr
 
 from api.health import ReadinessCheck, TableGauges
 from core.errors import EngineUnavailable
 from db.session import Database
-from tests.api.harness import ApiHarness, build_app, failed_event, open_harness
+from tests.api.harness import ALL_SCOPES, ApiHarness, build_app, failed_event, open_harness
 from tests.intake.fakes import TEMPORAL_AWAY, FakeRecoveries, canceled_event, failure_event, store_recovery, unique_id
 
 
@@ -77,7 +78,7 @@ async def test_metrics_show_counted_requests(harness: ApiHarness) -> None:
     await harness.send_event(failed_event(unique_id("in")))
     await harness.post_webhook(b"{}", {})
     await harness.client.post("/webhooks/nobody", content=b"{}")
-    text = (await harness.client.get("/metrics")).text
+    text = (await harness.client.get("/metrics", headers=ALL_SCOPES)).text
     assert 'pri_webhooks_total{provider="stripe",status="accepted"} 2.0' in text
     assert 'pri_webhooks_total{provider="stripe",status="invalid"} 1.0' in text
     assert 'pri_webhooks_total{provider="unknown",status="not_found"} 1.0' in text
@@ -91,7 +92,7 @@ async def test_ids_never_become_metrics(harness: ApiHarness) -> None:
     await harness.client.get("/v1/recoveries/stripe/in_secret_17")
     await harness.client.get("/no/such/path/in_secret_17")
     await harness.client.request("BREW", "/healthz")
-    text = (await harness.client.get("/metrics")).text
+    text = (await harness.client.get("/metrics", headers=ALL_SCOPES)).text
     assert "in_secret_17" not in text
     assert "BREW" not in text
     assert 'route="/v1/recoveries/{provider}/{invoice_id}"' in text
@@ -100,9 +101,36 @@ async def test_ids_never_become_metrics(harness: ApiHarness) -> None:
 async def test_gauges_without_a_database_are_nan(recoveries: FakeRecoveries) -> None:
     database = Database("postgresql://nobody@127.0.0.1:1/none")
     async with open_harness(build_app(database, recoveries), database, recoveries) as harness:
-        text = (await harness.client.get("/metrics")).text
+        text = (await harness.client.get("/metrics", headers=ALL_SCOPES)).text
     await database.close()
     assert "pri_inbox_undelivered NaN" in text
+
+
+async def test_metrics_need_a_key(harness: ApiHarness) -> None:
+    answer = await harness.client.get("/metrics")
+    assert (answer.status_code, answer.json()["code"], answer.headers["www-authenticate"]) == (
+        401, "unauthorized", 'Bearer realm="pri"',
+    )  # fmt: skip
+    assert "pri_" not in answer.text
+    for scope, status in (("metrics:read", 200), ("recoveries:read", 403)):
+        key = await harness.create_key(scope)
+        assert (await harness.client.get("/metrics", headers=key)).status_code == status
+
+
+async def test_metrics_key_opens_metrics_alone_and_without_a_database(recoveries: FakeRecoveries) -> None:
+    database, secret = Database("postgresql://nobody@127.0.0.1:1/none"), "m" * 32
+    app = build_app(database, recoveries, metrics_key=SecretStr(secret))
+    async with open_harness(app, database, recoveries) as harness:
+        right, wrong = ({"Authorization": f"Bearer {text}"} for text in (secret, "m" * 31))
+        assert "pri_inbox_undelivered NaN" in (await harness.client.get("/metrics", headers=right)).text
+        assert (await harness.client.get("/metrics", headers=wrong)).status_code == 503
+        assert (await harness.client.get("/v1/recoveries", headers=right)).status_code == 503
+    await database.close()
+
+
+async def test_an_unset_metrics_key_opens_nothing(harness: ApiHarness) -> None:
+    for headers in ({"Authorization": "Bearer "}, {"Authorization": "Bearer"}):
+        assert (await harness.client.get("/metrics", headers=headers)).status_code == 401
 
 
 async def test_consecutive_scrapes_query_the_database_once(harness: ApiHarness) -> None:

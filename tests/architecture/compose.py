@@ -27,7 +27,7 @@ NEEDED_SETTINGS: Final = {
     | ADYEN
     | BRAINTREE
     | {"API_HOST", "API_PORT", "STRIPE_WEBHOOK_SECRETS", "ADYEN_HMAC_KEYS"},
-    "worker": COMMON_SETTINGS | STRIPE | ADYEN | BRAINTREE | {"METRICS_PORT"},
+    "worker": COMMON_SETTINGS | STRIPE | ADYEN | BRAINTREE | {"METRICS_HOST", "METRICS_PORT"},
 }
 """What each command of ours can't do its work without."""
 FOREIGN_SETTINGS: Final = {
@@ -36,7 +36,8 @@ FOREIGN_SETTINGS: Final = {
     | {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"},
     "temporalio/server": {"DB", "DB_PORT", "POSTGRES_SEEDS", "POSTGRES_USER", "POSTGRES_PWD", "DBNAME"}
     | {"VISIBILITY_DBNAME", "NUM_HISTORY_SHARDS", "BIND_ON_IP", "DYNAMIC_CONFIG_FILE_PATH"},
-    "temporalio/ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DEFAULT_NAMESPACE"},
+    "temporalio/ui": {"TEMPORAL_ADDRESS", "TEMPORAL_DEFAULT_NAMESPACE"}
+    | {"TEMPORAL_CODEC_ENDPOINT", "TEMPORAL_CODEC_INCLUDE_CREDENTIALS"},
     "prom/prometheus": set(),
     "grafana/grafana": {"GF_SECURITY_ADMIN_PASSWORD", "GF_ANALYTICS_REPORTING_ENABLED"},
 }
@@ -61,6 +62,7 @@ def find_compose_problems(
         problems += [f"{name}: {problem}" for check in checks for problem in check(service)]
         problems += [f"{name}: {problem}" for problem in _check_dependencies(service, services, other_services)]
         problems += [f"{name}: {problem}" for problem in _check_volumes(service, compose)]
+        problems += [f"{name}: {problem}" for problem in _check_secrets(service, compose)]
         problems += [f"{name}: {problem}" for problem in _check_hosts(service, {*services, *other_services})]
         if service["image"].startswith(OUR_IMAGE):
             checked = (*_check_hardening(service), *_check_defaults(service))
@@ -166,6 +168,18 @@ def _check_volumes(service: Service, compose: dict[str, Any]) -> Iterator[str]:
             yield f"the volume {source} is not declared"
 
 
+def _check_secrets(service: Service, compose: dict[str, Any]) -> Iterator[str]:
+    """Secrets are declared, and nothing takes one as an argument, where everybody on the machine could read it."""
+    declared = compose.get("secrets", {})
+    yield from (f"the secret {name} is not declared" for name in service.get("secrets", ()) if name not in declared)
+    words = [
+        *service.get("command", ()),
+        *service.get("entrypoint", ()),
+        *service.get("healthcheck", {}).get("test", ()),
+    ]
+    yield from (f"{word!r} puts a variable into a command line" for word in words if "$" in word)
+
+
 def _check_hosts(service: Service, services: set[str]) -> Iterator[str]:
     """Addresses of other services name one, with the port it listens on."""
     environment: dict[str, str] = service.get("environment", {})
@@ -190,8 +204,9 @@ def _check_hardening(service: Service) -> Iterator[str]:
     if "DATABASE_OWNER_URL" in environment and "migrate" not in service["command"]:
         yield "only the migration may have the owner's address"
     yield from (f"{name} is missing" for name in sorted(NEEDED_SETTINGS[service["command"][-1]] - environment.keys()))
-    if environment.get("API_HOST", "0.0.0.0") != "0.0.0.0":
-        yield "nothing outside the container reaches API_HOST"
+    for name in ("API_HOST", "METRICS_HOST"):
+        if environment.get(name, "0.0.0.0") != "0.0.0.0":
+            yield f"nothing outside the container reaches {name}"
 
 
 def _check_defaults(service: Service) -> Iterator[str]:
@@ -208,4 +223,5 @@ def _check_defaults(service: Service) -> Iterator[str]:
 
 def _check_variables(compose: dict[str, Any], example: set[str]) -> Iterator[str]:
     variables = set(re.findall(r"\$\{([A-Z_]+)", json.dumps(compose)))
+    variables |= {secret["environment"] for secret in compose.get("secrets", {}).values()}
     yield from (f"{name} is used but not in .env.example" for name in sorted(variables - example))

@@ -97,6 +97,11 @@ PLANTED_MISTAKES: dict[str, tuple[Change, str]] = {
     "missing variable": (lambda s: s["migrate"]["environment"].pop("DATABASE_OWNER_URL"), "OWNER_URL is missing"),
     "missing secret": (lambda s: s["api"]["environment"].pop("STRIPE_WEBHOOK_SECRETS"), "SECRETS is missing"),
     "deaf API": (lambda s: s["api"]["environment"].update(API_HOST="127.0.0.1"), "nothing outside"),
+    "deaf worker": (lambda s: s["worker"]["environment"].update(METRICS_HOST="127.0.0.1"), "reaches METRICS_HOST"),
+    "secret as an argument": (
+        lambda s: s["api"].update(command=["pri", "--key=${SESSION_SECRET}", "api"]), "into a command line",
+    ),
+    "undeclared secret": (lambda s: s["api"].update(secrets=["session"]), "session is not declared"),
     "misspelt variable": (lambda s: s["api"]["environment"].update(API_PROT="8000"), "API_PROT is not a variable"),
     "variable of another image": (lambda s: s["temporal"]["environment"].update(DB_HOST="x"), "DB_HOST is not"),
     "variable nobody documents": (
@@ -200,3 +205,14 @@ def test_prometheus_scrapes_ports_that_are_open() -> None:
     targets = {target for job in scraped for static in job["static_configs"] for target in static["targets"]}
     port = int(COMPOSE["services"]["worker"]["environment"]["METRICS_PORT"])
     assert targets == {"api:8000", f"worker:{port}", f"worker:{port + 1}"}
+    keys = {job["job_name"]: job.get("authorization", {}).get("credentials_file") for job in scraped}
+    secrets = OBSERVABILITY["services"]["prometheus"]["secrets"]
+    assert keys == {"api": f"/run/secrets/{secrets[0]}", "worker": None}
+    assert OBSERVABILITY["secrets"] == {secrets[0]: {"environment": "METRICS_KEY"}}
+
+
+def test_database_passwords_are_in_no_command_line() -> None:
+    script = (ROOT / "deploy" / "postgres" / "10-roles.sh").read_text()
+    command = script.partition("<<")[0]
+    assert "PASSWORD" not in command
+    assert len(re.findall(r"^\\getenv \w+ \w+_PASSWORD$", script, re.MULTILINE)) == 3

@@ -10,6 +10,7 @@ from tests.commands.conftest import Answer, Pri
 COMMANDS = (
     ("dev",), ("demo",), ("migrate",), ("api",), ("worker",), ("trigger",), ("explain",), ("audit", "verify"),
     ("keys", "create"), ("keys", "list"), ("keys", "revoke"), ("users", "hash"), ("erase",),
+    ("sessions", "list"), ("sessions", "revoke"),
 )  # fmt: skip
 NOWHERE = {"DATABASE_URL": "postgresql+psycopg://nobody:s3cr3t@127.0.0.1:1/none", "TEMPORAL_ADDRESS": "127.0.0.1:1"}
 WRONG = {"TIME_SCALE": "fast", "BOOTSTRAP_API_KEY": "hunter2"}
@@ -51,7 +52,8 @@ def test_help_is_printed(words: tuple[str, ...]) -> None:
         ("keys", "create", "--scope", "admin", "--days", "0"),
         ("keys", "create", "--scope", "admin", "--days", "1", "--expires-in", "1d"),
         ("keys", "revoke"), ("users",), ("users", "hash"), ("users", "hash", "ann", "--role", "root"),
-        ("erase",), ("erase", "one", "two"),
+        ("sessions",), ("sessions", "revoke"), ("sessions", "revoke", "x", "--all"),
+        ("sessions", "revoke", "--name", "ann", "--all"), ("erase",), ("erase", "one", "two"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_exit_code_2_and_says_what_is_right(words: tuple[str, ...]) -> None:

@@ -84,7 +84,7 @@ async def test_the_ledger_refuses_changes(tmp_path: Path) -> None:
 def test_help_explains_the_sandbox() -> None:
     command = [sys.executable, "-m", "sandbox", "--help"]
     text = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
-    for option in ("--port", "--state", "--webhook-url", "--webhook-secret", "--host"):
+    for option in ("--port", "--state", "--webhook-url", "SANDBOX_WEBHOOK_SECRET", "--host"):
         assert option in text
 
 

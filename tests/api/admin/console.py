@@ -10,7 +10,9 @@ from typing import Any
 from itsdangerous import TimestampSigner
 from starlette.routing import Mount
 
-from api.admin.sessions import PERSON_KEY, ROOT, Person, Role
+from api.admin.sessions import ROOT, Role
+from api.admin.stored_sessions import OPENID, SECRET_KEY
+from db.repositories import admin_sessions
 from tests.api.admin.page_reader import Page
 from tests.api.harness import ApiHarness, app_now
 from tests.intake.fakes import FakeRecoveries
@@ -25,6 +27,8 @@ class AdminBrowser:
 
     harness: ApiHarness
     cookies: dict[str, str] = field(default_factory=dict)
+    person: tuple[str, Role, timedelta] | None = None
+    """Who signs in with the first request, and for how long."""
 
     @property
     def recoveries(self) -> FakeRecoveries:
@@ -35,10 +39,18 @@ class AdminBrowser:
         self, role: Role = Role.ADMIN, name: str = "ann", session_length: timedelta = SESSION_LENGTH
     ) -> "AdminBrowser":
         """A browser in which this person has signed in; a negative `session_length` has expired."""
-        person = Person(name=name, role=role, until=app_now() + session_length)
-        return AdminBrowser(
-            self.harness, self._session_cookie({PERSON_KEY: person.model_dump(mode="json"), "token": TOKEN})
-        )
+        return AdminBrowser(self.harness, person=(name, role, session_length))
+
+    async def cookie_header(self) -> dict[str, str]:
+        """The browser's cookies as a header, once its person has signed in."""
+        if self.person:
+            (name, role, length), self.person, now = self.person, None, app_now()
+            async with self.harness.db.begin() as session:
+                secret = await admin_sessions.insert_session(
+                    session, name=name, role=role.value, how=OPENID, now=now, expires_at=now + length
+                )
+            self.cookies |= self._session_cookie({SECRET_KEY: secret, "token": TOKEN})
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
 
     def _session_cookie(self, session: Mapping[str, Any]) -> dict[str, str]:
         options = self._session_settings()
@@ -69,7 +81,7 @@ class AdminBrowser:
     async def _request_page(self, method: str, path: str, **form: Any) -> Page:
         if path.startswith(ROOT + "/") or path == ROOT:
             path = path.removeprefix(ROOT)
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        headers = await self.cookie_header()
         options = {name: value for name, value in form.items() if value}
         response = await self.harness.client.request(method, f"{ROOT}{path}", headers=headers, **options)
         self.harness.client.cookies.clear()

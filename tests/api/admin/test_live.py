@@ -34,9 +34,9 @@ async def follow_stream(
 ) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
     """The events of the page's stream, each with its data."""
     async with run_server(console.harness.app) as address, httpx.AsyncClient(timeout=PATIENCE) as client:
-        cookie = "; ".join(f"{name}={value}" for name, value in console.cookies.items())
+        cookies = await console.cookie_header()
         path = f"{address}/admin/recoveries/stripe/{invoice}/live"
-        async with client.stream("GET", path, params={"after": after}, headers={"Cookie": cookie}) as answer:
+        async with client.stream("GET", path, params={"after": after}, headers=cookies) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             yield parse_events(answer)
 
@@ -116,6 +116,14 @@ async def test_page_without_updates_holds_no_database_connection(console: AdminB
         assert not waiting.done()
         assert min(connection_counts) == 0
         waiting.cancel()
+
+
+async def test_an_ended_session_ends_its_streams(console: AdminBrowser) -> None:
+    recovery = await open_recovery(console.harness)
+    browser = console.sign_in_as(name=unique_id("ann"))
+    async with follow_stream(browser, recovery.invoice_id) as stream, asyncio.timeout(PATIENCE):
+        assert (await browser.submit_form("/logout")).status == 303
+        assert [kind async for kind, _ in stream] == []
 
 
 async def test_a_recovery_that_has_ended_ends_the_stream_at_once(console: AdminBrowser) -> None:

@@ -144,10 +144,11 @@ async def test_a_session_ends_after_its_hours(database: Database, recoveries: Fa
 def _advance_clock(app: FastAPI, after: timedelta) -> None:
     """Sets the application's clock ahead."""
     parts = dataclasses.replace(app.state.parts, clock=lambda: app_now() + after)
-    app.state.parts = _admin_app(app).state.parts = parts
+    app.state.parts = admin_app_of(app).state.parts = parts
 
 
-def _admin_app(app: FastAPI) -> FastAPI:
+def admin_app_of(app: FastAPI) -> FastAPI:
+    """The application below /admin."""
     admin_app = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
     assert isinstance(admin_app, FastAPI)
     return admin_app
@@ -223,7 +224,7 @@ async def test_login_throttle_counts_across_processes_and_parallel_tries(
     responses = await asyncio.gather(*(try_sign_in(number) for number in range(16)))
     assert set(responses) == {401, 429}
     async with database.begin() as session:
-        mark = _admin_app(apps[0]).state.access.keyed_hash("name", name)
+        mark = admin_app_of(apps[0]).state.access.keyed_hash("name", name)
         failures = await operator_actions.count_failed_logins(
             session, datetime.min.replace(tzinfo=app_now().tzinfo), name_hash=mark
         )

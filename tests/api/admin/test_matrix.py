@@ -5,6 +5,7 @@ A route without a line here fails, and so does a line without a route.
 
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -28,10 +29,10 @@ NO_SCOPE: Final = None
 """For everybody, signed in or not."""
 
 API_SCOPES: dict[str, set[Scope] | None] = {
-    # Providers sign; probes and scrapers know nothing.
+    # Providers sign; probes know nothing.
     "GET /healthz": NO_SCOPE,
     "GET /readyz": NO_SCOPE,
-    "GET /metrics": NO_SCOPE,
+    "GET /metrics": {Scope.METRICS},
     "POST /webhooks/{provider}": NO_SCOPE,
     "GET /webhooks/{provider}": NO_SCOPE,
     "GET /v1/recoveries": {READ},
@@ -43,6 +44,7 @@ API_SCOPES: dict[str, set[Scope] | None] = {
     f"POST {RECOVERY_PATH}/resume": {WRITE},
     f"POST {RECOVERY_PATH}/review": {WRITE},
     "GET /v1/credentials/{fingerprint}": {READ},
+    "POST /v1/codec/decode": {Scope.DECODE},
     "GET /v1/summary": {READ},
     "GET /v1/events/schema": {READ},
     "GET /v1/simulations": {READ, SIMULATE},
@@ -79,6 +81,8 @@ CONSOLE_ROLES: dict[str, Role | None] = {
     "GET /messages": VIEWER,
     "GET /messages/letter": VIEWER,
     "GET /audit": VIEWER,
+    "GET /sessions": VIEWER,
+    "POST /sessions/{session_id}/end": VIEWER,
     "POST /audit/verify": OPERATOR,
     "GET /policies": VIEWER,
     "GET /policies/candidate": VIEWER,
@@ -94,7 +98,7 @@ CONSOLE_ROLES: dict[str, Role | None] = {
 
 IDS: Final = {
     "provider": "stripe", "invoice_id": "in_none", "simulation_id": "none", "fingerprint": "none", "command": "cancel",
-    "event_id": "evt_none",
+    "event_id": "evt_none", "session_id": str(uuid4()),
 }  # fmt: skip
 """Of things that don't exist; a path with another name in braces needs a line here."""
 FORM: Final = {"reason": "x", "decision": "reject", "policy": SHIPPED_POLICY.read_text()}
@@ -147,7 +151,7 @@ def test_which_routes_are_outside_of_openapi(harness: ApiHarness) -> None:
     """For browsers; and for customers, who have a token in the place of a login (tests/api/test_unsubscribe.py)."""
     hidden = set(iter_routes(harness.app.routes)) - API_SCOPES.keys()
     assert hidden == {
-        "GET /admin", "GET /docs", "GET /docs/oauth2-redirect", "GET /openapi.json",
+        "GET /admin", "GET /docs", "GET /openapi.json",
         "GET /unsubscribe", "POST /unsubscribe", "GET /unsubscribe/{token}", "POST /unsubscribe/{token}",
     }  # fmt: skip
 

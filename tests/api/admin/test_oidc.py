@@ -97,6 +97,21 @@ async def test_authorization_request_has_the_required_parameters(visitor: Visito
     assert all(issuer.authorize_query[name] != query[name] for name in ("state", "nonce", "code_challenge"))
 
 
+async def test_a_role_learned_at_a_sign_in_counts_for_the_other_sessions(
+    visitor: Visitor, issuer: Issuer, database: Database, recoveries: FakeRecoveries
+) -> None:
+    username = unique_id("ann")
+    issuer.claims = {"preferred_username": username, "roles": ["console-admins"]}
+    await sign_in_by_openid(visitor)
+    async with open_visitor(app_with_openid(database, recoveries, issuer), PUBLIC, new_address()) as elsewhere:
+        issuer.claims = {"preferred_username": username, "roles": ["support"]}
+        await sign_in_by_openid(elsewhere)
+        assert '<span class="role">viewer</span>' in (await visitor.get_page("/admin/recoveries")).text
+        issuer.claims = {"preferred_username": username, "roles": ["strangers"]}
+        assert (await sign_in_by_openid(elsewhere)).status_code == 403
+    assert not await visitor.is_signed_in()
+
+
 async def test_sign_in_page_links_to_openid_without_a_password_form(visitor: Visitor) -> None:
     page = (await visitor.get_page("/admin/login", next="/admin/audit")).text
     assert 'href="/admin/login/start?next=%2Fadmin%2Faudit"' in page
