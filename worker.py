@@ -73,7 +73,7 @@ class WorkerParts:
         self.settings = settings
         self.client = client
         self.providers = providers
-        self.database = Database(settings.database_url.get_secret_value())
+        self.database = Database(settings.database_url.get_secret_value(), generic_plans=True)
         self.gateways: dict[str, Gateway] = {
             name: gateway for name, provider in providers.items() if (gateway := provider.create_gateway())
         }
