@@ -13,7 +13,8 @@ RUN awk '/^[a-z]/ { keep = /^setuptools==/ } keep' requirements-dev.lock > build
     && python -m venv /tools && /tools/bin/pip install --require-hashes -r build.lock
 COPY . .
 RUN /tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && /app/bin/pip install --no-deps /wheels/*.whl
+    && /app/bin/pip install --no-deps /wheels/*.whl \
+    && /app/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/lib
 
 
 FROM python:3.11.14-slim-bookworm
@@ -21,7 +22,7 @@ FROM python:3.11.14-slim-bookworm
 RUN groupadd --system --gid 10001 pri && useradd --system --uid 10001 --gid 10001 --no-create-home pri
 COPY --from=build /app /app
 
-ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1
 ENV API_HOST=0.0.0.0 API_PORT=8000
 WORKDIR /app
 USER 10001:10001

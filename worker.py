@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from uvicorn.loops.auto import auto_loop_factory
 
 import catalog
 from activities.charging import Charging
@@ -72,7 +73,7 @@ class WorkerParts:
         self.settings = settings
         self.client = client
         self.providers = providers
-        self.database = Database(settings.database_url.get_secret_value())
+        self.database = Database(settings.database_url.get_secret_value(), generic_plans=True)
         self.gateways: dict[str, Gateway] = {
             name: gateway for name, provider in providers.items() if (gateway := provider.create_gateway())
         }
@@ -287,7 +288,8 @@ def main() -> None:
         settings = Settings()
         logging.configure_logging(settings.log_level)
         error_reports.init_error_reports(settings.sentry_dsn, "worker")
-        asyncio.run(serve_worker(settings))
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            runner.run(serve_worker(settings))
     # temporalio 1.33 to 1.35 may crash when the interpreter ends with its threads alive (sdk-python issue 300).
     gc.collect()
     time.sleep(0.5)

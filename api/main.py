@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
+from uvicorn.loops.auto import auto_loop_factory
 
 from api.app import create_app
 from api.connections import BoundedProtocol
@@ -38,7 +39,8 @@ def run_api(settings: Settings) -> None:
     """
     logging.configure_logging(settings.log_level)
     error_reports.init_error_reports(settings.sentry_dsn, "api")
-    asyncio.run(serve_api(settings))
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(serve_api(settings))
 
 
 async def serve_api(settings: Settings) -> None:

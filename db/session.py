@@ -18,26 +18,36 @@ DRIVER: Final = "postgresql+psycopg://"
 IDLE_SECONDS: Final = 30
 """A process that is idle inside a transaction for so long loses it, and with it its locks."""
 
+POOL_SIZE: Final = 20
+"""Connections that a process keeps at most, each a process of PostgreSQL."""
+
+GENERIC_PLANS: Final = {"plan_cache_mode": "force_generic_plan"}
+
 
 class Database:
     """A pool of connections. Connects at the first use, not here.
 
     Raises InvalidInput for an address that can't be parsed. `statement_timeout` holds for each statement.
+    `generic_plans` is for processes that run the same few statements again and again: each is planned once per
+    connection. Lists and searches with optional filters need a plan for their values.
     """
 
     def __init__(
         self,
         address: str,
         statement_timeout: timedelta = timedelta(seconds=5),
-        pool_size: int = 10,
-        max_overflow: int = 10,
+        pool_size: int = POOL_SIZE,
+        *,
+        generic_plans: bool = False,
     ) -> None:
-        connector = Connector(parse_address(address), _session_defaults(statement_timeout), {"timezone": "UTC"})
+        defaults = _session_defaults(statement_timeout) | (GENERIC_PLANS if generic_plans else {})
+        connector = Connector(parse_address(address), defaults, {"timezone": "UTC"})
         self.engine: AsyncEngine = create_async_engine(
             DRIVER,
             async_creator=connector.connect,
             pool_size=pool_size,
-            max_overflow=max_overflow,
+            # None beyond them: those would be closed after each use, and made anew for the next.
+            max_overflow=0,
             pool_timeout=CONNECT_SECONDS,
         )
         watch_connections(self.engine.sync_engine, connector.settings)

@@ -29,13 +29,12 @@ PASSTHROUGH_MODULES: Final = (
     "providers",
     "pydantic",
     "sqlalchemy",
-    "workflows.messages",
-    "workflows.options",
-    "workflows.options",
-    "workflows.visibility",
-    "workflows.activity_calls",
-    "workflows.commands",
+    "workflows",
 )
+"""Modules that workflows share with the process instead of importing them anew for each run.
+
+They hold no state and, as tests/architecture/test_purity.py checks, neither clock nor randomness nor I/O.
+"""
 
 
 def temporal_plugin(codec: PayloadCodec | None = None) -> SimplePlugin:

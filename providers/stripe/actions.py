@@ -65,6 +65,19 @@ def is_under_way(intent: Fields) -> bool:
     return intent.code("status") in {"processing", "requires_capture"} or is_charged_by_stripe(intent)
 
 
+def has_plainly_failed(intent: Fields) -> bool:
+    """Whether the intent waits for a method because its latest charge, which its error names, failed.
+
+    Source: docs.stripe.com/payments/paymentintents/lifecycle (`requires_payment_method`, `last_payment_error`).
+    """
+    failed = intent.child("last_payment_error").id("charge")
+    return (
+        intent.code("status") == "requires_payment_method"
+        and failed is not None
+        and failed == intent.id("latest_charge")
+    )
+
+
 def kind_of_intent(intent: Fields) -> MethodKind | None:
     """The kind of method that the intent is paid with; None if several kinds are possible, a card among them, or none.
 

@@ -8,16 +8,23 @@ docs.stripe.com/api/idempotent_requests, docs.stripe.com/error-low-level.
 import asyncio
 from datetime import datetime
 
-from core.errors import ProviderUnavailable
+from core.errors import NotAllowed, ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Card, ChargeOrder, ChargeResult, Failure, Outcome
-from providers.base import declined_result, not_charged_result, succeeded_result, unknown_result
+from providers.base import declined_result, no_attempt_result, not_charged_result, succeeded_result, unknown_result
 from providers.fields import Fields, InvalidField
 from providers.stripe import failures
 from providers.stripe.actions import kind_of_intent, needs_customer
 from providers.stripe.api import Answer, StripeApi, api_path, read_optional, unavailable_error
 from providers.stripe.cards import card_of_charge, card_of_error, merge_cards
-from providers.stripe.invoice_reader import read_invoice, read_main_payment, require_invoice
-from providers.stripe.payments import Payment
+from providers.stripe.invoice_reader import (
+    EXPAND_INTENTS,
+    EXPAND_PAYMENTS,
+    read_invoice,
+    read_main_payment,
+    require_invoice,
+)
+from providers.stripe.invoices import link_of
+from providers.stripe.payments import Payment, shown_intent
 from providers.stripe.reconciliation import amount_paid_since, decline_of, is_newer_charge, reconcile_by_payment
 from providers.transport import CallFailed
 
@@ -42,12 +49,21 @@ async def pay_invoice(api: StripeApi, order: ChargeOrder, now: datetime) -> Char
 
 
 async def _send_payment(api: StripeApi, order: ChargeOrder) -> Answer:
-    """The answer to the pay call. The body holds what the stored order names and nothing else."""
+    """The answer to the pay call. The body holds what the stored order names, and how the answer shall be shown."""
     # A repeat must have the same parameters: for others under one key Stripe answers with an idempotency_error.
     # `off_session` is this call's default and left out.
     method = {"payment_method": order.method_id} if order.method_id else {}
     where = api_path("invoices", order.invoice_id, "pay")
-    return await api.post(where, order.idempotency_key, expand=["payments"], **method)
+    answer = await api.post(where, order.idempotency_key, expand=list(EXPAND_INTENTS), **method)
+    if not _is_mismatch(answer.error):
+        return answer
+    # Releases before 0.2 expanded less: this may be the repeat of a charge that one of them sent.
+    return await api.post(where, order.idempotency_key, expand=list(EXPAND_PAYMENTS), **method)
+
+
+def _is_mismatch(error: Fields) -> bool:
+    """Whether the key was used with other parameters (HTTP 400); the same type with HTTP 409 means "in progress"."""
+    return error.code("type") == "idempotency_error" and error.code("code") != "idempotency_key_in_use"
 
 
 async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, now: datetime) -> ChargeResult:
@@ -60,11 +76,11 @@ async def _interpret_answer(api: StripeApi, order: ChargeOrder, answer: Answer, 
         # 402 is also the answer for a customer without a usable method: no bank declined then.
         case 402 if not failures.is_method_refusal(order, answer.error):
             return await _interpret_decline(api, order, answer.error)
-        # Definite, since a refused key executes nothing; the decline table files both under CONFIGURATION.
+        # Definite, since a refused key executes nothing; the decline table files it under CONFIGURATION.
         case 401:
             return declined_result(Failure(code="authentication_error"))
         case 403:
-            return declined_result(Failure(code="permission_error"))
+            return await _interpret_forbidden(api, order, now)
         case 409:
             # The first request with this key is still being executed: its result will be read, or the repeat gets it.
             busy = answer.error.code("code") == "idempotency_key_in_use"
@@ -82,12 +98,12 @@ async def _interpret_accepted(api: StripeApi, order: ChargeOrder, answer: Answer
     Raises InvalidField if the answer isn't this invoice, or has no known status.
     """
     invoice = require_invoice(answer.fields, order.invoice_id)
+    shown = shown_intent(invoice.items("payments"), link_of(invoice))
+    if invoice.code("status") == "paid" and shown:
+        return _succeeded_with(order, shown.id("latest_charge"))
     payment = await _read_payment_afterwards(api, invoice)
     if invoice.code("status") == "paid":
-        # The charge is named only if it is new: a balance or credit can pay an invoice without one, and the charge
-        # that is then the latest is the one that failed before.
-        fresh = payment.charge.id("id") not in {None, order.charge_before}
-        return succeeded_result(payment.charge.id("id") if fresh else None)
+        return _succeeded_with(order, payment.charge.id("id"))
     # Before the charge is looked at: an intent that waits for the customer still names the charge of its last failure.
     if needs_customer(payment.intent):
         return decline_of(payment)
@@ -96,6 +112,14 @@ async def _interpret_accepted(api: StripeApi, order: ChargeOrder, answer: Answer
     # Stripe accepted the call, so something is under way even if no charge can be seen yet.
     result = reconcile_by_payment(order, invoice, payment, now)
     return unknown_result("processing") if result.outcome is Outcome.UNKNOWN else result
+
+
+def _succeeded_with(order: ChargeOrder, charge_id: str | None) -> ChargeResult:
+    """The success, with the charge if it is new.
+
+    A balance or credit can pay an invoice without one: the latest charge is then the one that failed before.
+    """
+    return succeeded_result(charge_id if charge_id != order.charge_before else None)
 
 
 async def _read_payment_afterwards(api: StripeApi, invoice: Fields) -> Payment:
@@ -137,13 +161,32 @@ async def _read_charge_behind(api: StripeApi, failure: Failure) -> Fields:
     return await read_optional(api, api_path("charges", failure.charge_id)) or Fields({})
 
 
+async def _interpret_forbidden(api: StripeApi, order: ChargeOrder, now: datetime) -> ChargeResult:
+    """HTTP 403: the key may not charge, or may not see what the answer should show. The invoice tells them apart.
+
+    Stripe doesn't document whether it checks the permissions for `expand` before it executes. A key that may not read
+    the invoice either was refused as a whole.
+    """
+    try:
+        async with asyncio.timeout(api.seconds):
+            invoice = await read_invoice(api, order.invoice_id)
+            payment = await read_main_payment(api, invoice) if invoice else Payment()
+    except NotAllowed:
+        return declined_result(Failure(code="permission_error"))
+    except (ProviderUnavailable, InvalidField, TimeoutError):
+        return unknown_result("http_403")
+    found = reconcile_by_payment(order, invoice, payment, now) if invoice else no_attempt_result("invoice_missing")
+    # No attempt to be seen: then the key was refused before anything was executed.
+    return declined_result(Failure(code="permission_error")) if found.no_attempt else found
+
+
 async def _interpret_refusal(api: StripeApi, order: ChargeOrder, answer: Answer, now: datetime) -> ChargeResult:
     """HTTP 400, 404 and the like: this request was not executed, but an earlier one with the same key may have been.
 
     So the invoice is read before the refusal counts; UNKNOWN if it can't be read.
     """
     # The key was used with other parameters: whatever was done under it, this answer doesn't say.
-    if answer.error.code("type") == "idempotency_error":
+    if _is_mismatch(answer.error):
         return unknown_result("idempotency_mismatch")
     try:
         async with asyncio.timeout(api.seconds):

@@ -41,14 +41,15 @@ async def read_failure(api: StripeApi, invoice_id: str, event: ProviderEvent | N
     if claim is None:
         return FailureFacts(invoice=missing_invoice(invoice_id), failure=told, missing=("invoice",))
     link = link_of(claim.invoice, claim.payments)
-    payment, others, warnings = await asyncio.gather(
-        read_payment(api, link),
-        has_others_under_way(api, claim.invoice, claim.payments),
-        _read_fraud_warnings(api, link),
+    payment, others = await asyncio.gather(
+        read_payment(api, link), has_others_under_way(api, claim.invoice, claim.payments)
     )
     failure = _merge_failure(payment, told, event)
-    in_dispute, paid_with, card = await asyncio.gather(
-        is_disputed(api, payment), with_payment(api, claim, payment), _read_tried_card(api, payment, failure)
+    warnings, in_dispute, paid_with, card = await asyncio.gather(
+        _read_fraud_warnings(api, link, payment.charge),
+        is_disputed(api, payment),
+        with_payment(api, claim, payment),
+        _read_tried_card(api, payment, failure),
     )
     claim = replace(paid_with, methods=_default_methods(paid_with, payment, failure, card))
     return FailureFacts(
@@ -101,7 +102,14 @@ def _was_never_tried(claim: ExpandedInvoice, payment: Payment, failure: Failure)
     return intent.raw.keys() >= _TRY_TRACES or "default_payment_method" in settings.raw
 
 
-async def _read_fraud_warnings(api: StripeApi, link: Link) -> Fields | None:
+async def _read_fraud_warnings(api: StripeApi, link: Link, charge: Fields) -> Fields | None:
+    """Issuers' warnings about the payment; none, unread, for a charge that failed.
+
+    What a warning is about can be refunded while it is `actionable`; a failed charge can't.
+    Source: docs.stripe.com/api/radar/early_fraud_warnings/object.
+    """
+    if charge.code("status") == "failed":
+        return EMPTY
     if link.intent_id:
         return await read_optional(api, api_path("radar", "early_fraud_warnings"), payment_intent=link.intent_id)
     if link.charge_id:

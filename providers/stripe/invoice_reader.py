@@ -23,7 +23,14 @@ from providers.stripe.invoices import (
     terms_of_invoice,
 )
 from providers.stripe.methods import DefaultMethods, defaults_unless_stored, read_default_methods
-from providers.stripe.payments import EMPTY, Payment, has_others_under_way, read_payment, read_payments
+from providers.stripe.payments import (
+    EMPTY,
+    Payment,
+    has_others_under_way,
+    read_payment,
+    read_payment_state,
+    read_payments,
+)
 
 NO_SHIFT: Final = timedelta(0)
 """The shift of what happens in real time."""
@@ -65,9 +72,10 @@ def _shift_moment(moment: datetime | None, shift: timedelta) -> datetime | None:
 
 
 EXPAND_PAYMENTS: Final = ("payments",)
+EXPAND_INTENTS: Final = ("payments.data.payment.payment_intent",)
 _SUBSCRIPTION: Final = "parent.subscription_details.subscription"
 EXPAND_ALL: Final = (
-    "payments.data.payment.payment_intent",
+    *EXPAND_INTENTS,
     "default_payment_method",
     "default_source",
     f"{_SUBSCRIPTION}.default_payment_method",
@@ -178,7 +186,7 @@ async def view_expanded_invoice(api: StripeApi, claim: ExpandedInvoice) -> Invoi
     Unlike the read of a failure it requires the payments: one that is under way must be seen, or it is paid twice.
     """
     payment, others = await asyncio.gather(
-        read_payment(api, link_of(claim.invoice, claim.payments), needed=True),
+        read_payment_state(api, claim.payments, link_of(claim.invoice, claim.payments)),
         has_others_under_way(api, claim.invoice, claim.payments, needed=True),
     )
     return build_invoice_view(await with_payment(api, claim, payment), payment, await is_disputed(api, payment), others)
@@ -215,7 +223,7 @@ def build_invoice_view(claim: ExpandedInvoice, payment: Payment, in_dispute: boo
     invoice, amount = claim.invoice, amount_remaining(claim.invoice)
     if amount is None:
         raise InvalidField("amount_remaining")
-    status = payment.charge.code("status")
+    status = payment.charge_status
     made = InvoiceView(
         invoice_id=invoice.require_id("id"),
         status=_STATUSES[invoice.code("status") or ""],

@@ -7,7 +7,7 @@ from typing import Final
 from core.errors import ProviderUnavailable
 from core.payments import ProviderEvent
 from providers.fields import Fields
-from providers.stripe.actions import is_under_way
+from providers.stripe.actions import has_plainly_failed, is_under_way
 from providers.stripe.api import StripeApi, api_path, refusal_error
 from providers.stripe.invoices import Link, link_of, link_to
 
@@ -31,6 +31,11 @@ class Payment:
     def is_processing(self) -> bool:
         """Whether money may still come of it by itself, so that no charge may be made beside it."""
         return is_under_way(self.intent) or self.charge.code("status") == "pending"
+
+    @property
+    def charge_status(self) -> str | None:
+        """The status of the latest charge, by itself or by its intent's error; None if it isn't known."""
+        return self.charge.code("status") or ("failed" if has_plainly_failed(self.intent) else None)
 
 
 async def read_payments(api: StripeApi, invoice: Fields) -> tuple[Fields, ...]:
@@ -89,6 +94,21 @@ async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> P
     intent = answer.fields
     charge = intent.expanded_object("latest_charge")
     return Payment(intent, charge) if charge else await _with_charge(api, intent, intent.id("latest_charge"))
+
+
+def shown_intent(payments: tuple[Fields, ...], link: Link) -> Fields:
+    """The intent behind this link as the invoice's payments show it expanded; empty if they don't."""
+    shown = (one.child("payment").expanded_object("payment_intent") for one in payments if link_to(one) == link)
+    return next(filter(None, shown), EMPTY)
+
+
+async def read_payment_state(api: StripeApi, payments: tuple[Fields, ...], link: Link) -> Payment:
+    """The payment as a charge must know it: without its charge, and without a call, if the last try plainly failed.
+
+    A failed charge moved no money, so it can be neither disputed nor returned. Raises as `read_payment` does if needed.
+    """
+    intent = shown_intent(payments, link)
+    return Payment(intent) if has_plainly_failed(intent) else await read_payment(api, link, needed=True)
 
 
 async def has_others_under_way(

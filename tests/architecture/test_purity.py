@@ -17,7 +17,6 @@ IMPURE_NAMES = {
     "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4", "open", "io.open", "print", "input", "exec", "eval", "__import__",
     "globals",
 }  # fmt: skip
-WORKFLOWS = ("workflows.recovery", "workflows.maintenance", "workflows.maintenance")
 
 
 def core_files() -> list[Path]:
@@ -40,7 +39,8 @@ def workflow_files() -> list[Path]:
     by_name = {
         source.module_name(path): path for path in source.source_files() if source.package_of(path) == "workflows"
     }
-    files, todo = set(), [by_name[name] for name in WORKFLOWS]
+    defined = [path for path in by_name.values() if "workflow.defn" in source.iter_names_used(source.parse_file(path))]
+    files, todo = set(), defined
     while todo:
         path = todo.pop()
         if path not in files:
@@ -71,7 +71,7 @@ def test_workflow_files_are_deterministic() -> None:
 
 def test_the_files_inside_workflows_are_found() -> None:
     names = {source.module_name(path) for path in workflow_files()}
-    assert {"workflows.recovery", "workflows.activity_calls", "workflows.options"} <= names
+    assert {"workflows.recovery", "workflows.simulation", "workflows.activity_calls", "workflows.options"} <= names
     assert not {"workflows.client", "workflows.handles"} & names
 
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from core.errors import InvalidInput, StoreUnavailable
+from db.connections import CHECK_SECONDS
 from db.session import Database
 from tests.db.conftest import Addresses
 
@@ -31,7 +32,7 @@ async def seconds_to_outage(address: str) -> float:
 
 @pytest.fixture
 async def own_database(addresses: Addresses) -> AsyncIterator[Database]:
-    database = Database(addresses.writer, statement_timeout=timedelta(seconds=1), pool_size=1, max_overflow=0)
+    database = Database(addresses.writer, statement_timeout=timedelta(seconds=1), pool_size=1)
     yield database
     await database.close()
 
@@ -63,11 +64,46 @@ async def test_a_killed_connection_is_an_outage_and_the_next_one_works(
     assert await run_query(own_database) == 1
 
 
-async def test_a_connection_that_died_while_unused_is_replaced(own_database: Database, addresses: Addresses) -> None:
-    pid = await run_query(own_database, "SELECT pg_backend_pid()")
+async def kill_idle_connection(database: Database, addresses: Addresses) -> None:
+    """Ends the only connection of the pool, behind its back."""
+    pid = await run_query(database, "SELECT pg_backend_pid()")
     with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
         admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
+
+
+async def test_a_connection_that_died_while_unused_is_replaced(own_database: Database, addresses: Addresses) -> None:
+    await kill_idle_connection(own_database, addresses)
+    await asyncio.sleep(CHECK_SECONDS)
     assert await run_query(own_database) == 1
+
+
+async def test_a_connection_that_died_just_after_its_check_costs_one_transaction(
+    own_database: Database, addresses: Addresses
+) -> None:
+    await kill_idle_connection(own_database, addresses)
+    with pytest.raises(StoreUnavailable):
+        await run_query(own_database)
+    assert await run_query(own_database) == 1
+
+
+async def test_a_connection_is_not_checked_again_within_a_second(own_database: Database) -> None:
+    statements: list[str] = []
+    await run_query(own_database)
+    async with own_database.begin() as session:
+        driver = (await session.get_raw_connection()).driver_connection
+    assert driver is not None
+    execute = driver.execute
+
+    async def record_statement(statement: str, *more: object) -> object:
+        statements.append(statement)
+        return await execute(statement, *more)
+
+    driver.execute = record_statement
+    await run_query(own_database)
+    assert statements == []
+    await asyncio.sleep(CHECK_SECONDS)
+    await run_query(own_database)
+    assert statements == ["SHOW transaction_read_only"]
 
 
 @pytest.mark.quiet

@@ -7,11 +7,13 @@ import pytest
 
 from core.errors import ProviderUnavailable
 from core.payments import NO_METHOD, UNFIT_METHOD, Failure, MethodKind, Outcome
+from providers.stripe.api import StripeApi, api_path
+from providers.stripe.config import StripeConfig
 from providers.stripe.gateway import StripeGateway
 from sandbox.stripe.client import StripeSandboxClient
 from tests.providers.stripe.builders import open_invoice, order_for
 from tests.providers.stripe.canned_server import CannedServer
-from tests.providers.stripe.conftest import gateway_at
+from tests.providers.stripe.conftest import KEY, gateway_at
 
 
 async def test_a_success_names_its_charge_and_moves_money_once(
@@ -118,6 +120,26 @@ async def test_other_parameters_under_the_same_key_are_unknown(
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "idempotency_mismatch")
 
 
+async def test_a_charge_of_an_earlier_release_is_repeated_as_it_was_sent(
+    sandbox_address: str, box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("succeed",))
+    order = order_for(failed_invoice.invoice, charge_before=failed_invoice.charge)
+    earlier = StripeApi(StripeConfig(api_key=KEY, api_base=sandbox_address))
+    await earlier.post(api_path("invoices", order.invoice_id, "pay"), order.idempotency_key, expand=["payments"])
+    await earlier.close()
+    repeated = await gateway.charge(order)
+    (line,) = await box.read_ledger(failed_invoice.invoice)
+    assert (repeated.outcome, repeated.charge_id) == (Outcome.SUCCEEDED, line.charge)
+
+
+async def test_a_success_takes_one_call(box: StripeSandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("succeed",))
+    before = len(await box.read_log())
+    await gateway.charge(order_for(failed_invoice.invoice))
+    assert len(await box.read_log()) == before + 1
+
+
 async def test_api_rate_limit_is_unavailable_with_its_delay(box: StripeSandboxClient, gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice(script=("error:429:7",))
     with pytest.raises(ProviderUnavailable) as limited:
@@ -181,6 +203,33 @@ async def test_a_refused_key_is_a_decline(sandbox_address: str, box: StripeSandb
     result = await unauthorised.charge(order_for(failed_invoice.invoice))
     await unauthorised.close()
     assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "authentication_error")
+
+
+PAY_REQUEST = "POST /v1/invoices/in_1/pay"
+FORBIDDEN = {"error": {"type": "invalid_request_error", "code": "more_permissions_required"}}
+
+
+async def test_a_key_that_may_not_pay_is_a_decline(canned: CannedServer, foreign: StripeGateway) -> None:
+    canned.set_answer(PAY_REQUEST, FORBIDDEN, 403)
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice())
+    result = await foreign.charge(order_for("in_1"))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "permission_error")
+
+
+async def test_a_key_that_may_not_read_either_is_a_decline(canned: CannedServer, foreign: StripeGateway) -> None:
+    canned.set_answer(PAY_REQUEST, FORBIDDEN, 403)
+    canned.set_answer("GET /v1/invoices/in_1", FORBIDDEN, 403)
+    result = await foreign.charge(order_for("in_1"))
+    assert (result.outcome, result.failure.code) == (Outcome.DECLINED, "permission_error")
+
+
+async def test_a_refusal_to_show_the_payment_does_not_hide_it(canned: CannedServer, foreign: StripeGateway) -> None:
+    canned.set_answer(PAY_REQUEST, FORBIDDEN, 403)
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice(status="paid"))
+    assert (await foreign.charge(order_for("in_1"))).outcome is Outcome.SUCCEEDED
+    canned.set_answer("GET /v1/invoices/in_1", b"", 500)
+    result = await foreign.charge(order_for("in_1"))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "http_403")
 
 
 async def test_a_closed_port_is_unavailable() -> None:

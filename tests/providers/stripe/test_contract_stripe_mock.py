@@ -75,6 +75,7 @@ async def test_requests_of_a_recovery_fit_stripes_api(
     await gateway.reconcile(order_for(failed_invoice.invoice))
     await gateway.read_card(failed_invoice.invoice, failed_invoice.payment_method)
     await box.open_dispute(failed_invoice.invoice)
+    await gateway.read_failure(failed_invoice.invoice, None)
     await gateway.read_contact(failed_invoice.invoice, failed_invoice.customer)
     await gateway.read_invoice((await failed_on_test_clock(box)).invoice)
     await gateway.resolve_event(dispute_of(failed_invoice.payment_intent))

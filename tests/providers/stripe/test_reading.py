@@ -22,14 +22,30 @@ async def test_an_open_invoice(box: StripeSandboxClient, gateway: StripeGateway)
     assert not view.disputed
 
 
-async def test_an_invoice_takes_two_calls_and_a_failure_three(box: StripeSandboxClient, gateway: StripeGateway) -> None:
+async def called_objects(box: StripeSandboxClient, before: int) -> list[str]:
+    """The kinds of objects that calls since `before` asked for, sorted."""
+    return sorted(entry.path.split("/")[2] for entry in (await box.read_log())[before:])
+
+
+async def test_a_failed_invoice_takes_one_call_and_its_failure_two(
+    box: StripeSandboxClient, gateway: StripeGateway
+) -> None:
     failed_invoice = await box.create_failed_invoice()
     before = len(await box.read_log())
     await gateway.read_invoice(failed_invoice.invoice)
+    assert await called_objects(box, before) == ["invoices"]
     await gateway.read_failure(failed_invoice.invoice, None)
-    objects = [entry.path.split("/")[2] for entry in (await box.read_log())[before:]]
-    assert objects[:2] == ["invoices", "payment_intents"]
-    assert sorted(objects[2:]) == ["invoices", "payment_intents", "radar"]
+    assert await called_objects(box, before + 1) == ["invoices", "payment_intents"]
+
+
+async def test_money_that_moved_is_read_with_its_charge(box: StripeSandboxClient, gateway: StripeGateway) -> None:
+    failed_invoice = await box.create_failed_invoice()
+    await box.pay_hosted(failed_invoice.invoice)
+    before = len(await box.read_log())
+    assert (await gateway.read_invoice(failed_invoice.invoice)).latest_charge_status == "succeeded"
+    assert await called_objects(box, before) == ["invoices", "payment_intents"]
+    await gateway.read_failure(failed_invoice.invoice, None)
+    assert await called_objects(box, before + 2) == ["invoices", "payment_intents", "radar"]
 
 
 @pytest.mark.parametrize(
@@ -120,16 +136,18 @@ async def test_warning_and_dispute_are_read(box: StripeSandboxClient, gateway: S
 async def test_optional_facts_may_be_missing(
     box: StripeSandboxClient, gateway: StripeGateway, path: str, missing: tuple[str, ...], fault: str
 ) -> None:
-    failed_invoice = await box.create_failed_invoice(decline_code="expired_card")
+    failed_invoice = await box.create_failed_invoice()
+    await box.pay_hosted(failed_invoice.invoice)
     await box.add_fault(path, fault)
     facts = await gateway.read_failure(failed_invoice.invoice, None)
-    assert facts.failure.code == "expired_card"
+    assert facts.invoice.latest_charge_status == "succeeded"
     if fault != "malformed":
         assert facts.missing == missing
 
 
 async def test_optional_reads_time_out_quickly(box: StripeSandboxClient, impatient_gateway: StripeGateway) -> None:
     failed_invoice = await box.create_failed_invoice()
+    await box.pay_hosted(failed_invoice.invoice)
     await box.add_fault("/v1/radar/*", "hang:2")
     assert (await impatient_gateway.read_failure(failed_invoice.invoice, None)).missing == ("early_warnings",)
 

@@ -1,0 +1,104 @@
+"""What one recovery costs, in things that can be counted: statements, transactions, history events, activities, calls.
+
+The recovery fails once, is planned, charged and paid, over the real stack. Counts don't depend on the machine, so a
+test holds them (tests/benchmarks/test_recovery_costs.py).
+"""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks.counted_service import TALLY_VARIABLE
+from devstack.programs import Commands, Options
+from devstack.stack import DevStack
+from tests.support.service import Recovery, RunningService, endpoints_of, open_service
+from tests.support.stacks import FAST_SETTINGS, default_settings, short_folder
+
+MAINTENANCE: Final = frozenset({"relay_inbox", "hand_over"})
+"""Activities that run by the clock, whatever recoveries do."""
+WARM_UP: Final = 2
+"""Recoveries before the one that counts: caches are filled, partitions made."""
+QUIET_SECONDS: Final = 2.0
+COMMAND: Final = (sys.executable, "-m", "benchmarks.counted_service")
+
+
+class RecoveryCosts(NamedTuple):
+    """What one recovery needed, from its webhook to `recovery.closed` and the provider's last echo."""
+
+    api_statements: int
+    api_transactions: int
+    worker_statements: int
+    worker_transactions: int
+    history_events: int
+    activities: int
+    """Those that the server schedules; local ones are markers among the history events."""
+    provider_calls: int
+
+
+@contextmanager
+def counted_stack() -> Iterator[tuple[DevStack, Path]]:
+    """A stack whose API and worker note their statements, and the file that they note them in."""
+    with short_folder() as data:
+        tally = data / "tally"
+        tally.touch()
+        commands = Commands(api=(*COMMAND, "api"), worker=(*COMMAND, "worker"))
+        settings = {**FAST_SETTINGS, TALLY_VARIABLE: str(tally)}
+        options = Options(data, 0, 0, 0, environment=settings, commands=commands)
+        with DevStack(options, default_settings()) as stack:
+            yield stack, tally
+
+
+async def run_recovery(service: RunningService) -> Recovery:
+    """A recovery that is won back by its first retry, and everything after it over."""
+    recovery = await service.create_failure("insufficient_funds")
+    await recovery.wait_for_pay_calls()  # at the provider: a question to the API would count
+    await service.sandbox.wait_until_idle()
+    await asyncio.sleep(QUIET_SECONDS)
+    return recovery
+
+
+async def measure_recovery(stack: DevStack, tally: Path) -> RecoveryCosts:
+    """The costs of one recovery on this stack."""
+    async with open_service(endpoints_of(stack), stack) as service:
+        for _ in range(WARM_UP):
+            await run_recovery(service)
+        before = _read_tally(tally)
+        recovery = await run_recovery(service)
+        lines = _read_tally(tally) - before
+        history = await _history_events(service, recovery.id)
+        calls = len(await service.sandbox.read_log(recovery.invoice))
+    api = {what: lines[f"api {what}"] for what in ("statement", "transaction")}
+    worker = {what: sum(n for line, n in lines.items() if line.endswith(what)) - api[what] for what in api}
+    return RecoveryCosts(
+        api["statement"], api["transaction"], worker["statement"], worker["transaction"],
+        len(history), history.count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"), calls,
+    )  # fmt: skip
+
+
+def _read_tally(tally: Path) -> Counter[str]:
+    """How often each user did what, but for maintenance."""
+    return Counter(line for line in tally.read_text().splitlines() if line.partition(" ")[0] not in MAINTENANCE)
+
+
+async def _history_events(service: RunningService, workflow_id: str) -> list[str]:
+    """The types of all events in the history of the recovery's run."""
+    shown = await service.run_temporal_cli("workflow", "show", "--workflow-id", workflow_id, "--output", "json")
+    return [one["eventType"] for one in json.loads(shown)["events"]]
+
+
+def main() -> bool:
+    """Prints the costs of one recovery. There is no mark here: the test has it."""
+    with counted_stack() as (stack, tally):
+        costs = asyncio.run(measure_recovery(stack, tally))
+    for name, count in costs._asdict().items():
+        sys.stdout.write(f"{name.replace('_', ' '):<22} {count:>5}\n")
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
