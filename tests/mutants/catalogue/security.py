@@ -5,7 +5,7 @@ from typing import Final
 from tests.mutants.mutant import Edit, Mutant
 
 SIGNATURE: Final = "providers/stripe/signature.py"
-SCRUBBING: Final = "observability/scrubbing.py"
+REDACTION: Final = "core/redaction/text.py"
 OPERATORS: Final = "core/operators.py"
 RETRY_CAP: Final = "api/retry_cap.py"
 
@@ -203,12 +203,25 @@ SECURITY: Final = (
         bug="card numbers stay in texts",
         edits=(
             Edit(
-                file=SCRUBBING,
-                old="    return REDACTED if _is_card(digits) else found.group()\n",
-                new="    return found.group() or digits\n",
+                file=REDACTION,
+                old="    if cards:\n        yield from find_card_numbers(text)\n",
+                new="    if cards and not cards:\n        yield from find_card_numbers(text)\n",
             ),
         ),
         checks=("tests/observability/test_scrubbing.py::test_secrets_are_removed_from_any_text",),
+    ),
+    Mutant(
+        name="reasons-unredacted",
+        promise="security",
+        bug="an operator's reason is written as it was typed",
+        edits=(
+            Edit(
+                file="core/operators.py",
+                old='    reason: FreeText = ""\n    decision',
+                new='    reason: str = ""\n    decision',
+            ),
+        ),
+        checks=("tests/api/test_operations.py::test_a_reason_is_redacted_before_it_is_submitted_or_stored",),
     ),
     Mutant(
         name="slow-pattern",
@@ -216,9 +229,9 @@ SECURITY: Final = (
         bug="a pattern takes quadratic time on outside text",
         edits=(
             Edit(
-                file=SCRUBBING,
-                old=r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
-                new=r"[\w.%+'-]+@[\w-]+(?:\.[\w-]+)+",
+                file=REDACTION,
+                old=r"[\w.%+'!#$*^{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
+                new=r"[\w.%+'!#$*^{|}~-]+@[\w-]+(?:\.[\w-]+)+",
             ),
         ),
         checks=("tests/security/test_patterns.py::test_pattern_takes_linear_time",),
