@@ -75,8 +75,8 @@ pictures: tools ## Take the pictures of docs/admin.md anew
 	$(BIN)/python -m pytest -q -n 0 tests/browser/test_pictures.py --pictures docs/images
 
 lock: setup ## Pin newer versions of everything into the two lock files
-	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) --upgrade pyproject.toml --extra anchors -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --extra anchors --group dev -o requirements-dev.lock
 
 clean: ## Remove .venv, caches and the data of `make dev`
 	rm -rf $(VENV) .pri build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
