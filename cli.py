@@ -219,7 +219,9 @@ def experiments(
 @audit.command("verify")
 def audit_verify(
     recovery_id: Annotated[str | None, typer.Argument(help="One recovery; all of them when left out.")] = None,
-    anchors: Annotated[Path | None, typer.Option(help="A file of `pri audit anchor` to check the log against.")] = None,
+    anchors: Annotated[
+        str | None, typer.Option(help="A place of `pri audit anchor` to check the log against.", metavar="PLACE")
+    ] = None,
 ) -> None:
     """Check that no row of the event log was changed, lost or added by hand."""
     from commands import anchors as anchoring
@@ -230,7 +232,7 @@ def audit_verify(
     for one in contradicted:
         console.print_result(f"anchor of {anchoring.describe_span(one.anchor)}: {one.what}")
     if anchors:
-        console.print_result(f"{count} anchors, {len(contradicted)} contradicted")
+        console.print_result(f"{count} anchors, {len({one.anchor for one in contradicted})} contradicted")
     for problem in report.problems:
         console.print_result(f"{problem.recovery_id} row {problem.sequence or '-'}: {problem.what}")
     console.print_result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
@@ -240,15 +242,17 @@ def audit_verify(
 
 @audit.command("anchor")
 def audit_anchor(
-    file: Annotated[Path, typer.Argument(help="Where anchors are appended, outside of the database's reach.")],
+    place: Annotated[str, typer.Argument(help="A file, or s3://BUCKET/PREFIX, outside of the database's reach.")],
 ) -> None:
-    """Append what the event log says now, in one line, to a file that the owner of the database can't change.
+    """Append what the event log says now, in one line, to a place that the owner of the database can't change.
 
-    Run it every hour and keep the file elsewhere; `pri audit verify --anchors FILE` checks the log against it.
+    In a bucket each anchor is an object in compliance mode, locked for ANCHOR_RETENTION_DAYS. With TIMESTAMP_URL each
+    anchor is stamped by that authority (RFC 3161). Run it every hour; `pri audit verify --anchors PLACE` checks the log
+    against it. docs/operations.md says what each place proves.
     """
     from commands import anchors, console
 
-    anchor = anchors.append_anchor(Settings(), file)
+    anchor = anchors.append_anchor(Settings(), place)
     if anchor is None:
         return console.print_result("nothing to anchor: the last one is less than a minute old")
     span = anchors.describe_span(anchor)

@@ -232,7 +232,7 @@ async def _write_rows(
     # A clock that was set back, or a standby's after a failover, must not turn the order of the rows around.
     recorded_at = max(recorded_at, last["recorded_at"]) if last else recorded_at
     opened_on = last["opened_on"] if last else await _open_partition(session, after, records[0])
-    new = _chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
+    new = chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
     # One transaction: log, attempt ledger and read model are committed together or not at all.
     await session.execute(WRITE, _column_arrays(new))
     await network_attempts.save_attempts(session, before, records)
@@ -247,7 +247,7 @@ async def _open_partition(session: Session, after: Recovery, first: Record) -> d
     return opened_on
 
 
-def _chain_rows(
+def chain_rows(
     after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, recorded_at: datetime
 ) -> list[dict[str, Any]]:
     """The rows to store by column name, each linked to the hash of the one before it."""
