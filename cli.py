@@ -1,6 +1,7 @@
 """The `pri` command."""
 
 import gc
+import os
 import sys
 import time
 from pathlib import Path
@@ -222,12 +223,13 @@ def audit_verify(
     anchors: Annotated[
         str | None, typer.Option(help="A place of `pri audit anchor` to check the log against.", metavar="PLACE")
     ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")] = None,
 ) -> None:
     """Check that no row of the event log was changed, lost or added by hand."""
     from commands import anchors as anchoring
-    from commands import console, database
+    from commands import audit, console
 
-    report = database.verify_audit(Settings(), recovery_id)
+    report = audit.verify_audit(Settings(), recovery_id, jobs or os.cpu_count() or 1)
     count, contradicted = anchoring.check_anchors(Settings(), anchors) if anchors else (0, [])
     for one in contradicted:
         console.print_result(f"anchor of {anchoring.describe_span(one.anchor)}: {one.what}")

@@ -1,4 +1,4 @@
-"""`pri migrate`, `pri rebuild`, `pri audit verify`, `pri erase`."""
+"""`pri migrate`, `pri rebuild`, `pri erase`, and the database of other commands."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,9 @@ from rich.progress import Progress
 from temporalio.service import RPCError
 
 from commands import console
-from core.errors import EngineUnavailable, InvalidInput, NotFound
-from db import address, audit, schema
+from core.errors import EngineUnavailable, InvalidInput
+from db import address, schema
 from db import rebuild as rebuilding
-from db.audit import AuditReport
 from db.repositories import contacts, inbox, operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
@@ -64,25 +63,7 @@ async def _register_search_attributes() -> str:
     return f"temporal: search attributes registered{': ' + ', '.join(added) if added else ' before'}"
 
 
-def verify_audit(settings: Settings, recovery_id: str | None) -> AuditReport:
-    """Verifies the hash chains, with a progress bar on stderr.
-
-    Raises NotFound for an unknown recovery, StoreUnavailable.
-    """
-    report = asyncio.run(_verify_chains(settings, recovery_id))
-    if recovery_id and not report.recoveries and report.is_clean:
-        raise NotFound(f"There is no recovery {recovery_id}.")
-    return report
-
-
-async def _verify_chains(settings: Settings, recovery_id: str | None) -> AuditReport:
-    async with open_database(settings) as database:
-        with _progress_bar() as bar:
-            task = bar.add_task("recoveries verified", total=None)
-            return await audit.verify_log(database, recovery_id, lambda done: bar.update(task, completed=done))
-
-
-def _progress_bar() -> Progress:
+def progress_bar() -> Progress:
     """A progress bar on stderr, shown on terminals only."""
     # Elsewhere its empty last line would come before an error, whose message must be the only line.
     shown = Console(stderr=True)
@@ -96,7 +77,7 @@ def rebuild_from_log(settings: Settings) -> int:
     """
 
     async def run_rebuild() -> int:
-        with _progress_bar() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("recoveries rebuilt", total=None)
             async with open_database(settings) as database, database.begin() as session:
                 return await rebuilding.rebuild_read_model(session, lambda done: bar.update(task, completed=done))

@@ -134,21 +134,32 @@ async def load_rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
     return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
 
 
-async def stream_histories(session: Session, recovery_id: str | None = None) -> AsyncIterator[list[Row]]:
+STREAMED_ROWS: Final = 1_000
+"""Rows that are fetched together."""
+
+
+async def stream_histories(
+    session: Session, recovery_id: str | None = None, days: tuple[date, date] | None = None
+) -> AsyncIterator[list[Row]]:
     """Yields all rows of each recovery (or of one), in sequence order; one recovery is in memory at a time.
 
-    Reads every partition, so that a verification also finds a row that lies in the wrong one.
+    `days`: only rows with an `opened_on` from the first day to the second, both included. Reads every partition
+    otherwise, so that a verification also finds a row that lies in the wrong one.
     """
     query = select(*table.columns).order_by(table.c.opened_on, table.c.recovery_id, table.c.sequence)
     if recovery_id is not None:
         query = query.where(table.c.recovery_id == recovery_id)
+    if days is not None:
+        query = query.where(table.c.opened_on.between(*days))
     group: list[Row] = []
-    async with session.stream(query) as found:
-        async for row in found.mappings():
-            if group and group[-1]["recovery_id"] != row["recovery_id"]:
-                yield group
-                group = []
-            group.append(row)
+    async with session.stream(query, execution_options={"yield_per": STREAMED_ROWS}) as found:
+        # In parts: a step of an asynchronous iteration takes longer than reading the row.
+        async for rows in found.mappings().partitions():
+            for row in rows:
+                if group and group[-1]["recovery_id"] != row["recovery_id"]:
+                    yield group
+                    group = []
+                group.append(row)
     if group:
         yield group
 

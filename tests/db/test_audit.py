@@ -160,5 +160,5 @@ async def test_rebuild_reports_progress_and_does_not_block_writers(database: Dat
     await write_recovery(database, f"in_any_{next(NUMBERS)}", [[failed_event()]])
     progress: list[int] = []
     report = await audit.verify_log(database, progress=progress.append)
-    assert progress == list(range(1, report.recoveries + 1))
+    assert (progress, progress[-1]) == (sorted(progress), report.recoveries)
     assert (await audit.verify_log(database, "recovery-stripe-unknown")) == audit.AuditReport()
