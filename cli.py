@@ -84,7 +84,10 @@ def migrate() -> None:
 
 @app.command()
 def rebuild() -> None:
-    """Rebuild the read model and the attempt ledger from the event log. Writers wait until it is done."""
+    """Rebuild the read model and the attempt ledger from the event log, as the tables' owner (DATABASE_OWNER_URL).
+
+    Writers wait until it is done.
+    """
     from commands import console, database
 
     console.print_result(f"{database.rebuild_from_log(Settings())} recoveries rebuilt from the event log")

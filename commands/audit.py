@@ -78,7 +78,7 @@ def _verify_pieces(build: Callable[[], DayVerifier], rows_by_day: Mapping[date, 
 
 
 def group_days(rows_by_day: Mapping[date, int]) -> Iterator[tuple[int, int]]:
-    """Ordinals of the first and the last day of each piece of work, in order; ROWS_PER_PIECE or more but in the last."""
+    """Ordinals of first and last day of each piece of work, in order; each but the last has ROWS_PER_PIECE or more."""
     days: list[int] = []
     rows = 0
     for day, count in rows_by_day.items():

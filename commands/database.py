@@ -26,9 +26,12 @@ COMMAND_LINE_ACTOR = "pri"
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database for one command, closed afterwards. Raises InvalidInput if DATABASE_URL isn't set."""
-    given = settings.database_url.get_secret_value()
+async def open_database(settings: Settings, address: str = "") -> AsyncIterator[Database]:
+    """The database for one command, closed afterwards; as the writer where no other address is given.
+
+    Raises InvalidInput if DATABASE_URL isn't set.
+    """
+    given = address or settings.database_url.get_secret_value()
     if not given:
         raise InvalidInput("DATABASE_URL is not set.")
     database = Database(given)
@@ -73,13 +76,16 @@ def progress_bar() -> Progress:
 def rebuild_from_log(settings: Settings) -> int:
     """Rebuilds read model and attempt ledger from the log, with a progress bar; returns the number of recoveries.
 
-    Raises StoreUnavailable.
+    Works as the owner, since the writer may not delete their rows. Raises StoreUnavailable, and InvalidInput where
+    neither address is the owner's.
     """
 
     async def run_rebuild() -> int:
         with progress_bar() as bar:
             task = bar.add_task("recoveries rebuilt", total=None)
-            async with open_database(settings) as database, database.begin() as session:
+            async with open_database(settings, settings.owner_url) as database, database.begin() as session:
+                if not await rebuilding.may_rebuild(session):
+                    raise InvalidInput("Rebuilding takes the role that owns the tables: set DATABASE_OWNER_URL.")
                 return await rebuilding.rebuild_read_model(session, lambda done: bar.update(task, completed=done))
 
     return asyncio.run(run_rebuild())

@@ -21,7 +21,6 @@ from db.rebuild import BATCH, Difference, Progress, compare_rows, project_histor
 from db.repositories.event_log import Row, stream_histories
 from db.session import Database, Session
 
-
 UNQUOTABLE: Final = re.compile(r"[^0-9A-Fa-f-]")
 """What no id of a snapshot holds: a statement that names one takes no parameter."""
 
@@ -104,9 +103,7 @@ async def _reading(database: Database, snapshot: str | None = None) -> AsyncIter
         yield session
 
 
-async def _verify_histories(
-    session: Session, histories: AsyncIterator[list[Row]], progress: Progress
-) -> AuditReport:
+async def _verify_histories(session: Session, histories: AsyncIterator[list[Row]], progress: Progress) -> AuditReport:
     problems: list[Problem] = []
     recoveries = rows = 0
     async for batch in _in_batches(histories):

@@ -1,8 +1,9 @@
 """Anchors as objects of an S3-compatible bucket, each locked until its retention is over.
 
 One object per anchor; its content is the line of an anchor file, so that all objects in order of their keys are that
-file. In a bucket with object lock nobody, not even its owner, deletes a version in compliance mode before its time. What can be done is to put a
-newer version or a delete marker on top. So the first version of each key counts, and any other one is a fault.
+file. In a bucket with object lock nobody deletes a version in compliance mode before its time, not even the owner. What
+can be done is to put a newer version or a delete marker on top: so the first version of each key counts, and any other
+one is a fault.
 """
 
 import base64

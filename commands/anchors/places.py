@@ -34,7 +34,7 @@ class AnchorPlace(Protocol):
     def last_line(self) -> str | None:
         """The newest line; None if there is none."""
 
-    def append(self, line: str, until: datetime) -> None:
+    def append(self, line: str, until: datetime, /) -> None:
         """Adds the line of an anchor that ends at `until`."""
 
 
@@ -51,7 +51,7 @@ class AnchorFile:
         lines: list[str] = self._attempt(self._read, "read") if self._path.exists() else []
         return lines[-1] if lines else None
 
-    def append(self, line: str, until: datetime) -> None:
+    def append(self, line: str, _until: datetime) -> None:
         self._attempt(lambda: self._write(f"{line}\n"), "written")
 
     def _read(self) -> list[str]:

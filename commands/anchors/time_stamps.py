@@ -1,7 +1,7 @@
 """Time stamps by RFC 3161: an authority signs the hash of an anchor together with its own time.
 
-A stamp can be kept by anybody, since only the authority can make one. Whoever rewrites log and anchors later gets stamps
-with a later time.
+A stamp can be kept by anybody, since only the authority can make one. Whoever rewrites log and anchors later gets
+stamps with a later time.
 """
 
 import base64
