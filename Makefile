@@ -15,7 +15,7 @@ PROCESSES ?= 2
 
 FAULT_OPTIONS := $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help setup tools test faults mutants demo dev lint format bench reference pictures lock clean
+.PHONY: help setup tools test faults mutants demo dev lint format audit bench reference pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lint: setup ## ruff, formatting, mypy, import rules
 format: setup ## Let ruff repair and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: setup ## What can be said of the locked packages without an advisory service (INDEX=1 asks the package index)
+	$(BIN)/python -m tests.security.dependency_audit $(if $(INDEX),--index)
 
 bench: setup ## Benchmarks, as ratios against a floor measured in the same run
 	$(BIN)/python -m benchmarks

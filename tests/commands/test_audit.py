@@ -1,7 +1,6 @@
 """`pri audit verify` in several processes: the same report, and an error of one is an error of all."""
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -54,17 +53,15 @@ def test_process_that_fails_is_an_error(pri: Pri, fresh: Addresses, monkeypatch:
 class BrokenVerifier(audit.DayVerifier):
     """Fails at every piece."""
 
-    def __call__(self, first: int, last: int) -> audit.AuditReport:
+    def __call__(self, *_: int) -> audit.AuditReport:
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize(
-    "grouping", [lambda days: dict.fromkeys(days, 9_000), lambda days: dict.fromkeys(days, 90_000)]
-)
-def test_days_are_in_exactly_one_piece(grouping: Callable[[list[date]], dict[date, int]]) -> None:
+@pytest.mark.parametrize("rows", [1, 9_000, 90_000])
+def test_days_are_in_exactly_one_piece(rows: int) -> None:
     first = datetime(2026, 1, 1, tzinfo=UTC).date()
     days = [first + timedelta(days=number) for number in range(0, 50, 2)]
-    pieces = list(audit.group_days(grouping(days)))
+    pieces = list(audit.group_days(dict.fromkeys(days, rows)))
     for day in days:
         assert len([1 for begin, end in pieces if begin <= day.toordinal() <= end]) == 1
     assert list(audit.group_days({})) == []
