@@ -46,7 +46,7 @@ class AnchorBucket:
 
     def append(self, line: str, until: datetime) -> None:
         """Puts the line as a locked object. Raises AnchorPlaceFailed if the bucket doesn't lock it."""
-        body, key = f"{line}\n".encode(), f"{self._prefix}{until:%Y-%m-%dT%H%M}Z.jsonl"
+        body, key = f"{line}\n".encode(), f"{self._prefix}{_object_name(until)}"
         locked_until = datetime.now(UTC) + self._retention
         place = {"Bucket": self._bucket, "Key": key}
         with _translated_errors(self._bucket):
@@ -119,6 +119,11 @@ def _connect(settings: Settings) -> Any:
         return session.client("s3", endpoint_url=settings.anchor_s3_endpoint or None, config=config)
     except (BotoCoreError, ValueError) as error:
         raise InvalidInput(f"The bucket's settings are wrong: {error}") from None
+
+
+def _object_name(until: datetime) -> str:
+    """Sorts by time, and needs no escaping: 2026-11-28T0930Z.jsonl."""
+    return until.astimezone(UTC).isoformat(timespec="minutes").replace("+00:00", "Z.jsonl").replace(":", "")
 
 
 def _first_version(entries: list[dict[str, Any]]) -> dict[str, Any]:
