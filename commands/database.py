@@ -49,10 +49,16 @@ def upgrade_database(settings: Settings) -> None:
     if not settings.owner_url:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
     given = settings.database_url.get_secret_value() or settings.owner_url
-    address.parse_address(settings.owner_url, "DATABASE_URL" if settings.owner_url == given else "DATABASE_OWNER_URL")
+    _check_owner_url(settings)
     schema.upgrade_schema(settings.owner_url, address.parse_address(given).role)
     console.print_note("database: at the newest migration")
     console.print_note(asyncio.run(_register_search_attributes()))
+
+
+def _check_owner_url(settings: Settings) -> None:
+    """Raises InvalidInput, naming the setting, for an owner's address that is none."""
+    given = settings.database_owner_url.get_secret_value()
+    address.parse_address(settings.owner_url, "DATABASE_OWNER_URL" if given else "DATABASE_URL")
 
 
 async def _register_search_attributes() -> str:
@@ -79,6 +85,9 @@ def rebuild_from_log(settings: Settings) -> int:
     Works as the owner, since the writer may not delete their rows. Raises StoreUnavailable, and InvalidInput where
     neither address is the owner's.
     """
+
+    if settings.owner_url:
+        _check_owner_url(settings)
 
     async def run_rebuild() -> int:
         with progress_bar() as bar:
