@@ -94,7 +94,8 @@ def read_licence(name: str) -> str | None:
     except metadata.PackageNotFoundError:
         return None
     classifiers = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier", []) if one.startswith("License")]
-    written = about.get("License-Expression") or (about.get("License") or "")[:80]
+    named = (about[field] for field in ("License-Expression", "License") if field in about)
+    written = next((text[:80] for text in named if text), "")
     return "; ".join(part for part in (written, *classifiers) if part)
 
 
