@@ -14,6 +14,7 @@ from db.session import Database
 from settings import Settings
 from simulator.processes import ProcessFailed, run_in_processes
 
+Verifier = Callable[[int, int], AuditReport]
 ROWS_PER_PIECE: Final = 20_000
 """Days are verified together up to so many rows: progress shows, and processes end at about the same time."""
 
@@ -66,7 +67,7 @@ async def _verify_all(settings: Settings, jobs: int) -> AuditReport:
     return audit.join_reports([missing, *reports])
 
 
-def _verify_pieces(build: Callable[[], DayVerifier], rows_by_day: Mapping[date, int], jobs: int) -> list[AuditReport]:
+def _verify_pieces(build: Callable[[], Verifier], rows_by_day: Mapping[date, int], jobs: int) -> list[AuditReport]:
     done = []
     pieces = list(group_days(rows_by_day))
     with progress_bar() as bar, run_in_processes(build, pieces, jobs) as reports:

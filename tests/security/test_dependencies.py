@@ -1,5 +1,6 @@
 """The locked packages: exact, hashed, of fitting licences, and none of the versions that are known as vulnerable."""
 
+import subprocess
 from collections.abc import Sequence
 
 import pytest
@@ -95,6 +96,6 @@ def test_command_says_what_it_can_not_see(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_withdrawn_versions_are_read_from_what_pip_says(monkeypatch: pytest.MonkeyPatch) -> None:
     warning = "WARNING: The candidate selected for download or install is a yanked version: 'six' candidate (version 1)"
-    answer = dependency_audit.subprocess.CompletedProcess([], 0, "", f"{warning}\nReason for being yanked: broken\n")
-    monkeypatch.setattr(dependency_audit.subprocess, "run", lambda *_, **__: answer)
+    answer = subprocess.CompletedProcess([], 0, "", f"{warning}\nReason for being yanked: broken\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
     assert list(dependency_audit.find_withdrawn(RUNTIME_LOCK)) == ["withdrawn: six"]

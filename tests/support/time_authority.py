@@ -13,6 +13,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 OPENSSL: Final = shutil.which("openssl")
 CONFIG: Final = """
@@ -96,7 +97,7 @@ def _make_root() -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
 def _issue(root_key: rsa.RSAPrivateKey, root: x509.Certificate) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
     key = rsa.generate_private_key(65537, 2048)
     builder = _certificate(key, _name("Signer"), root.subject)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     return key, builder.sign(root_key, hashes.SHA256())
 
 
