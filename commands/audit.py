@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from commands.database import open_database, progress_bar
 from core.errors import NotFound, StoreUnavailable
@@ -58,7 +58,7 @@ async def _verify_one(settings: Settings, recovery_id: str) -> AuditReport:
 async def _verify_all(settings: Settings, jobs: int) -> AuditReport:
     # The snapshot is gone with its transaction, which therefore stays open until the last process is done.
     async with open_database(settings) as database, audit.hold_snapshot(database) as (snapshot, missing):
-        build = partial(DayVerifier, settings.database_url.get_secret_value(), snapshot.id)
+        build: Any = partial(DayVerifier, settings.database_url.get_secret_value(), snapshot.id)
         try:
             # In a thread, where a piece that stays in this process may have an event loop of its own.
             reports = await asyncio.to_thread(_verify_pieces, build, snapshot.rows_by_day, jobs)

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ ADVISORY = Advisory("starlette", "1.3.1", "CVE-1", "a limit is ignored", "https:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_locked_packages_have_no_known_problem(lock: dependency_audit.Path) -> None:
+def test_locked_packages_have_no_known_problem(lock: Path) -> None:
     pins = read_pins(lock.read_text())
     assert len(pins) > 50
     assert list(find_lock_problems(pins, read_advisories())) == []
