@@ -15,7 +15,7 @@ PROCESSES ?= 2
 
 FAULT_OPTIONS := $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help setup tools test faults mutants demo dev lint format bench reference pictures lock clean
+.PHONY: help setup tools test faults mutants demo dev lint format audit bench reference pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ format: setup ## Let ruff repair and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+audit: setup ## What can be said of the locked packages without an advisory service (INDEX=1 asks the package index)
+	$(BIN)/python -m tests.security.dependency_audit $(if $(INDEX),--index)
+
 bench: setup ## Benchmarks, as ratios against a floor measured in the same run
 	$(BIN)/python -m benchmarks
 
@@ -75,8 +78,8 @@ pictures: tools ## Take the pictures of docs/admin.md anew
 	$(BIN)/python -m pytest -q -n 0 tests/browser/test_pictures.py --pictures docs/images
 
 lock: setup ## Pin newer versions of everything into the two lock files
-	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
-	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) --upgrade pyproject.toml --extra anchors -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --extra anchors --group dev -o requirements-dev.lock
 
 clean: ## Remove .venv, caches and the data of `make dev`
 	rm -rf $(VENV) .pri build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

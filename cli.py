@@ -8,18 +8,17 @@ from typing import Annotated
 
 import typer
 
-from commands import options
+from commands import audit_options, options
 from settings import Settings, exit_on_known_errors, exit_with_line
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Recovers failed payments."
 )
 
-audit = typer.Typer(no_args_is_help=True, help="Verification of the event log.")
 notify = typer.Typer(no_args_is_help=True, help="Messages to customers.")
 policy = typer.Typer(no_args_is_help=True, help="Retry policies.")
 imports = typer.Typer(no_args_is_help=True, help="Import of payment history, for `pri simulate --source FILE`.")
-app.add_typer(audit, name="audit")
+app.add_typer(audit_options.audit, name="audit")
 app.add_typer(imports, name="import")
 app.add_typer(policy, name="policy")
 app.add_typer(options.keys, name="keys")
@@ -84,7 +83,10 @@ def migrate() -> None:
 
 @app.command()
 def rebuild() -> None:
-    """Rebuild the read model and the attempt ledger from the event log. Writers wait until it is done."""
+    """Rebuild the read model and the attempt ledger from the event log, as the tables' owner (DATABASE_OWNER_URL).
+
+    Writers wait until it is done.
+    """
     from commands import console, database
 
     console.print_result(f"{database.rebuild_from_log(Settings())} recoveries rebuilt from the event log")
@@ -215,45 +217,6 @@ def experiments(
         Console().print(policies.experiments_table(found))
     else:
         console.print_result("no recovery is part of an experiment")
-
-
-@audit.command("verify")
-def audit_verify(
-    recovery_id: Annotated[str | None, typer.Argument(help="One recovery; all of them when left out.")] = None,
-    anchors: Annotated[Path | None, typer.Option(help="A file of `pri audit anchor` to check the log against.")] = None,
-) -> None:
-    """Check that no row of the event log was changed, lost or added by hand."""
-    from commands import anchors as anchoring
-    from commands import console, database
-
-    report = database.verify_audit(Settings(), recovery_id)
-    count, contradicted = anchoring.check_anchors(Settings(), anchors) if anchors else (0, [])
-    for one in contradicted:
-        console.print_result(f"anchor of {anchoring.describe_span(one.anchor)}: {one.what}")
-    if anchors:
-        console.print_result(f"{count} anchors, {len(contradicted)} contradicted")
-    for problem in report.problems:
-        console.print_result(f"{problem.recovery_id} row {problem.sequence or '-'}: {problem.what}")
-    console.print_result(f"{report.recoveries} recoveries, {report.rows} rows, {len(report.problems)} problems")
-    if contradicted or not report.is_clean:
-        raise typer.Exit(1)
-
-
-@audit.command("anchor")
-def audit_anchor(
-    file: Annotated[Path, typer.Argument(help="Where anchors are appended, outside of the database's reach.")],
-) -> None:
-    """Append what the event log says now, in one line, to a file that the owner of the database can't change.
-
-    Run it every hour and keep the file elsewhere; `pri audit verify --anchors FILE` checks the log against it.
-    """
-    from commands import anchors, console
-
-    anchor = anchors.append_anchor(Settings(), file)
-    if anchor is None:
-        return console.print_result("nothing to anchor: the last one is less than a minute old")
-    span = anchors.describe_span(anchor)
-    return console.print_result(f"anchored {anchor.recoveries} recoveries with rows of {span}: {anchor.root}")
 
 
 @app.command()

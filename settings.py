@@ -137,6 +137,13 @@ class Settings(BaseSettings):
         SecretStr(""), description="whsec_ and base64: signs outgoing webhooks by Standard Webhooks"
     )
 
+    anchor_s3_endpoint: str = Field("", description="address of an S3-compatible server for anchors; empty: AWS")
+    anchor_retention_days: int = Field(400, ge=1, description="days for which a bucket locks each anchor")
+    timestamp_url: str = Field("", description="time stamping authority (RFC 3161) for anchors; empty: none")
+    timestamp_ca_file: Path | None = Field(
+        None, description="the authority's certificates (PEM), root included; verifies time stamps"
+    )
+
     sentry_dsn: SecretStr = Field(SecretStr(""), description="Sentry DSN for error reports; empty: none are sent")
     otel_exporter_otlp_endpoint: str = Field("", description="OTLP/HTTP address for traces; empty: none are sent")
     payload_encryption_keys: Secrets = Field(
@@ -196,6 +203,12 @@ class Settings(BaseSettings):
     def _outgoing_webhooks_are_signed(self) -> Self:
         if self.outgoing_webhook_urls.get_secret_value() and not self.outgoing_webhook_secret.get_secret_value():
             raise ValueError("OUTGOING_WEBHOOK_URLS needs OUTGOING_WEBHOOK_SECRET")
+        return self
+
+    @model_validator(mode="after")
+    def _time_stamps_can_be_verified(self) -> Self:
+        if self.timestamp_url and not self.timestamp_ca_file:
+            raise ValueError("TIMESTAMP_URL needs TIMESTAMP_CA_FILE")
         return self
 
     @model_validator(mode="after")

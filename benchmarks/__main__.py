@@ -2,13 +2,14 @@
 
 import sys
 
-from benchmarks import admin_queries, decisions, engine_parity, replay, simulator_speed
+from benchmarks import admin_queries, audit_speed, decisions, engine_parity, replay, simulator_speed
 
 BENCHMARKS = {
     "decide": decisions.main,
     "simulate": simulator_speed.main,
     "replay": replay.main,
     "admin": admin_queries.main,
+    "audit": audit_speed.main,
     "fidelity": engine_parity.main,
 }
 

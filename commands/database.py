@@ -1,4 +1,4 @@
-"""`pri migrate`, `pri rebuild`, `pri audit verify`, `pri erase`."""
+"""`pri migrate`, `pri rebuild`, `pri erase`, and the database of other commands."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,9 @@ from rich.progress import Progress
 from temporalio.service import RPCError
 
 from commands import console
-from core.errors import EngineUnavailable, InvalidInput, NotFound
-from db import address, audit, schema
+from core.errors import EngineUnavailable, InvalidInput
+from db import address, schema
 from db import rebuild as rebuilding
-from db.audit import AuditReport
 from db.repositories import contacts, inbox, operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
@@ -27,9 +26,12 @@ COMMAND_LINE_ACTOR = "pri"
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database for one command, closed afterwards. Raises InvalidInput if DATABASE_URL isn't set."""
-    given = settings.database_url.get_secret_value()
+async def open_database(settings: Settings, address: str = "") -> AsyncIterator[Database]:
+    """The database for one command, closed afterwards; as the writer where no other address is given.
+
+    Raises InvalidInput if DATABASE_URL isn't set.
+    """
+    given = address or settings.database_url.get_secret_value()
     if not given:
         raise InvalidInput("DATABASE_URL is not set.")
     database = Database(given)
@@ -47,10 +49,16 @@ def upgrade_database(settings: Settings) -> None:
     if not settings.owner_url:
         raise InvalidInput("Neither DATABASE_OWNER_URL nor DATABASE_URL is set.")
     given = settings.database_url.get_secret_value() or settings.owner_url
-    address.parse_address(settings.owner_url, "DATABASE_URL" if settings.owner_url == given else "DATABASE_OWNER_URL")
+    _check_owner_url(settings)
     schema.upgrade_schema(settings.owner_url, address.parse_address(given).role)
     console.print_note("database: at the newest migration")
     console.print_note(asyncio.run(_register_search_attributes()))
+
+
+def _check_owner_url(settings: Settings) -> None:
+    """Raises InvalidInput, naming the setting, for an owner's address that is none."""
+    given = settings.database_owner_url.get_secret_value()
+    address.parse_address(settings.owner_url, "DATABASE_OWNER_URL" if given else "DATABASE_URL")
 
 
 async def _register_search_attributes() -> str:
@@ -64,25 +72,7 @@ async def _register_search_attributes() -> str:
     return f"temporal: search attributes registered{': ' + ', '.join(added) if added else ' before'}"
 
 
-def verify_audit(settings: Settings, recovery_id: str | None) -> AuditReport:
-    """Verifies the hash chains, with a progress bar on stderr.
-
-    Raises NotFound for an unknown recovery, StoreUnavailable.
-    """
-    report = asyncio.run(_verify_chains(settings, recovery_id))
-    if recovery_id and not report.recoveries and report.is_clean:
-        raise NotFound(f"There is no recovery {recovery_id}.")
-    return report
-
-
-async def _verify_chains(settings: Settings, recovery_id: str | None) -> AuditReport:
-    async with open_database(settings) as database:
-        with _progress_bar() as bar:
-            task = bar.add_task("recoveries verified", total=None)
-            return await audit.verify_log(database, recovery_id, lambda done: bar.update(task, completed=done))
-
-
-def _progress_bar() -> Progress:
+def progress_bar() -> Progress:
     """A progress bar on stderr, shown on terminals only."""
     # Elsewhere its empty last line would come before an error, whose message must be the only line.
     shown = Console(stderr=True)
@@ -92,13 +82,19 @@ def _progress_bar() -> Progress:
 def rebuild_from_log(settings: Settings) -> int:
     """Rebuilds read model and attempt ledger from the log, with a progress bar; returns the number of recoveries.
 
-    Raises StoreUnavailable.
+    Works as the owner, since the writer may not delete their rows. Raises StoreUnavailable, and InvalidInput where
+    neither address is the owner's.
     """
 
+    if settings.owner_url:
+        _check_owner_url(settings)
+
     async def run_rebuild() -> int:
-        with _progress_bar() as bar:
+        with progress_bar() as bar:
             task = bar.add_task("recoveries rebuilt", total=None)
-            async with open_database(settings) as database, database.begin() as session:
+            async with open_database(settings, settings.owner_url) as database, database.begin() as session:
+                if not await rebuilding.may_rebuild(session):
+                    raise InvalidInput("Rebuilding takes the role that owns the tables: set DATABASE_OWNER_URL.")
                 return await rebuilding.rebuild_read_model(session, lambda done: bar.update(task, completed=done))
 
     return asyncio.run(run_rebuild())

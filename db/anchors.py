@@ -38,10 +38,16 @@ class Anchor(Value):
     root: str
     previous: str
     """The SHA-256 of the line before."""
+    stamp: str | None = None
+    """The answer of a time stamping authority (RFC 3161, DER in base64) to the line without it; None: not stamped."""
 
     def to_line(self) -> str:
         """The line without its end; what the next anchor's `previous` is the hash of."""
-        return self.model_dump_json()
+        return self.model_dump_json(exclude_none=True)
+
+    def to_stamped_text(self) -> str:
+        """What is stamped: the line without the stamp."""
+        return self.model_dump_json(exclude={"stamp"})
 
 
 class AnchorProblem(Value):
@@ -56,10 +62,7 @@ def read_anchors(content: str) -> list[Anchor]:
     found: list[Anchor] = []
     previous = FIRST
     for number, line in enumerate(content.splitlines(), start=1):
-        try:
-            anchor = Anchor.model_validate_json(line)
-        except ValidationError:
-            raise InvalidInput(f"line {number} of the anchor file is no anchor") from None
+        anchor = read_anchor(line, f"line {number}")
         if anchor.previous != previous or anchor.since != (found[-1].until if found else BEGINNING):
             raise InvalidInput(f"line {number} of the anchor file does not follow the line before it")
         previous = hash_line(line)
@@ -67,20 +70,31 @@ def read_anchors(content: str) -> list[Anchor]:
     return found
 
 
+def read_anchor(line: str, name: str = "the last line") -> Anchor:
+    """One line. Raises InvalidInput, with the line's name, for one that is none or was written in another way."""
+    try:
+        anchor = Anchor.model_validate_json(line)
+    except ValidationError:
+        raise InvalidInput(f"{name} of the anchor file is no anchor") from None
+    # The hash of a line is taken from the text: an anchor read back must give the same.
+    if anchor.to_line() != line:
+        raise InvalidInput(f"{name} of the anchor file is no anchor as this release writes it")
+    return anchor
+
+
 def hash_line(line: str) -> str:
     """What the next anchor names as `previous`."""
     return hashlib.sha256(line.encode()).hexdigest()
 
 
-async def next_anchor(database: Database, lines: Sequence[str], now: datetime) -> Anchor | None:
-    """The anchor of all rows since the last of these lines; None within the same minute. Raises InvalidInput."""
-    known = read_anchors("\n".join(lines))
-    since = known[-1].until if known else BEGINNING
+async def next_anchor(database: Database, last: Anchor | None, now: datetime) -> Anchor | None:
+    """The anchor of all rows since the last one; None within the same minute."""
+    since = last.until if last else BEGINNING
     until = (now - SETTLED_AFTER).astimezone(UTC).replace(second=0, microsecond=0)
     if until <= since:
         return None
     ((count, root),) = await _compute_roots(database, since, [until])
-    previous = hash_line(lines[-1]) if lines else FIRST
+    previous = hash_line(last.to_line()) if last else FIRST
     return Anchor(since=since, until=until, recoveries=count, root=root.hex(), previous=previous)
 
 

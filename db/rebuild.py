@@ -48,6 +48,12 @@ async def rebuild_read_model(session: Session, progress: Progress = lambda _: No
     return done
 
 
+async def may_rebuild(session: Session) -> bool:
+    """Whether this role may delete the rows of the rebuilt tables: the owner, not the service's writer."""
+    query = "SELECT has_table_privilege('recovery', 'DELETE') AND has_table_privilege('network_attempt', 'DELETE')"
+    return bool((await session.execute(text(query))).scalar_one())
+
+
 async def compare_rows(session: Session, rebuilt: Sequence[Row]) -> list[Difference]:
     """The differences between these rebuilt rows and the stored ones of the same recoveries."""
     live = await _load_live_rows(session, [row["recovery_id"] for row in rebuilt])

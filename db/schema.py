@@ -19,16 +19,8 @@ from core.errors import CommandRefused, StoreUnavailable
 from db.address import parse_address
 from db.connections import Connector, apply_settings
 from db.errors import server_message, translate_error
+from db.privileges import grant_statements
 from db.session import DRIVER, Session
-
-WRITABLE_TABLES: Final = (
-    "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice", "simulation",
-    "approval", "admin_session", "operator_signal", "suppression", "signing_key",
-    "recovery_figure", "recovery_touched",
-)  # fmt: skip
-"""Tables whose rows the writer may change and delete."""
-APPEND_ONLY_TABLES: Final = ("event_log", "operator_action")
-"""Tables that the writer may only insert into and read."""
 
 
 def grant_writer_rights(connection: Connection, writer: str | None) -> None:
@@ -39,7 +31,7 @@ def grant_writer_rights(connection: Connection, writer: str | None) -> None:
     if writer is None or writer == connection.exec_driver_sql("SELECT current_user").scalar_one():
         return
     _open_schema(connection, writer)
-    for statement in _grant_statements():
+    for statement in grant_statements():
         _run_for_role(connection, statement, writer)
 
 
@@ -50,17 +42,6 @@ def _open_schema(connection: Connection, writer: str) -> None:
     if not usable:
         statement = sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), sql.Identifier(writer))
         connection.exec_driver_sql(statement.as_string(None))
-
-
-def _grant_statements() -> tuple[str, ...]:
-    tables, logs = ", ".join(WRITABLE_TABLES), ", ".join(APPEND_ONLY_TABLES)
-    return (
-        f"REVOKE ALL ON {logs}, alembic_version, {tables} FROM PUBLIC, {{}}",
-        f"GRANT INSERT, SELECT ON {logs} TO {{}}",
-        f"GRANT INSERT, SELECT, UPDATE, DELETE ON {tables} TO {{}}",
-        "GRANT SELECT ON alembic_version TO {}",
-        "GRANT EXECUTE ON FUNCTION ensure_event_log_partition(date) TO {}",
-    )
 
 
 def _run_for_role(connection: Connection, statement: str, role: str) -> None:

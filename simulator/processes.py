@@ -78,7 +78,7 @@ def _receive_parts(connections: list["Connection[T | ProcessFailed, object]"], e
             expected -= 1
             yield part
     if expected:
-        raise ProcessFailed("A process of the simulation ended before its work was done.")
+        raise ProcessFailed("A process ended before its work was done.")
 
 
 def _end_processes(processes: Sequence[SpawnProcess]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from commands import database
+from commands import audit
 from commands.demo import printing
 from commands.demo.driver import ScenarioDriver, UnexpectedOutcome
 from commands.demo.mail_server import Mailbox, mail_server
@@ -144,7 +144,7 @@ async def _play_one(stage: ScenarioDriver, story: Scenario) -> ScenarioResult:
 
 def _print_results(stack: DevStack, played: Sequence[ScenarioResult], box: Mailbox, scale: int, keep: bool) -> bool:
     """Prints the results and the verification of the log; returns whether the log is intact."""
-    report = database.verify_audit(Settings(database_url=SecretStr(stack.addresses.writer_url)), None)
+    report = audit.verify_audit(Settings(database_url=SecretStr(stack.addresses.writer_url)), None, jobs=1)
     found = "every hash is right" if report.is_clean else f"{len(report.problems)} problems"
     with printing.captured_console() as out:
         printing.print_timelines(out, played, scale)

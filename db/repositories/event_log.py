@@ -135,21 +135,32 @@ async def load_rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
     return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
 
 
-async def stream_histories(session: Session, recovery_id: str | None = None) -> AsyncIterator[list[Row]]:
+STREAMED_ROWS: Final = 1_000
+"""Rows that are fetched together."""
+
+
+async def stream_histories(
+    session: Session, recovery_id: str | None = None, days: tuple[date, date] | None = None
+) -> AsyncIterator[list[Row]]:
     """Yields all rows of each recovery (or of one), in sequence order; one recovery is in memory at a time.
 
-    Reads every partition, so that a verification also finds a row that lies in the wrong one.
+    `days`: only rows with an `opened_on` from the first day to the second, both included. Reads every partition
+    otherwise, so that a verification also finds a row that lies in the wrong one.
     """
     query = select(*table.columns).order_by(table.c.opened_on, table.c.recovery_id, table.c.sequence)
     if recovery_id is not None:
         query = query.where(table.c.recovery_id == recovery_id)
+    if days is not None:
+        query = query.where(table.c.opened_on.between(*days))
     group: list[Row] = []
-    async with session.stream(query) as found:
-        async for row in found.mappings():
-            if group and group[-1]["recovery_id"] != row["recovery_id"]:
-                yield group
-                group = []
-            group.append(row)
+    async with session.stream(query, execution_options={"yield_per": STREAMED_ROWS}) as found:
+        # In parts: a step of an asynchronous iteration takes longer than reading the row.
+        async for rows in found.mappings().partitions():
+            for row in rows:
+                if group and group[-1]["recovery_id"] != row["recovery_id"]:
+                    yield group
+                    group = []
+                group.append(row)
     if group:
         yield group
 
@@ -235,7 +246,7 @@ async def _write_rows(
     # A clock that was set back, or a standby's after a failover, must not turn the order of the rows around.
     recorded_at = max(recorded_at, last["recorded_at"]) if last else recorded_at
     opened_on = last["opened_on"] if last else await _open_partition(session, after, records[0])
-    new = _chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
+    new = chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
     # One transaction: log, attempt ledger and read model are committed together or not at all.
     await session.execute(WRITE, _column_arrays(new))
     await network_attempts.save_attempts(session, before, records)
@@ -250,7 +261,7 @@ async def _open_partition(session: Session, after: Recovery, first: Record) -> d
     return opened_on
 
 
-def _chain_rows(
+def chain_rows(
     after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, recorded_at: datetime
 ) -> list[dict[str, Any]]:
     """The rows to store by column name, each linked to the hash of the one before it."""

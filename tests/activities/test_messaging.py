@@ -16,7 +16,7 @@ from db.session import Database
 from notifications.channels import CustomerMessage
 from notifications.composer import MessageComposer, MessageSubject
 from notifications.email import EmailChannel, SmtpServer
-from tests.db.conftest import addresses, cluster, database, fresh_database, migrated
+from tests.db.conftest import Addresses, addresses, cluster, database, fresh_database, migrated, run_as_owner
 from tests.notifications.conftest import JENNY, MailServer, mail
 from tests.support.builders import THEN
 
@@ -32,11 +32,10 @@ class DyingOutbox(StoredOutbox):
 
 
 @pytest.fixture
-async def database_with_contact(database: Database) -> Database:
+async def database_with_contact(database: Database, addresses: Addresses) -> Database:
     """A database with Jenny's contact and no messages."""
     await StoredContacts(database).save_contact("stripe", "cus_1", "in_1", JENNY)
-    async with database.begin() as session:
-        await session.exec_driver_sql("DELETE FROM message")
+    run_as_owner(addresses, "DELETE FROM message")
     return database
 
 

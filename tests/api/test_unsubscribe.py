@@ -20,6 +20,7 @@ from db.session import Database
 from notifications.composer import MessageComposer, UnsubscribeLinks
 from notifications.email import EmailChannel, SmtpServer
 from tests.api.harness import ApiHarness, build_app, open_harness
+from tests.db.conftest import Addresses, run_as_owner
 from tests.intake.fakes import FakeRecoveries
 from tests.notifications.conftest import JENNY, MailServer, mail
 from tests.support.builders import THEN
@@ -32,10 +33,9 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture
-async def signed(database: Database) -> AsyncIterator[ApiHarness]:
+async def signed(database: Database, addresses: Addresses) -> AsyncIterator[ApiHarness]:
     """The API with unsubscribe secrets, the newest first."""
-    async with database.begin() as session:
-        await session.exec_driver_sql("DELETE FROM suppression")
+    run_as_owner(addresses, "DELETE FROM suppression")
     app = build_app(database, FakeRecoveries(), unsubscribe_secrets=(SecretStr(SECRET), SecretStr(SECRET[::-1])))
     async with open_harness(app, database, FakeRecoveries()) as harness:
         yield harness

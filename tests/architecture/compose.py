@@ -14,8 +14,9 @@ from tests.architecture.source import ROOT
 Service = dict[str, Any]
 OUR_IMAGE: Final = "payments-risk-intelligence:"
 SETTINGS: Final = {name.upper() for name in Settings.model_fields}
-NOT_FOR_CONTAINERS: Final = {"TEMPORAL_TEST_SERVER", "DATABASE_OWNER_URL"}
-"""For the tests; for the migration alone."""
+FOR_ANCHORS: Final = {"ANCHOR_S3_ENDPOINT", "ANCHOR_RETENTION_DAYS", "TIMESTAMP_URL", "TIMESTAMP_CA_FILE"}
+NOT_FOR_CONTAINERS: Final = {"TEMPORAL_TEST_SERVER", "DATABASE_OWNER_URL"} | FOR_ANCHORS
+"""For the tests; for the migration alone; for a host that anchors the log, which is neither API nor worker."""
 COMMON_SETTINGS: Final = {"DATABASE_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
 STRIPE: Final = {"STRIPE_API_KEY", "STRIPE_API_BASE"}
 ADYEN: Final = {"ADYEN_API_KEY", "ADYEN_MERCHANT_ACCOUNT", "ADYEN_API_BASE"}

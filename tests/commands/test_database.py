@@ -148,9 +148,12 @@ def test_audit_anchors_the_log_and_verifies_against_it(pri: Pri, fresh: Addresse
     first = pri("audit", "anchor", str(file), DATABASE_URL=fresh.writer)
     assert first.code == 0, first.err
     assert first.out.startswith("anchored 0 recoveries with rows of everything until ")
-    assert "nothing to anchor" in pri("audit", "anchor", str(file), DATABASE_URL=fresh.writer).out
+    # A minute may begin between two calls, but not between three of them.
+    again = [pri("audit", "anchor", str(file), DATABASE_URL=fresh.writer).out for _ in range(2)]
+    assert any("nothing to anchor" in out for out in again), again
+    count = len(file.read_text().splitlines())
     verified = pri("audit", "verify", "--anchors", str(file), DATABASE_URL=fresh.writer)
-    assert (verified.code, verified.out.splitlines()[0]) == (0, "1 anchors, 0 contradicted")
+    assert (verified.code, verified.out.splitlines()[0]) == (0, f"{count} anchors, 0 contradicted")
     file.write_text("{}\n")
     refused = pri("audit", "verify", "--anchors", str(file), DATABASE_URL=fresh.writer)
     assert refused.error_line() == "pri: line 1 of the anchor file is no anchor"

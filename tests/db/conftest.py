@@ -49,6 +49,13 @@ def run_as_superuser(
         return result.fetchall() if result.description else []
 
 
+def run_as_owner(addresses: Addresses, *statements: str) -> None:
+    """What the writer's role may not do."""
+    with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
 @pytest.fixture(scope="session")
 def fresh_database(cluster: Cluster) -> Callable[..., Addresses]:
     """Creates an empty database, or a copy of another one."""

@@ -32,8 +32,9 @@ async def write_recovery(database: Database, invoice_id: str, opened_at: datetim
 async def anchor_hours(database: Database, hours: int) -> list[str]:
     """The lines of an anchor file that was appended to every hour."""
     lines: list[str] = []
+    anchor = None
     for hour in range(1, hours + 1):
-        anchor = await next_anchor(database, lines, START + hour * HOUR + SETTLED_AFTER)
+        anchor = await next_anchor(database, anchor, START + hour * HOUR + SETTLED_AFTER)
         assert anchor
         lines.append(anchor.to_line())
     return lines
@@ -91,10 +92,10 @@ async def test_rows_that_may_still_be_uncommitted_are_left_to_the_next_anchor(
     own_database: tuple[Database, Addresses],
 ) -> None:
     database, _ = own_database
-    anchor = await next_anchor(database, [], START + SETTLED_AFTER + timedelta(seconds=59))
+    anchor = await next_anchor(database, None, START + SETTLED_AFTER + timedelta(seconds=59))
     assert anchor
     assert anchor.until == START
-    assert await next_anchor(database, [anchor.to_line()], START + SETTLED_AFTER + timedelta(seconds=59)) is None
+    assert await next_anchor(database, anchor, START + SETTLED_AFTER + timedelta(seconds=59)) is None
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ async def test_rows_that_may_still_be_uncommitted_are_left_to_the_next_anchor(
         (lambda lines: [lines[0], lines[2]], 2),
         (lambda lines: [lines[0].replace('"recoveries":2', '"recoveries":3'), *lines[1:]], 2),
         (lambda lines: [*lines, "no anchor"], 4),
+        (lambda lines: [*lines[:2], lines[2].replace('"since":', '"since": ')], 3),
     ],
 )
 async def test_changed_file_is_refused(

@@ -33,6 +33,14 @@ async def own_database(
     await database.close()
 
 
+@pytest.fixture
+async def as_owner(own_database: tuple[Database, Addresses]) -> AsyncIterator[Database]:
+    """The same database as the owner of its tables, who alone rebuilds."""
+    database = Database(own_database[1].owner)
+    yield database
+    await database.close()
+
+
 async def write_recovery(database: Database, invoice_id: str, transitions: list[list[Event]]) -> Recovery:
     """A recovery with these transitions in its log."""
     recovery = blank_recovery(invoice_id)
@@ -56,28 +64,32 @@ async def test_read_model_can_be_rebuilt_from_any_log(database: Database, transi
     assert (await audit.verify_log(database, recovery.recovery_id)).is_clean
 
 
-async def test_lost_read_model_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+async def test_lost_read_model_is_rebuilt_from_the_log(
+    own_database: tuple[Database, Addresses], as_owner: Database
+) -> None:
     database, _ = own_database
     for n in range(7):
         await write_recovery(
             database, f"in_{n}", [[failed_event()], [event_of(EventType.PAUSED)], [canceled_event()]][: n % 3 + 1]
         )
     before = await _read_table(database)
-    async with database.begin() as session:
+    async with as_owner.begin() as session:
         await session.execute(text("DELETE FROM recovery WHERE invoice_id <> 'in_3'"))
         await session.execute(text("UPDATE recovery SET state = 'recovered', invoice_id = 'in_x', checked_at = now()"))
         await session.execute(text("INSERT INTO recovery SELECT (r).* FROM (SELECT jsonb_populate_record(recovery,"
             " '{\"recovery_id\": \"ghost\", \"invoice_id\": \"ghost\"}') AS r FROM recovery) AS made"))  # fmt: skip
     assert not await is_rebuild_equal(database)
     progress: list[int] = []
-    async with database.begin() as session:
+    async with as_owner.begin() as session:
         assert await rebuild_read_model(session, progress.append) == 7
     assert progress[-1] == 7
     assert await is_rebuild_equal(database)
     assert await _read_table(database) == before
 
 
-async def test_lost_ledger_is_rebuilt_from_the_log(own_database: tuple[Database, Addresses]) -> None:
+async def test_lost_ledger_is_rebuilt_from_the_log(
+    own_database: tuple[Database, Addresses], as_owner: Database
+) -> None:
     """Also for recoveries older than the ledger."""
     database, _ = own_database
     card = {"fingerprint": "fp_1", "network": "visa"}
@@ -93,7 +105,7 @@ async def test_lost_ledger_is_rebuilt_from_the_log(own_database: tuple[Database,
         )
     before = await _read_ledger(database)
     assert len(before) == 5
-    async with database.begin() as session:
+    async with as_owner.begin() as session:
         await session.execute(text("DELETE FROM network_attempt WHERE recovery_id LIKE '%in_2'"))
         await session.execute(text("UPDATE network_attempt SET outcome = 'approved', key = key || '-forged'"))
         await rebuild_read_model(session)
@@ -160,5 +172,5 @@ async def test_rebuild_reports_progress_and_does_not_block_writers(database: Dat
     await write_recovery(database, f"in_any_{next(NUMBERS)}", [[failed_event()]])
     progress: list[int] = []
     report = await audit.verify_log(database, progress=progress.append)
-    assert progress == list(range(1, report.recoveries + 1))
+    assert (progress, progress[-1]) == (sorted(progress), report.recoveries)
     assert (await audit.verify_log(database, "recovery-stripe-unknown")) == audit.AuditReport()
