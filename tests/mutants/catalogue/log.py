@@ -76,7 +76,7 @@ LOG: Final = (
         promise="I4",
         bug="a row's hash leaves out its data",
         edits=(
-            Edit(file="db/chain.py", old='fields["data"] = to_json_value(row["data"])', new='fields["data"] = None'),
+            Edit(file="db/chain.py", old='    fields["data"] = data\n', new='    fields["data"] = data and None\n'),
         ),
         checks=("tests/db/test_chain.py::test_change_of_any_column_is_detected",),
     ),
