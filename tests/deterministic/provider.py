@@ -161,7 +161,7 @@ class SimulatedProvider:
             way = {"late": self.draw.uniform(15.0, 60.0), "latest": self.draw.uniform(60.0, LATEST_SECONDS)}
             delay = way.get(kind or "", self.draw.uniform(0.05, 0.6))
             # Without any of our processes: what is sent is executed, whoever dies meanwhile.
-            self.loop.call_later(delay, self._execute, order, kind, answer, context=Context())
+            self.loop.call_later(delay, self._execute, order, kind, self.clock(), answer, context=Context())
         if kind == "kill_sent":
             self.loop.call_later(self.draw.uniform(0.0, 1.0), self._kill_caller)
         if kind == "stop_sent":
@@ -211,19 +211,21 @@ class SimulatedProvider:
 
     # --- the server -----------------------------------------------------------------------------------------
 
-    def _execute(self, order: ChargeOrder, kind: str | None, answer: "asyncio.Future[ChargeResult]") -> None:
+    def _execute(
+        self, order: ChargeOrder, kind: str | None, left: datetime, answer: "asyncio.Future[ChargeResult]"
+    ) -> None:
         invoice, key = self.invoices[order.invoice_id], (order.invoice_id, order.idempotency_key)
         known = self.results.get(key) if self.abilities.idempotency is not None else None
         if known and self.clock() - known.at < self._key_age:
-            self._book_call(order, invoice, known.status, replayed=True)
+            self._book_call(order, invoice, left, known.status, replayed=True)
             return self._answer(answer, kind, known.result or unknown_result(f"http_{known.status}"))
         if kind in {"error_500", "kept_500"}:
             if kind == "kept_500" and self.abilities.idempotency is not None:
                 self.results[key] = Executed(None, self.clock(), 500)
-            self._book_call(order, invoice, 500)
+            self._book_call(order, invoice, left, 500)
             return self._answer(answer, None, unknown_result("http_500"))
         result, status = self._decide(order, invoice)
-        self._book_call(order, invoice, status)
+        self._book_call(order, invoice, left, status)
         if status != 400:
             self.results[key] = Executed(result, self.clock(), status)
         return self._answer(answer, kind, result)
@@ -256,14 +258,16 @@ class SimulatedProvider:
     def _echo(self, order: ChargeOrder) -> dict[str, Any]:
         return {} if self.can_read else {"idempotency_key": order.idempotency_key}
 
-    def _book_call(self, order: ChargeOrder, invoice: ServerInvoice, status: int, *, replayed: bool = False) -> None:
+    def _book_call(
+        self, order: ChargeOrder, invoice: ServerInvoice, left: datetime, status: int, *, replayed: bool = False
+    ) -> None:
         self.trace(f"  provider: {order.idempotency_key} -> {status}{' (kept)' if replayed else ''}")
         self.pay_calls.append(
             PayCall(
                 sequence=len(self.pay_calls) + 1,
                 invoice=order.invoice_id,
                 key=order.idempotency_key,
-                wall=self.clock().timestamp(),
+                wall=left.timestamp(),  # nobody can call it back from then on
                 status=status,
                 replayed=replayed,
                 card=invoice.card.fingerprint or "",

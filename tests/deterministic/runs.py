@@ -4,17 +4,17 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from temporalio.exceptions import ApplicationError
 
+from core.base import Value
 from core.contracts import RecoveryStatus
 from core.errors import CommandRefused, EngineUnavailable, NotFound
 from core.ids import recovery_id
 from core.operators import Command
 from core.payments import ProviderEvent
 from tests.deterministic.faults import Faults
-from tests.deterministic.instance import Job
 from tests.deterministic.loop import VirtualLoop
 from tests.deterministic.temporal import TemporalServer
 from workflows.handles import MESSAGE_NAMES
@@ -71,8 +71,8 @@ class SimulatedRuns:
         """See `RecoveryRuns.trigger_relay`."""
         self.on_deferred()
 
-    async def _signal(self, name: str, signal: str, value: Any) -> None:
-        await self._call(lambda: self._server.add_job(self._server.open_run(name), Job("signal", signal, value)))
+    async def _signal(self, name: str, signal: str, value: Value) -> None:
+        await self._call(lambda: self._server.signal_run(self._server.open_run(name), signal, value))
 
     async def _call(self, act: Callable[[], Answer]) -> Answer:
         """What the server answers. Raises EngineUnavailable, also where the server did it all the same."""

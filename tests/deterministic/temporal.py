@@ -15,6 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 
+from core.base import Value
 from core.contracts import RecoveryInput
 from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
@@ -101,8 +102,12 @@ class TemporalServer:
             # A workflow has its first task at once, with or without a signal.
             self.loop.call_later(0.001, self._begin_task, run, context=Context())
         if signal is not None:
-            self.add_job(run, Job("signal", "provider_event", signal))
+            self.signal_run(run, "provider_event", signal)
         return run
+
+    def signal_run(self, run: Run, name: str, value: Value) -> None:
+        """Signals the run. The handlers take `Any`, so what arrives is plain JSON."""
+        self.add_job(run, Job("signal", name, value.model_dump(mode="json")))
 
     def _new_run(self, name: str, start: RecoveryInput) -> Run:
         self._run_count += 1
