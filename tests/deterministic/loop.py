@@ -92,13 +92,17 @@ def _is_suspended(task: "asyncio.Task[Any]") -> bool:
     return inspect.getcoroutinestate(task.get_coro()) != inspect.CORO_CLOSED  # type: ignore[arg-type]
 
 
+_Sleeper = tuple["asyncio.Future[None]", Process | None]
+"""What sleeps, and in which process."""
+
+
 class VirtualLoop(CallbackLoop):
     """The loop of the whole world: every process and every server."""
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, asyncio.TimerHandle | _Sleeper]] = []
         self._timer_count = 0
         self.steps = 0
 
@@ -132,15 +136,9 @@ class VirtualLoop(CallbackLoop):
 
     def _step(self) -> bool:
         if not self._ready:
-            while self._timers and self._timers[0][2].cancelled():
-                heapq.heappop(self._timers)
-            if not self._timers:
-                return False
-            when, _, timer = heapq.heappop(self._timers)
-            self._now = max(self._now, when)
-            self._ready.append(timer)
+            return self._fire_next_timer()
         handle = self._ready.popleft()
-        if handle.cancelled():
+        if handle._cancelled:  # type: ignore[attr-defined]
             return True
         process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
         if process is not None:
@@ -153,22 +151,35 @@ class VirtualLoop(CallbackLoop):
         handle._run()
         return True
 
+    def _fire_next_timer(self) -> bool:
+        if not self._timers:
+            return False
+        when, _, timer = heapq.heappop(self._timers)
+        if not isinstance(timer, tuple):
+            if not timer.cancelled():
+                self._now = max(self._now, when)
+                self._ready.append(timer)
+            return True
+        future, process = timer
+        if process is not None and (not process.is_alive or process.stopped_until > when):
+            if process.is_alive:
+                self._timer_count += 1
+                heapq.heappush(self._timers, (process.stopped_until, self._timer_count, timer))
+            return True
+        if not future.done():
+            self._now = max(self._now, when)
+            future.set_result(None)
+        return True
+
     def _run_after_stop(self, handle: asyncio.Handle, process: Process) -> None:
         self.call_at(process.stopped_until, self._ready.append, handle, context=Context())
 
     async def sleep(self, seconds: float) -> None:
-        """Returns after so many virtual seconds. Cheaper than asyncio.sleep, which makes a context for each."""
+        """Returns after so many virtual seconds. Cheaper than asyncio.sleep, which makes a handle and a context."""
         future = self.create_future()
-        timer = self.call_later(seconds, _wake, future)
-        try:
-            await future
-        finally:
-            timer.cancel()
-
-
-def _wake(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+        self._timer_count += 1
+        heapq.heappush(self._timers, (self._now + seconds, self._timer_count, (future, PROCESS.get())))
+        await future
 
 
 def run_in_process(process: Process | None, call: Callable[..., Any], *args: Any) -> Any:

@@ -134,7 +134,7 @@ class SimulatedProvider:
     async def read_failure(self, invoice_id: str, event: ProviderEvent | None) -> FailureFacts:
         """Invoice, failure, card and customer. Raises ProviderUnavailable."""
         view, invoice = await self.read_invoice(invoice_id), self.invoices[invoice_id]
-        customer = CustomerView(customer_id=invoice.customer_id, country="DE", time_zone="Europe/Berlin")
+        customer = CustomerView(customer_id=invoice.customer_id)
         return FailureFacts(invoice=view, failure=invoice.last_failure, card=invoice.card, customer=customer)
 
     async def read_card(self, invoice_id: str, method_id: str | None) -> Card | None:

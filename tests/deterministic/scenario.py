@@ -80,7 +80,7 @@ def draw_scenario(seed: int) -> Scenario:
         actions=tuple(_draw_action(draw, count) for _ in range(draw.choices(range(5), weights=(3, 4, 3, 2, 1))[0])),
         faults=tuple(draw_fault(draw) for _ in range(draw.choices(range(7), weights=(1, 3, 4, 4, 3, 2, 1))[0])),
         fates=tuple(_draw_fate(draw, number) for number in range(8) if draw.random() < 0.35),
-        history_limit=draw.choices((10_000, 12), weights=(9, 1))[0],
+        history_limit=draw.choices((10_000, 60), weights=(9, 1))[0],
         limits=draw.choice(((6, 12), (6, 12), (2, 3))),
     )
 

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import structlog
 
@@ -59,12 +58,10 @@ def play(scenario: Scenario) -> Played:
     """Plays one scenario to its end and checks it."""
     with tables_in_memory(), quiet_logs():
         world = World(scenario, shipped_config())
-        came_to_rest: Any = None
         try:
-            came_to_rest = world.play()
-            violations = find_violations(world, came_to_rest)
+            violations = find_violations(world, world.play())
         except Exception as bug:
             violations = [f"code: {bug!r}"]
-        finally:
-            world.close()
-    return Played(scenario, tuple(violations), tuple(world.lines), tuple(world.faults.struck), world.loop.steps)
+        played = Played(scenario, tuple(violations), tuple(world.lines), tuple(world.faults.struck), world.loop.steps)
+        world.close()
+    return played
