@@ -304,6 +304,8 @@ def _check_condition(fn: Callable[[], bool], future: "asyncio.Future[None]") -> 
 
 def as_recorded(activation: Activation) -> Activation:
     """As the history keeps it: without updates that the workflow refused at the door, and without who waits."""
+    if not any(job.kind == "update" for job in activation.jobs):
+        return activation
     jobs = [job for job in activation.jobs if job.kind != "update" or job.value.is_accepted]
     return replace(activation, jobs=tuple(map(_without_waiter, jobs)))
 

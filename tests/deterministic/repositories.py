@@ -18,12 +18,26 @@ from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
 from core.recovery.network_ledger import build_ledger_entries
 from core.recovery.state import Recovery
 from db.due_rows import LONGEST_WAIT
-from db.repositories import contacts, inbox, network_attempts, notices, operator_signals, recoveries
+from db.repositories import contacts, event_log, inbox, network_attempts, notices, operator_signals, recoveries
 from db.repositories.inbox import HEAD_START, StoredWebhook, WebhookOutcome
 from db.repositories.operator_signals import OperatorSignal
-from tests.deterministic.store import MemorySession, Row
+from tests.deterministic.store import MemorySession, Row, StoredRow
 
 Session = MemorySession
+
+
+# --- event_log ----------------------------------------------------------------------------------------------
+
+_read_record = event_log.record_of
+
+
+def record_of(row: Mapping[Any, Any]) -> Record:
+    """As the original, which runs once for each row: what it reads never changes."""
+    if not isinstance(row, StoredRow):
+        return _read_record(row)
+    if row.record is None:
+        row.record = _read_record(row)
+    return row.record
 
 
 # --- webhook_inbox ------------------------------------------------------------------------------------------
@@ -346,6 +360,7 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
         )
     ),
     *((network_attempts, function.__name__, function) for function in (save_attempts, lock_card, load_attempts)),
+    (event_log, "record_of", record_of),
     (notices, "add_notices", add_notices),
     (contacts, "learn_contacts", learn_contacts),
     (operator_signals, "store_signal", store_signal),

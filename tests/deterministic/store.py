@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from core.errors import StoreUnavailable
+from core.events import Record
 from core.payments import ProviderEvent
 from db.repositories import event_log
 from db.session import IDLE_SECONDS
@@ -23,6 +24,13 @@ from tests.deterministic.loop import PROCESS, Process, VirtualLoop
 
 STATEMENT_SECONDS: Final = 5.0
 Row = dict[str, Any]
+
+
+class StoredRow(dict[str, Any]):
+    """A row of the event log, which never changes."""
+
+    record: Record | None = None
+    """As the service reads it; None: nobody did yet."""
 
 
 class Tables:
@@ -198,7 +206,7 @@ class MemorySession:
         stored = self.tables.event_log.setdefault(values["recovery_id"], [])
         for place, sequence in enumerate(values["sequence"]):
             assert sequence == len(stored) + 1, f"duplicate key: row {sequence} of {values['recovery_id']}"
-            row = {name: values[name][place] for name in event_log.PER_ROW} | shared
+            row = StoredRow({name: values[name][place] for name in event_log.PER_ROW} | shared)
             row["data"] = json.loads(row["data"])
             stored.append(row)
             self.database.on_commit(values["recovery_id"], row)

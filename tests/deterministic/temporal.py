@@ -45,8 +45,9 @@ class Execution:
     order: ActivityOrder
     scheduled_at: float
     attempt: int = 0
+    """Identifies the attempt whose answer counts."""
+    tries: int = 0
     is_over: bool = False
-    failure: BaseException | None = None
 
 
 @dataclass(eq=False)
@@ -294,6 +295,7 @@ class TemporalServer:
             return self._schedule(run, execution, 1.0)
         worker, activities = self.draw.choice(usable)
         execution.attempt += 1
+        execution.tries += 1
         attempt = execution.attempt
         options = execution.order.options
         limit = options["start_to_close_timeout"].total_seconds()
@@ -355,8 +357,8 @@ class TemporalServer:
 
     def _retry(self, run: Run, execution: Execution, failure: BaseException, asked: timedelta | None) -> None:
         options, policy = execution.order.options, execution.order.options["retry_policy"]
-        execution.failure = failure
-        usual = policy.initial_interval * policy.backoff_coefficient ** (execution.attempt - 1)
+        self.trace(f"{run.run_id}: {execution.order.name} failed: {failure!r:.150}")
+        usual = policy.initial_interval * policy.backoff_coefficient ** min(execution.tries - 1, 20)
         longest = policy.maximum_interval or policy.initial_interval * 100
         delay = (asked or min(usual, longest)).total_seconds()
         whole = options["schedule_to_close_timeout"]

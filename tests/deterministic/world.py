@@ -368,8 +368,8 @@ class World:
                 self._begin(self._act(action), action.at)
         days = 0.0
         while not self.is_at_rest() and days < LONGEST_DAYS:
-            await self.loop.sleep(0.25 * 86_400)
-            days += 0.25
+            await self.loop.sleep(86_400.0)
+            days += 1.0
             if days % RESUME_DAYS == 0:
                 self._resume_paused()
 
