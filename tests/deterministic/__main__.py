@@ -59,7 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
         seeds, struck = seeds + chunk.seeds, struck + chunk.struck
         failed += chunk.failed
         per_second = seeds / (time.monotonic() - began)
-        print(f"\r{seeds} of {options.seeds} seeds, {per_second:.0f} a second, {len(failed)} failed", end="", flush=True)
+        print(
+            f"\r{seeds} of {options.seeds} seeds, {per_second:.0f} a second, {len(failed)} failed", end="", flush=True
+        )
     print(f"\n{sum(struck.values())} faults of {len(struck)} kinds struck")
     for seed, violations in sorted(failed)[: options.most]:
         _shrink_and_keep(seed, violations, options)

@@ -1,22 +1,19 @@
 """Bugs that are planted into the service's code, to show that the seeds find them."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from unittest import mock
 
 from activities.charging import ChargeAttempt
-from activities.recording import Recording
 from api import webhook_ingest
-from core.contracts import OpenedRecovery
-from core.payments import ChargeResult, EventKind, Outcome
-from core.recovery import charge_events, reactions, unknown_charges
-from core.recovery.machine import begins_with_events
+from core.events import EventType
+from core.payments import ChargeResult, InvoiceStatus, Outcome
+from core.recovery import charge_events, folds, unknown_charges
+from core.recovery.machine import append_events
 from db.repositories import event_log
-from intake import recorded, relay
-from tests.deterministic import repositories, world
+from intake import relay
 
 Patch = contextlib.AbstractContextManager[Any]
 
@@ -37,8 +34,6 @@ def _charge_before_record() -> Patch:
     reserve = ChargeAttempt._reserve_attempt
 
     async def send_first(self: Any, request: Any, invoice: Any, now: datetime) -> Any:
-        from core.recovery.machine import append_events
-
         after, _ = append_events(self._before, (request,), now)
         if after.in_flight:
             await self._gateway.charge(after.in_flight)
@@ -69,29 +64,9 @@ def _repeat_after_cancel() -> Patch:
     return mock.patch("activities.charging.can_repeat", can_repeat)
 
 
-def _cancel_lost_with_run() -> Patch:
-    """A new run doesn't hear of stored commands, and the relay doesn't send them again."""
-    open_recovery = Recording.open_recovery
-
-    async def deaf(self: Any, known: Any) -> OpenedRecovery:
-        return (await open_recovery(self, known)).model_copy(update={"commands": ()})
-
-    async def deliver_nothing(*_: Any) -> int:
-        return 0
-
-    stack = contextlib.ExitStack()
-    stack.enter_context(mock.patch.object(Recording, "open_recovery", deaf))
-    stack.enter_context(mock.patch.object(relay, "deliver_signals", deliver_nothing))
-    return stack
-
-
-def _no_lock() -> Patch:
-    """Writers of a recovery and reservations of a card don't take turns."""
-
-    async def dont_wait(self: Any, key: Any) -> None:
-        return None
-
-    return mock.patch("tests.deterministic.store.MemorySession.lock", dont_wait)
+def _cancel_not_heard() -> Patch:
+    """An operator's cancel is written down and changes nothing."""
+    return mock.patch.dict(folds.FOLDS, {EventType.CANCEL_REQUESTED: lambda recovery, _: recovery})
 
 
 def _answer_before_insert() -> Patch:
@@ -119,7 +94,7 @@ def _no_read_before_charge() -> Patch:
     view = charge_events.request_charge
 
     def request(before: Any, invoice: Any, *args: Any, **more: Any) -> Any:
-        return view(before, invoice.model_copy(update={"status": "open", "disputed": False}), *args, **more)
+        return view(before, invoice.model_copy(update={"status": InvoiceStatus.OPEN, "disputed": False}), *args, **more)
 
     return mock.patch.object(charge_events, "request_charge", request)
 
@@ -140,11 +115,6 @@ def _second_request() -> Patch:
     return stack
 
 
-def _unlimited_card() -> Patch:
-    """The card network's limits are not looked at before a charge."""
-    return mock.patch("activities.charging.check_network_limits", lambda before, request, *_: request)
-
-
 def _no_relay() -> Patch:
     """The relay doesn't give lost runs a new one."""
 
@@ -154,31 +124,17 @@ def _no_relay() -> Patch:
     return mock.patch.object(relay, "ensure_runs", ensure_nothing)
 
 
-def _echo_is_a_failure() -> Patch:
-    """The webhook about our own declined charge counts as a new failure."""
-    return mock.patch.object(reactions, "_is_echo", lambda *_: False)
-
-
-def _late_zombie() -> Patch:
-    """A worker that was stopped sends its order however late it is."""
-    return mock.patch("activities.charging.MAX_SEND_DELAY", unknown_charges.UNKNOWN_CHARGE_DEADLINE)
-
-
 BUGS: Final[Mapping[str, Callable[[], Patch]]] = {
     "random-key": _random_key,
     "charge-before-record": _charge_before_record,
     "unknown-as-declined": _unknown_as_declined,
     "repeat-after-cancel": _repeat_after_cancel,
-    "cancel-lost-with-run": _cancel_lost_with_run,
-    "no-lock": _no_lock,
+    "cancel-not-heard": _cancel_not_heard,
     "answer-before-insert": _answer_before_insert,
     "delivered-when-signalled": _delivered_when_signalled,
     "no-read-before-charge": _no_read_before_charge,
     "second-request": _second_request,
-    "unlimited-card": _unlimited_card,
     "no-relay": _no_relay,
-    "echo-is-a-failure": _echo_is_a_failure,
-    "late-zombie": _late_zombie,
 }
 """By name; the function's docstring says what is wrong then."""
 

@@ -18,12 +18,15 @@ def find_violations(world: World, came_to_rest: bool) -> list[str]:
     """Every breach, as `invariant subject: what`."""
     found = [f"code: {problem}" for problem in (*world.server.problems, *world.loop.problems)]
     if not came_to_rest or not world.is_at_rest():
-        found.append(f"rest: after {world.loop.time() / 86_400:.0f} days and {world.loop.steps} steps something is left")
+        found.append(
+            f"rest: after {world.loop.time() / 86_400:.0f} days and {world.loop.steps} steps something is left"
+        )
     evidence = collect_evidence(world)
     for name in SHARED_CHECKS:
         finding = checker.CHECKS[name](evidence)
         found += [f"{one.invariant} {one.subject}: {one.what}" for one in finding.violations]
     found += [f"I6 {what}" for what in find_excess_attempts(world)]
+    found += [f"read {what}" for what in world.provider.forbidden]
     found += [f"truth {what}" for what in find_untrue_rows(world, evidence)]
     found += [f"cancel {what}" for what in find_unheard_cancels(world, evidence)]
     return found

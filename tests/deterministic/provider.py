@@ -34,6 +34,8 @@ CALL_SECONDS: Final = 20.0
 """How long the gateway waits for the answer to a charge."""
 KEY_AGE: Final = timedelta(hours=24)
 """After this time the provider doesn't know a key any more and executes its order anew."""
+LONGEST_STOP: Final = timedelta(seconds=100)
+"""Longer than any process is stopped: a charge is read for within this time before it leaves."""
 LATEST_SECONDS: Final = 110.0
 """The longest time after which an order is executed, below the gateway's `longest_request`."""
 
@@ -71,6 +73,8 @@ class ServerInvoice:
     last_failure: Failure = Failure(code="insufficient_funds")
     latest_charge: str | None = None
     method_id: str = "pm_1"
+    barred_at: datetime | None = None
+    """When it was voided, written off or disputed."""
 
 
 @dataclass
@@ -103,6 +107,8 @@ class SimulatedProvider:
     """By invoice and key, for ever: what reads show."""
     pay_calls: list[PayCall] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
+    forbidden: list[str] = field(default_factory=list)
+    """Pay calls that left long after a read would have shown that they may not."""
     _event_count: int = 0
 
     @property
@@ -262,6 +268,10 @@ class SimulatedProvider:
         self, order: ChargeOrder, invoice: ServerInvoice, left: datetime, status: int, *, replayed: bool = False
     ) -> None:
         self.trace(f"  provider: {order.idempotency_key} -> {status}{' (kept)' if replayed else ''}")
+        if self.can_read and invoice.barred_at and left - invoice.barred_at > LONGEST_STOP:
+            self.forbidden.append(
+                f"{order.invoice_id}: {order.idempotency_key} left although it was voided or disputed"
+            )
         self.pay_calls.append(
             PayCall(
                 sequence=len(self.pay_calls) + 1,

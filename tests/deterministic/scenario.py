@@ -12,10 +12,28 @@ CODES: Final = (
     "insufficient_funds", "insufficient_funds", "generic_decline", "generic_decline", "processing_error", "do_not_honor",
     "expired_card", "lost_card", "fraudulent", "authentication_required", "card_velocity_exceeded", "no_such_code",
 )  # fmt: skip
-CUSTOMER_KINDS: Final = ("pay", "new_method", "new_method", "fail_again", "void", "write_off", "dispute", "warning", "wake")
+CUSTOMER_KINDS: Final = (
+    "pay",
+    "new_method",
+    "new_method",
+    "fail_again",
+    "void",
+    "write_off",
+    "dispute",
+    "warning",
+    "wake",
+)
 OPERATOR_KINDS: Final = ("retry", "retry", "cancel", "cancel", "pause", "resume", "approve", "reject")
 SIGNAL_KINDS: Final = ("signal_retry", "signal_cancel", "signal_pause", "cancel_workflow")
-OUTAGE_KINDS: Final = ("database_away", "provider_away", "temporal_away", "kill_api", "kill_worker", "terminate", "forget")
+OUTAGE_KINDS: Final = (
+    "database_away",
+    "provider_away",
+    "temporal_away",
+    "kill_api",
+    "kill_worker",
+    "terminate",
+    "forget",
+)
 NETWORKS: Final = ("visa", "mastercard", "amex")
 
 
@@ -103,10 +121,14 @@ def _draw_action(draw: random.Random, invoices: int) -> Action:
     if draw.random() < 0.5:
         after = draw.choice((draw.uniform(0.0, 1.5), draw.uniform(0.0, 30.0), draw.uniform(0.0, 400.0)))
         return Action(kind, invoice, after, draw.choice((1, 1, 1, 2, 3)), seconds)
-    at = draw.choice((draw.uniform(0.0, 1.0), draw.uniform(0.0, 60.0), draw.uniform(0.0, 12_000.0), draw.uniform(0, 12 * DAY)))
+    at = draw.choice(
+        (draw.uniform(0.0, 1.0), draw.uniform(0.0, 60.0), draw.uniform(0.0, 12_000.0), draw.uniform(0, 12 * DAY))
+    )
     return Action(kind, invoice, at, 0, seconds)
 
 
 def _draw_fate(draw: random.Random, number: int) -> WebhookFate:
-    delay = draw.choice((draw.uniform(0.0, 2.0), draw.uniform(0.0, 60.0), draw.uniform(0.0, 3_600.0), draw.uniform(0.0, 3 * DAY)))
+    delay = draw.choice(
+        (draw.uniform(0.0, 2.0), draw.uniform(0.0, 60.0), draw.uniform(0.0, 3_600.0), draw.uniform(0.0, 3 * DAY))
+    )
     return WebhookFate(number, delay, draw.choice((1, 1, 2, 3)))

@@ -95,9 +95,7 @@ def _give_up(turn: "asyncio.Future[None]") -> None:
 class MemoryDatabase:
     """`db.session.Database` in memory."""
 
-    def __init__(
-        self, loop: VirtualLoop, draw: random.Random, clock: Callable[[], datetime], faults: Faults
-    ) -> None:
+    def __init__(self, loop: VirtualLoop, draw: random.Random, clock: Callable[[], datetime], faults: Faults) -> None:
         self.loop, self.draw, self.clock, self.faults = loop, draw, clock, faults
         self.tables, self.locks = Tables(), Locks(loop)
         self.away_until = 0.0

@@ -78,7 +78,14 @@ class World:
         self.database.on_commit = self._trace_row
         self.database.on_change = self._plan_relay
         self.provider = SimulatedProvider(
-            scenario.provider, self.loop, self.draw, self.now, self.faults, self._send_webhook, self._note_charge, self.trace
+            scenario.provider,
+            self.loop,
+            self.draw,
+            self.now,
+            self.faults,
+            self._send_webhook,
+            self._note_charge,
+            self.trace,
         )
         self.rules = limited_network_rules(*scenario.limits)
         self._sources = DecisionConfigSource(config, self.rules)
@@ -308,6 +315,8 @@ class World:
 
     def _act_as_customer(self, kind: str, invoice: ServerInvoice) -> None:
         provider, is_open = self.provider, invoice.status is InvoiceStatus.OPEN
+        if kind in {"void", "write_off", "dispute"} and is_open:
+            invoice.barred_at = self.now()
         match kind:
             case "pay" if is_open:
                 provider.pay(invoice, "page", f"ch_page_{invoice.invoice_id}")
@@ -337,7 +346,9 @@ class World:
         kind = {"approve": "review", "reject": "review"}.get(action.kind, action.kind)
         decision = action.kind if kind == "review" else None
         request = f"request-{action.kind}-{self.loop.time():.6f}"
-        command = Command(action=CommandAction(kind), actor="ann", reason="simulated", decision=decision, request_id=request)
+        command = Command(
+            action=CommandAction(kind), actor="ann", reason="simulated", decision=decision, request_id=request
+        )
         parts, answer = self.api, self.loop.create_future()
 
         async def handle() -> None:
