@@ -105,7 +105,7 @@ def _second_request() -> Patch:
     async def catch_up(self: Any) -> Any:
         return self._before
 
-    async def append(session: Any, before: Any, events: Any, now: datetime, recorded_at: Any = None) -> Any:
+    async def append(session: Any, before: Any, events: Any, now: datetime, **_: Any) -> Any:
         return await real(session, await event_log.load_recovery(session, before.recovery_id) or before, events, now)
 
     real = event_log.append_to_log

@@ -286,7 +286,13 @@ class WorkflowInstance(CallbackLoop):
         future = self._activity_futures[order.number] = self.create_future()
         return future
 
-    async def workflow_wait_condition(self, fn: Callable[[], bool], *, timeout: float | None = None, **_: Any) -> None:
+    async def workflow_wait_condition(
+        self,
+        fn: Callable[[], bool],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  (the SDK's own name)
+        **_: Any,
+    ) -> None:
         """Returns once `fn` is true. Raises TimeoutError after `timeout` seconds."""
         future = self.create_future()
         self._conditions.append((fn, future))

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002  (the parameters are those of the protocol)
 """A payment provider in memory, with books of its own: what was asked of it, what it charged, what it said of that.
 
 It hides no second charge: an order with a new key for an invoice that we have paid is charged again.
@@ -34,6 +35,7 @@ CALL_SECONDS: Final = 20.0
 """How long the gateway waits for the answer to a charge."""
 KEY_AGE: Final = timedelta(hours=24)
 """After this time the provider doesn't know a key any more and executes its order anew."""
+FIRST_FAILURE: Final = Failure(code="insufficient_funds")
 LONGEST_STOP: Final = timedelta(seconds=100)
 """Longer than any process is stopped: a charge is read for within this time before it leaves."""
 LATEST_SECONDS: Final = 110.0
@@ -70,7 +72,7 @@ class ServerInvoice:
     status: InvoiceStatus = InvoiceStatus.OPEN
     disputed: bool = False
     attempts: int = 1
-    last_failure: Failure = Failure(code="insufficient_funds")
+    last_failure: Failure = FIRST_FAILURE
     latest_charge: str | None = None
     method_id: str = "pm_1"
     barred_at: datetime | None = None

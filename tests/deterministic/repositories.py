@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001  (the parameters are those of the originals)
 """What the service's repositories answer, over the tables in memory; the event log's own code runs as it is.
 
 Each function has the name, the parameters and the promise of the one whose place it takes (`REPLACED`).
@@ -355,8 +356,8 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
     *(
         (recoveries, function.__name__, function)
         for function in (
-            save_recoveries, load_recovery_row, open_recoveries_of, recoveries_by_charge, overdue_recoveries, least_recently_checked,
-            mark_checked,
+            save_recoveries, load_recovery_row, open_recoveries_of, recoveries_by_charge, overdue_recoveries,
+            least_recently_checked, mark_checked,
         )
     ),
     *((network_attempts, function.__name__, function) for function in (save_attempts, lock_card, load_attempts)),

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002  (the parameters are those of the protocol)
 """How the service reaches Temporal in a simulated world: `intake.recovery_runs.RecoveryRuns`, with its faults."""
 
 import asyncio

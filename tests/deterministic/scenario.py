@@ -9,8 +9,9 @@ from tests.deterministic.provider import ABILITIES, Abilities
 
 DAY: Final = 86_400.0
 CODES: Final = (
-    "insufficient_funds", "insufficient_funds", "generic_decline", "generic_decline", "processing_error", "do_not_honor",
-    "expired_card", "lost_card", "fraudulent", "authentication_required", "card_velocity_exceeded", "no_such_code",
+    "insufficient_funds", "insufficient_funds", "generic_decline", "generic_decline",
+    "processing_error", "do_not_honor", "expired_card", "lost_card", "fraudulent", "authentication_required",
+    "card_velocity_exceeded", "no_such_code",
 )  # fmt: skip
 CUSTOMER_KINDS: Final = (
     "pay",

@@ -159,7 +159,7 @@ class TemporalServer:
 
     def _begin_task(self, run: Run) -> None:
         if run.status != "open" or run.task_jobs is not None or (not run.pending and run.history):
-            return
+            return None
         kind = self.faults.visit("run")
         if kind in {"terminate", "forget"} and run.history:
             return self.end_run(run, "terminated") if kind == "terminate" else self.forget_run(run)
@@ -218,8 +218,9 @@ class TemporalServer:
             return
         if wanted.is_over and run.pending:
             # Temporal refuses to end a workflow that has news: the task is done again with them.
-            return self._lose_task(run, number)
-        self._complete_task(run, steps, wanted)
+            self._lose_task(run, number)
+        else:
+            self._complete_task(run, steps, wanted)
 
     def _replay(self, run: Run) -> WorkflowInstance:
         instance = WorkflowInstance(run.start, run.workflow_id, run.run_id, run.started_at)
@@ -289,7 +290,7 @@ class TemporalServer:
 
     def _begin_attempt(self, run: Run, execution: Execution) -> None:
         if execution.is_over:
-            return
+            return None
         usable = [pair for pair in self.workers if pair[0].stopped_until <= self.loop.time()]
         if not usable:
             return self._schedule(run, execution, 1.0)
@@ -316,8 +317,9 @@ class TemporalServer:
                 return
             quiet = not worker.is_alive or worker.stopped_until > self.loop.time()
             if quiet and silent:
-                return self._time_out(run, execution, attempt, task)
-            self.loop.call_later(silence / 2, look, quiet, context=Context())
+                self._time_out(run, execution, attempt, task)
+            else:
+                self.loop.call_later(silence / 2, look, quiet, context=Context())
 
         self.loop.call_later(silence / 2, look, False, context=Context())
 
