@@ -156,7 +156,8 @@ class SimulatedProvider:
 
     async def charge(self, order: ChargeOrder) -> ChargeResult:
         """The outcome of the order, UNKNOWN where its answer is lost. Raises ProviderUnavailable: not executed."""
-        kind = self.faults.visit("charge")
+        kind, left = self.faults.visit("charge"), self.clock()
+        # Nothing of ours can look once more between the gateway's call and the first byte on the wire.
         if kind == "stop_before":
             await self.faults.stop(self.draw.uniform(3.0, 60.0))
         self.trace(f"  charge {order.idempotency_key} leaves")
@@ -169,7 +170,7 @@ class SimulatedProvider:
             way = {"late": self.draw.uniform(15.0, 60.0), "latest": self.draw.uniform(60.0, LATEST_SECONDS)}
             delay = way.get(kind or "", self.draw.uniform(0.05, 0.6))
             # Without any of our processes: what is sent is executed, whoever dies meanwhile.
-            self.loop.call_later(delay, self._execute, order, kind, self.clock(), answer, context=Context())
+            self.loop.call_later(delay, self._execute, order, kind, left, answer, context=Context())
         if kind == "kill_sent":
             self.loop.call_later(self.draw.uniform(0.0, 1.0), self._kill_caller)
         if kind == "stop_sent":
