@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse_arguments(arguments)
     if options.seed is not None:
         return _replay(options)
-    began, seeds, struck, failed = time.monotonic(), 0, Counter[str](), []
+    failed: list[tuple[int, tuple[str, ...]]] = []
+    began, seeds, struck = time.monotonic(), 0, Counter[str]()
     for chunk in _play_all(options):
         seeds, struck = seeds + chunk.seeds, struck + chunk.struck
         failed += chunk.failed
