@@ -93,6 +93,7 @@ class WorkflowInstance(CallbackLoop):
 
     def __init__(self, start: RecoveryInput, workflow_id: str, run_id: str, start_time: datetime) -> None:
         super().__init__()
+        self.history_length = 3
         setattr(self, "__temporal_workflow_runtime", self)
         self._info = SimpleNamespace(
             run_id=run_id,
@@ -102,7 +103,6 @@ class WorkflowInstance(CallbackLoop):
             is_continue_as_new_suggested=lambda: False,
             get_current_history_length=lambda: self.history_length,
         )
-        self.history_length = 3
         self._now = start_time
         self._start = start
         self._workflow: PaymentRecovery | None = None
@@ -219,7 +219,9 @@ class WorkflowInstance(CallbackLoop):
         """The workflow's time, in seconds since 1970."""
         return self._now.timestamp()
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         """Starts a durable timer."""
         self._numbers += 1
         timer = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)

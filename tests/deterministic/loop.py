@@ -78,7 +78,7 @@ class CallbackLoop(asyncio.AbstractEventLoop):
                     task.get_coro().close()
         self._tasks.clear()
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
         """Calls back once everything that is ready now had its turn."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
@@ -116,7 +116,9 @@ class VirtualLoop(CallbackLoop):
         """Calls back after `delay` virtual seconds."""
         return self.call_at(self._now + max(delay, 0.0), callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
         """Calls back at this virtual time. Of equal times the earlier call comes first."""
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._timer_count += 1
@@ -140,7 +142,7 @@ class VirtualLoop(CallbackLoop):
         if not self._ready:
             return self._fire_next_timer()
         handle = self._ready.popleft()
-        if handle._cancelled:  # type: ignore[attr-defined]
+        if handle._cancelled:
             return True
         process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
         if process is not None:

@@ -59,7 +59,7 @@ async def insert_webhook(
     await session.lock(("inbox", key))
     if key in table:
         return False
-    row = {name: None for name in StoredWebhook.model_fields}
+    row: Row = {name: None for name in StoredWebhook.model_fields}
     row |= {"provider": provider, "event_id": event_id, "event_type": event_type, "received_at": received_at}
     row |= {"event": event, "tries": 0, "next_try_at": received_at + HEAD_START}
     if event:
@@ -319,7 +319,7 @@ async def store_signal(
     session: Session, provider: str, invoice_id: str, name: str, command: Command, now: datetime
 ) -> None:
     await session.pause()
-    row = {"recovery_id": name, "request_id": command.request_id, "provider": provider, "invoice_id": invoice_id}
+    row: Row = {"recovery_id": name, "request_id": command.request_id, "provider": provider, "invoice_id": invoice_id}
     row |= {"command": command, "tries": 0, "stored_at": now, "delivered_at": None, "problem": None}
     row |= {"next_try_at": now + operator_signals.FIRST_WAIT}
     session.write(session.tables.signals.setdefault, (name, command.request_id), row)

@@ -223,7 +223,9 @@ class TemporalServer:
             self._complete_task(run, steps, wanted)
 
     def _replay(self, run: Run) -> WorkflowInstance:
-        instance = WorkflowInstance(run.start, run.workflow_id, run.run_id, run.started_at)
+        instance = WorkflowInstance(  # type: ignore[abstract]
+            run.start, run.workflow_id, run.run_id, run.started_at
+        )
         self.instances.append(instance)
         for activation in run.history:
             instance.activate(activation)

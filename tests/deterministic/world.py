@@ -62,7 +62,7 @@ class World:
 
     def __init__(self, scenario: Scenario, config: DecisionConfig) -> None:
         self.scenario = scenario
-        self.loop = VirtualLoop()
+        self.loop = VirtualLoop()  # type: ignore[abstract]
         self.draw = random.Random(f"world {scenario.seed}")
         self.lines: list[str] = []
         self.accepted: list[str] = []
