@@ -184,7 +184,7 @@ class WorkflowInstance(CallbackLoop):
         except FailureError as refusal:
             answer = refusal
         self._commands.answers.append((update, answer))
-        self._handlers.discard(asyncio.current_task())  # type: ignore[arg-type]
+        self._handlers.discard(asyncio.current_task())
 
     def _apply_result(self, job: Job) -> None:
         if job.kind == "timer":

@@ -110,8 +110,8 @@ class VirtualLoop(CallbackLoop):
         """The virtual time, in seconds since the start."""
         return self._now
 
-    def call_later(
-        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         """Calls back after `delay` virtual seconds."""
         return self.call_at(self._now + max(delay, 0.0), callback, *args, context=context)

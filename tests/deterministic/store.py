@@ -131,7 +131,7 @@ class MemorySession:
 
     def __init__(self, database: MemoryDatabase, process: Process | None) -> None:
         self.database, self.tables, self._process = database, database.tables, process
-        self._writes: list[Callable[[], None]] = []
+        self._writes: list[Callable[[], Any]] = []
         self.is_over = False
         if process:
             process.sessions.append(self)
@@ -169,7 +169,7 @@ class MemorySession:
         await self.database.locks.take(key, self)
         self._check_usable()
 
-    def write(self, effect: Callable[..., None], *values: Any) -> None:
+    def write(self, effect: Callable[..., Any], *values: Any) -> None:
         """Has this done at the commit."""
         self._writes.append(lambda: effect(*values))
 
