@@ -14,8 +14,9 @@ PYTEST_ARGS ?=
 PROCESSES ?= 2
 
 FAULT_OPTIONS := $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+SEED_OPTIONS := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(START),--start $(START)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help setup tools test faults mutants demo dev lint format audit bench reference pictures lock clean
+.PHONY: help setup tools test faults mutants seeds demo dev lint format audit bench reference pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ faults: setup ## Break the running stack on purpose and check that nothing is lo
 
 mutants: tools ## Plant known bugs in a copy of the tree and show which check catches each (NAME="one other")
 	@$(BIN)/python -m tests.mutants $(NAME)
+
+seeds: setup ## Play simulated worlds with faults at every await and check each (SEEDS=n, START=s, JOBS=j)
+	@$(BIN)/python -m tests.deterministic $(SEED_OPTIONS)
 
 demo: setup ## The reference story and others in a minute, then a clean end
 	@$(BIN)/pri demo
