@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contacts import ContactStore
+from activities.heartbeat import heartbeat_in_background
 from catalog.calendars import zones_for_dates
 from core.contracts import DeliveryResult, NotifyInput
 from core.errors import NotDelivered
@@ -132,6 +133,10 @@ class Messaging:
     @activity.defn(name="notify")
     async def send_message(self, order: NotifyInput) -> DeliveryResult:
         """Send it, unless an earlier execution did or may have. Bounded: what can't go out is given up."""
+        async with heartbeat_in_background():
+            return await self._send_once(order)
+
+    async def _send_once(self, order: NotifyInput) -> DeliveryResult:
         name = MessageName(recovery_id=order.recovery.recovery_id, step=order.step, channel=order.channel)
         claim = await self._outbox.claim_message(name, order.kind)
         if not claim.is_ours:

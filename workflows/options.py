@@ -49,6 +49,10 @@ STORE: Final = ActivityConfig(
 )
 """The same work when the database was away: until it is back."""
 
+HEARTBEAT_TIMEOUT: Final = timedelta(seconds=8)
+"""Silence after which a worker counts as dead; activities send a heartbeat every two seconds. With the first retry
+after a second, a pass whose worker was killed goes on elsewhere within ten seconds; a message's, after five, in 13."""
+
 
 LONGEST_CALL: Final = timedelta(seconds=90)
 """What one execution of a charge, or of another call to a provider, may take: more than its time-outs together."""
@@ -79,16 +83,13 @@ def message_options(summary: str) -> ActivityConfig:
     return ActivityConfig(
         summary=summary,
         start_to_close_timeout=LONGEST_MESSAGE,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=timedelta(hours=1),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=5), backoff_coefficient=4, maximum_interval=timedelta(minutes=2)
         ),
     )
 
-
-HEARTBEAT_TIMEOUT: Final = timedelta(seconds=8)
-"""Silence after which a worker counts as dead; activities send a heartbeat every two seconds. With the first retry
-after a second, a pass whose worker was killed goes on elsewhere within ten seconds."""
 
 RELAY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),

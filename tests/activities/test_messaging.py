@@ -47,11 +47,13 @@ def messaging_activities(database: Database, mail: MailServer, outbox: StoredOut
     )
 
 
-async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
+async def notify_customer(
+    messages: Messaging, environment: ActivityEnvironment | None = None, **changes: object
+) -> DeliveryResult:
     fields = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
     recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**fields)
     order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
-    return await ActivityEnvironment().run(messages.send_message, order)
+    return await (environment or ActivityEnvironment()).run(messages.send_message, order)
 
 
 async def test_a_message_arrives_once_however_often_the_activity_runs(
@@ -112,6 +114,13 @@ async def test_temporary_refusal_may_be_followed_by_success(database_with_contac
     mail.refusals.clear()
     assert (await notify_customer(messaging_activities(database_with_contact, mail))).outcome is MessageOutcome.SENT
     assert len(mail.mails) == 1
+
+
+async def test_activity_heartbeats_while_it_sends(database_with_contact: Database, mail: MailServer) -> None:
+    environment, beats = ActivityEnvironment(), list[object]()
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    await notify_customer(messaging_activities(database_with_contact, mail), environment)
+    assert beats
 
 
 @pytest.mark.parametrize(
