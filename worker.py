@@ -53,7 +53,7 @@ from settings import Settings, exit_on_known_errors, read_environment, split_add
 from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveryRuns, webhook_poster
 from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
-from workflows.options import GRACE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
+from workflows.options import GRACE, HEARTBEAT_THROTTLE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
 SIMULATION_GRACE = timedelta(seconds=2)
 """Grace for dry runs at shutdown: an interrupted one starts again on another worker."""
@@ -163,6 +163,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
         max_concurrent_workflow_tasks=10,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,
         interceptors=parts.interceptors,
     )
@@ -207,6 +208,7 @@ def charges_worker(parts: WorkerParts, provider: str) -> Worker:
         ],
         max_task_queue_activities_per_second=parts.settings.charges_per_second,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,
         interceptors=parts.interceptors,
     )

@@ -51,7 +51,10 @@ STORE: Final = ActivityConfig(
 
 HEARTBEAT_TIMEOUT: Final = timedelta(seconds=8)
 """Silence after which a worker counts as dead; activities send a heartbeat every two seconds. With the first retry
-after a second, a pass whose worker was killed goes on elsewhere within ten seconds; a message's, after five, in 13."""
+after a second, work of a killed worker goes on elsewhere within ten seconds; a message's, after five, in 13."""
+HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
+"""How often a worker passes heartbeats on. By default the SDK waits for four fifths of the time-out, which leaves a busy
+worker little time until it counts as dead."""
 
 
 LONGEST_CALL: Final = timedelta(seconds=90)
@@ -73,7 +76,7 @@ def provider_call_options(name: str, summary: str) -> ActivityConfig:
         summary=summary,
         start_to_close_timeout=LONGEST_CALL,
         schedule_to_close_timeout=timedelta(minutes=5),
-        heartbeat_timeout=timedelta(seconds=10),
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
     )
 

@@ -3,7 +3,7 @@
 import sys
 
 from tests.faults.rounds.plan import plan_round
-from tests.faults.rounds.registry import FAULTS
+from tests.faults.rounds.registry import PAIRED
 from tests.faults.rounds.report import format_report, is_clean
 from tests.faults.rounds.round import RoundOptions, run_round
 
@@ -11,7 +11,7 @@ HEALTHY_WITHIN = 15.0
 
 
 async def test_short_round_is_clean() -> None:
-    plan = plan_round(1, 15.0, 1.5, list(FAULTS), ("worker-killed", "parallel-retries"))
+    plan = plan_round(1, 15.0, 1.5, PAIRED, ("worker-killed", "parallel-retries"))
     result = await run_round(plan, RoundOptions(rest_seconds=3.0, drain_seconds=60.0), report_progress)
     assert is_clean([result], HEALTHY_WITHIN), format_report([result], HEALTHY_WITHIN)
     assert all(finding.examined for finding in result.findings.values()), "a check looked at nothing"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.faults.rounds.plan import plan_round
-from tests.faults.rounds.registry import FAULTS
+from tests.faults.rounds.registry import ALONE, FAULTS, PAIRED
 from tests.faults.rounds.report import format_report, is_clean
 from tests.faults.rounds.round import RoundOptions, RoundResult, run_round
 
@@ -37,7 +37,7 @@ async def run_rounds(options: argparse.Namespace) -> list[RoundResult]:
     results = []
     for seed in range(options.seed, options.seed + options.rounds):
         say = _reporter(seed)
-        plan = plan_round(seed, options.seconds, options.rate, list(FAULTS), options.fault)
+        plan = plan_round(seed, options.seconds, options.rate, PAIRED, options.fault, ALONE)
         faults = ", ".join(f"{fault.name} at {fault.at:.1f} s" for fault in plan.faults)
         say(f"{len(plan.invoices)} invoices; {faults}")
         limits = RoundOptions(options.long_seconds, options.rest_seconds, options.drain_seconds)

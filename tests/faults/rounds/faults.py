@@ -1,6 +1,7 @@
 """The faults of a round. Each has a name, `inject`, and `heal`, which ends it; how long it lasts is in between."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar, Final
@@ -36,6 +37,8 @@ class Fault:
     """Something that breaks. This one is over at once: the supervisor restarts what was killed."""
 
     name: ClassVar[str]
+    alone: ClassVar[bool] = False
+    """Whether it takes a round, and a stack, of its own."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -51,6 +54,14 @@ class Fault:
 
     async def heal(self) -> None:
         """Ends it, as far as it doesn't end by itself."""
+
+    async def is_over(self) -> bool:
+        """Whether what it hit has gone on. Asked until then; raises what an outage raises."""
+        return True
+
+    async def find_problems(self) -> Sequence[str]:
+        """What shows that it did not do what its name says, or did harm of its own kind."""
+        return ()
 
 
 class ShortFault(Fault):

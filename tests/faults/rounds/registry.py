@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.faults.rounds import gateway_faults, process_faults
+from tests.faults.rounds import crash_faults, gateway_faults, process_faults
 from tests.faults.rounds.faults import Fault, ParallelRetries, Webhooks
 
 KINDS: Final[tuple[type[Fault], ...]] = (
     process_faults.WorkerKilled,
     process_faults.WorkerZombie,
+    crash_faults.CrashBeforeRequest,
+    crash_faults.CrashBeforeCall,
+    crash_faults.CrashBeforeResult,
+    crash_faults.CrashInMessage,
+    crash_faults.CrashInRelay,
     process_faults.ApiKilled,
     process_faults.PostgresKilled,
     process_faults.PostgresRefuses,
@@ -23,3 +28,7 @@ KINDS: Final[tuple[type[Fault], ...]] = (
     ParallelRetries,
 )
 FAULTS: Final[Mapping[str, type[Fault]]] = {kind.name: kind for kind in KINDS}
+ALONE: Final = frozenset(kind.name for kind in KINDS if kind.alone)
+"""Those that take a round of their own."""
+PAIRED: Final = tuple(name for name in FAULTS if name not in ALONE)
+"""Those that come two in a round."""

@@ -1,6 +1,7 @@
 """One round: a fresh stack, a steady stream, faults, drain, check."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,13 +11,15 @@ from typing import Final
 
 import psycopg
 
+from devstack.programs import PROJECT_ROOT, Commands
 from devstack.stack import DevStack
 from sandbox.models import Delivery
 from tests.faults.rounds import checker, collect, database
 from tests.faults.rounds.checker import Finding, Violation
+from tests.faults.rounds.crash_flags import FLAGS_FOLDER
 from tests.faults.rounds.errors import tolerate_refusals
 from tests.faults.rounds.evidence import Evidence
-from tests.faults.rounds.faults import WORKERS, Target
+from tests.faults.rounds.faults import WORKERS, Fault, Target
 from tests.faults.rounds.plan import PlannedFault, RoundPlan
 from tests.faults.rounds.registry import FAULTS
 from tests.faults.rounds.stream import send_stream
@@ -30,6 +33,8 @@ LONGEST_WAIT_SECONDS: Final = 60.0
 """How long a canary is waited for at most; above, it is reported as never healthy."""
 REDELIVERY_SECONDS: Final = 10.0
 SURE_SECONDS: Final = 5.0
+CRASHING_WORKER: Final = (sys.executable, "-m", "tests.faults.rounds.crashing_worker")
+"""The ordinary worker with points at which it can be asked to die."""
 PASSING: Final = frozenset({"I2", "I3", "due"})
 """What a read in the middle of a step may find, and a later one no more."""
 
@@ -51,6 +56,12 @@ class Injection:
     at: float
     in_flight: int
     healthy_seconds: float | None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """Its problems, each as a violation of the fault's name."""
+        return tuple(Violation("fault", self.name, problem) for problem in self.problems)
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,7 @@ class Round:
             pay_calls=len(evidence.pay_calls),
             injections=tuple(injections),
             findings=findings,
-            violations=violations,
+            violations=(*(found for injection in injections for found in injection.violations), *violations),
             drained_seconds=time.monotonic() - drained,
         )
 
@@ -107,22 +118,26 @@ class Round:
         await fault.inject()
         await asyncio.sleep(fault.seconds)
         await fault.heal()
-        healthy = await self._wait_until_healthy(f"{self.plan.seed}{planned.name.replace('-', '')}")
+        healthy = await self._wait_until_healthy(fault, f"{self.plan.seed}{planned.name.replace('-', '')}")
         self.say(f"{planned.name}: " + (f"healthy after {healthy:.1f} s" if healthy is not None else "never healthy"))
-        return Injection(planned.name, at, in_flight, healthy)
+        return Injection(planned.name, at, in_flight, healthy, tuple(await fault.find_problems()))
 
     @property
     def _url(self) -> str:
         return self.service.stack.addresses.owner_url
 
-    async def _wait_until_healthy(self, mark: str) -> float | None:
-        """Seconds from now until a new failure gets its first plan: a canary each second, the first planned counts."""
+    async def _wait_until_healthy(self, fault: Fault, mark: str) -> float | None:
+        """Seconds from now until a new failure gets its first plan, and the fault is over.
+
+        A canary is sent each second, and the first that is planned counts.
+        """
         healed, canaries = time.monotonic(), list[str]()
         while (passed := time.monotonic() - healed) < LONGEST_WAIT_SECONDS:
             if passed >= len(canaries):
                 canaries.append(await self._send_canary(f"in_canary{mark}x{len(canaries)}"))
             with tolerate_refusals():
-                if await asyncio.to_thread(database.find_planned, self._url, canaries):
+                planned = await asyncio.to_thread(database.find_planned, self._url, canaries)
+                if planned and await fault.is_over():
                     return time.monotonic() - healed
             await asyncio.sleep(0.1)
         return None
@@ -199,11 +214,13 @@ async def open_stack() -> AsyncIterator[tuple[RunningService, MailServer]]:
     async with AsyncExitStack() as exits:
         mail = await exits.enter_async_context(mail_server())
         settings = {
+            FLAGS_FOLDER: str(exits.enter_context(stacks.short_folder())),
+            "PYTHONPATH": str(PROJECT_ROOT),
             "TIME_SCALE": str(TIME_SCALE),
             "SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
             "MAIL_FROM": "Acme <billing@acme.example>",
         }
-        stack = exits.enter_context(stacks.running_stack(settings))
+        stack = exits.enter_context(stacks.running_stack(settings, Commands(worker=CRASHING_WORKER)))
         first, second = WORKERS
         program = stack.supervisor.child(first).program
         stack.start_program(replace(program, name=second, log=program.log.with_name(f"{second}.log")))
