@@ -6,7 +6,7 @@ repeat, and the message counts as maybe sent.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -80,6 +80,8 @@ class StoredSuppressions:
 
 MOST_TRIES: Final = 4
 """Attempts of a message that certainly was not sent; after the last one it counts as failed."""
+FIRST_PAUSE: Final = timedelta(seconds=5)
+"""Before the second try; each later pause is four times as long."""
 CHANNEL_SECONDS: Final = 40.0
 """Seconds for a channel's call: more than our channels' own time-outs, which report how far sending came."""
 
@@ -198,7 +200,8 @@ class Messaging:
             name, MessageState.FAILED if over else MessageState.UNSENT, refused.reason, None
         )
         if not over:
-            raise ApplicationError(str(refused), type="NotDelivered")
+            pause = FIRST_PAUSE * 4 ** (tries - 1)
+            raise ApplicationError(str(refused), type="NotDelivered", next_retry_delay=pause)
         return DeliveryResult(outcome=MessageOutcome.FAILED, reason=refused.reason)
 
 

@@ -1,5 +1,7 @@
 """Each message is sent at most once: real SMTP, a real table, and workers that die in between."""
 
+from datetime import timedelta
+
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -96,9 +98,12 @@ async def test_temporary_refusal_is_retried_and_then_given_up(
     database_with_contact: Database, mail: MailServer
 ) -> None:
     mail.refusals["DATA"] = "451 try later"
+    pauses = []
     for _ in range(MOST_TRIES - 1):
-        with pytest.raises(ApplicationError):
+        with pytest.raises(ApplicationError) as refused:
             await notify_customer(messaging_activities(database_with_contact, mail))
+        pauses.append(refused.value.next_retry_delay)
+    assert pauses == [timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=80)]
     assert await notify_customer(messaging_activities(database_with_contact, mail)) == DeliveryResult(
         outcome=MessageOutcome.FAILED, reason="smtp_451"
     )
