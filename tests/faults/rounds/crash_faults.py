@@ -79,7 +79,7 @@ class CrashInRelay(_Crash):
 
     name, point = "crash-in-relay", CrashPoint.IN_RELAY
     went_on = """
-        SELECT 1 WHERE %s IS NOT NULL AND NOT EXISTS (
+        SELECT 1 WHERE %s::text IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM webhook_inbox WHERE delivered_at IS NULL AND extract(epoch FROM received_at) < %s
         )"""
 

@@ -1,7 +1,8 @@
 """The faults of a round. Each has a name, `inject`, and `heal`, which ends it; how long it lasts is in between."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar, Final
@@ -21,6 +22,7 @@ class Target:
     service: RunningService
     draw: Random
     long_seconds: float
+    sleepers: int
     invoices: list[str] = field(default_factory=list)
 
     @property
@@ -39,9 +41,16 @@ class Fault:
     name: ClassVar[str]
     alone: ClassVar[bool] = False
     """Whether it takes a round, and a stack, of its own."""
+    open_stack: ClassVar[Callable[[Mapping[str, str]], AbstractAsyncContextManager[RunningService]] | None] = None
+    """The stack with these settings, where it takes one of another kind."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
+
+    @classmethod
+    def change_settings(cls, sleepers: int) -> dict[str, str]:  # noqa: ARG003
+        """The settings that its stack has beside or instead of a round's own."""
+        return {}
 
     @property
     def seconds(self) -> float:

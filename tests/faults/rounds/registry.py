@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.faults.rounds import crash_faults, gateway_faults, process_faults
+from tests.faults.rounds import crash_faults, dev_tree, gateway_faults, process_faults
 from tests.faults.rounds.faults import Fault, ParallelRetries, Webhooks
 
 KINDS: Final[tuple[type[Fault], ...]] = (
@@ -14,6 +14,7 @@ KINDS: Final[tuple[type[Fault], ...]] = (
     crash_faults.CrashBeforeResult,
     crash_faults.CrashInMessage,
     crash_faults.CrashInRelay,
+    dev_tree.DevTreeKilled,
     process_faults.ApiKilled,
     process_faults.PostgresKilled,
     process_faults.PostgresRefuses,

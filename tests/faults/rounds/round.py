@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -41,11 +41,15 @@ PASSING: Final = frozenset({"I2", "I3", "due"})
 
 @dataclass(frozen=True)
 class RoundOptions:
-    """Seconds that the long faults last, and that the stack gets to come to rest: at least, and at most."""
+    """Seconds that the long faults last, and that the stack gets to come to rest: at least, and at most.
+
+    `sleepers` is how many recoveries sleep when all workers die.
+    """
 
     long_seconds: float = 30.0
     rest_seconds: float = 15.0
     drain_seconds: float = 120.0
+    sleepers: int = 1000
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Round:
 
     async def play(self) -> RoundResult:
         """Sends the stream, injects the faults, drains and checks."""
-        target = Target(self.service, Random(self.plan.seed), self.options.long_seconds)
+        target = Target(self.service, Random(self.plan.seed), self.options.long_seconds, self.options.sleepers)
         began = asyncio.get_running_loop().time()
         stream = asyncio.create_task(send_stream(self.plan, target, began))
         injections = [await self._inject(planned, target, began) for planned in self.plan.faults]
@@ -203,31 +207,37 @@ def _violations(evidence: Evidence) -> frozenset[Violation]:
 
 async def run_round(plan: RoundPlan, options: RoundOptions, say: Callable[[str], None]) -> RoundResult:
     """Plays a round on a stack of its own, of which nothing is left afterwards."""
-    async with open_stack() as (service, mail):
-        say("stack is up: API, two workers, PostgreSQL, Temporal, gateway, mail server")
-        return await Round(plan, options, service, mail, say).play()
+    kind = FAULTS[plan.faults[0].name]
+    open_stack = kind.open_stack or open_usual_stack
+    async with mail_server() as mail:
+        settings = round_settings(mail) | kind.change_settings(options.sleepers)
+        async with open_stack(settings) as service:
+            say("stack is up")
+            return await Round(plan, options, service, mail, say).play()
+
+
+def round_settings(mail: MailServer) -> dict[str, str]:
+    """What every stack of a round is set to."""
+    return {
+        "TIME_SCALE": str(TIME_SCALE),
+        "SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
+        "MAIL_FROM": "Acme <billing@acme.example>",
+    }
 
 
 @asynccontextmanager
-async def open_stack() -> AsyncIterator[tuple[RunningService, MailServer]]:
-    """A stack with two workers and a mail server, for as long as the block runs."""
+async def open_usual_stack(settings: Mapping[str, str]) -> AsyncIterator[RunningService]:
+    """API, two workers, PostgreSQL, Temporal and gateway, for as long as the block runs."""
     async with AsyncExitStack() as exits:
-        mail = await exits.enter_async_context(mail_server())
-        settings = {
-            FLAGS_FOLDER: str(exits.enter_context(stacks.short_folder())),
-            "PYTHONPATH": str(PROJECT_ROOT),
-            "TIME_SCALE": str(TIME_SCALE),
-            "SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
-            "MAIL_FROM": "Acme <billing@acme.example>",
-        }
-        stack = exits.enter_context(stacks.running_stack(settings, Commands(worker=CRASHING_WORKER)))
+        flags = exits.enter_context(stacks.short_folder())
+        environment = {**settings, FLAGS_FOLDER: str(flags), "PYTHONPATH": str(PROJECT_ROOT)}
+        stack = exits.enter_context(stacks.running_stack(environment, Commands(worker=CRASHING_WORKER)))
         first, second = WORKERS
         program = stack.supervisor.child(first).program
         stack.start_program(replace(program, name=second, log=program.log.with_name(f"{second}.log")))
         # What was to be seen has been seen: nobody waits for workers that finish their work.
         exits.callback(_end_at_once, stack, (*WORKERS, "api"))
-        service = await exits.enter_async_context(open_service(endpoints_of(stack), stack))
-        yield service, mail
+        yield await exits.enter_async_context(open_service(endpoints_of(stack), stack))
 
 
 def _end_at_once(stack: DevStack, parts: tuple[str, ...]) -> None:
