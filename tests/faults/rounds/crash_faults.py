@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from tests.faults.rounds.crash_flags import CrashFlags, CrashPoint
 from tests.faults.rounds.database import read_rows
 from tests.faults.rounds.faults import Fault, Target
+from tests.faults.rounds.waiting import wait_until
 
 REACHED_SECONDS: Final = 40.0
 """How long a worker may take to come to the point."""
@@ -32,12 +33,13 @@ class _Crash(Fault):
     async def inject(self) -> None:
         """Sets the flag and waits until a worker has died by it."""
         self._flags.arm(self.point)
-        deadline = time.monotonic() + REACHED_SECONDS
-        while self._victim is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-            self._victim = self._flags.victim(self.point)
+        await wait_until(self._has_crashed, REACHED_SECONDS, every=0.02)
         self._crashed_at = time.time()
         self._flags.disarm(self.point)
+
+    async def _has_crashed(self) -> bool:
+        self._victim = self._flags.victim(self.point)
+        return self._victim is not None
 
     async def is_over(self) -> bool:
         """Whether the recovery in whose step the worker died has a new row."""
@@ -80,7 +82,8 @@ class CrashInRelay(_Crash):
     name, point = "crash-in-relay", CrashPoint.IN_RELAY
     went_on = """
         SELECT 1 WHERE %s::text IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM webhook_inbox WHERE delivered_at IS NULL AND extract(epoch FROM received_at) < %s
+            SELECT 1 FROM webhook_inbox
+            WHERE delivered_at IS NULL AND tries = 0 AND extract(epoch FROM received_at) < %s
         )"""
 
     async def inject(self) -> None:

@@ -1,7 +1,7 @@
 """The faults of a round. Each has a name, `inject`, and `heal`, which ends it; how long it lasts is in between."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
@@ -41,8 +41,6 @@ class Fault:
     name: ClassVar[str]
     alone: ClassVar[bool] = False
     """Whether it takes a round, and a stack, of its own."""
-    open_stack: ClassVar[Callable[[Mapping[str, str]], AbstractAsyncContextManager[RunningService]] | None] = None
-    """The stack with these settings, where it takes one of another kind."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -51,6 +49,11 @@ class Fault:
     def change_settings(cls, sleepers: int) -> dict[str, str]:  # noqa: ARG003
         """The settings that its stack has beside or instead of a round's own."""
         return {}
+
+    @classmethod
+    def open_stack(cls, settings: Mapping[str, str]) -> AbstractAsyncContextManager[RunningService] | None:  # noqa: ARG003
+        """The stack with these settings, where it takes one of another kind than the others."""
+        return None
 
     @property
     def seconds(self) -> float:

@@ -1,14 +1,21 @@
 """Faults of processes: API, workers, PostgreSQL and Temporal die, hang or are away for a while."""
 
+import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import closing
+from typing import Final
 
 import psycopg
 
 from devstack.processes import Program, signal_group
-from tests.faults.rounds.database import server_conninfo
+from sandbox.models import Delivery, DeliveryResult
+from tests.faults.rounds.database import plain_url, read_rows, server_conninfo
 from tests.faults.rounds.faults import WORKERS, Fault, LongFault, ShortFault, Target
+from tests.faults.rounds.waiting import wait_until
+
+HELD_UP: Final = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%webhook_inbox%%'"
 
 
 class WorkerKilled(Fault):
@@ -41,13 +48,41 @@ class WorkerZombie(LongFault):
 
 
 class ApiKilled(Fault):
-    """The API is killed in the middle of its requests."""
+    """The API is killed in the middle of its requests: before, in and behind their INSERT."""
 
     name = "api-killed"
 
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._cut_off = 0
+
     async def inject(self) -> None:
-        """SIGKILL."""
-        self.target.service.stack.kill("api")
+        """Webhooks are held up at the inbox's table; a moment after they are let in, the API gets SIGKILL."""
+        stack, sandbox = self.target.service.stack, self.target.service.sandbox
+        once = Delivery(wait=True, retry=False)
+        with psycopg.connect(plain_url(stack.addresses.owner_url), connect_timeout=5) as holder:
+            holder.execute("LOCK TABLE webhook_inbox IN EXCLUSIVE MODE")
+            sending = [
+                asyncio.create_task(sandbox.send_invoice_event(invoice, fresh=True, delivery=once))
+                for invoice in self.target.newest_invoices(20)
+            ]
+            await wait_until(self._is_held_up, 5.0, every=0.02)
+        await asyncio.sleep(self.target.draw.uniform(0.0, 0.05))
+        stack.kill("api")
+        deliveries = [delivery for sent in await asyncio.gather(*sending) for delivery in sent.deliveries]
+        self._cut_off = sum(_is_cut_off(delivery) for delivery in deliveries)
+
+    async def _is_held_up(self) -> bool:
+        return bool(await asyncio.to_thread(read_rows, self.target.service.stack.addresses.owner_url, HELD_UP))
+
+    async def find_problems(self) -> Sequence[str]:
+        """That no request was in flight."""
+        return () if self._cut_off else ("no request lost its answer",)
+
+
+def _is_cut_off(delivery: DeliveryResult) -> bool:
+    """Whether the connection was there and broke, so that the request was in the API."""
+    return delivery.error is not None and not delivery.error.startswith("Connect")
 
 
 class PostgresKilled(Fault):

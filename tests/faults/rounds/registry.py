@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.faults.rounds import crash_faults, dev_tree, gateway_faults, process_faults
+from tests.faults.rounds import crash_faults, dev_tree, gateway_faults, process_faults, rolling_deploy, sleepers
 from tests.faults.rounds.faults import Fault, ParallelRetries, Webhooks
 
 KINDS: Final[tuple[type[Fault], ...]] = (
@@ -15,6 +15,8 @@ KINDS: Final[tuple[type[Fault], ...]] = (
     crash_faults.CrashInMessage,
     crash_faults.CrashInRelay,
     dev_tree.DevTreeKilled,
+    sleepers.SleepersWithoutWorkers,
+    rolling_deploy.RollingDeploy,
     process_faults.ApiKilled,
     process_faults.PostgresKilled,
     process_faults.PostgresRefuses,

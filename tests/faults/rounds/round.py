@@ -208,10 +208,9 @@ def _violations(evidence: Evidence) -> frozenset[Violation]:
 async def run_round(plan: RoundPlan, options: RoundOptions, say: Callable[[str], None]) -> RoundResult:
     """Plays a round on a stack of its own, of which nothing is left afterwards."""
     kind = FAULTS[plan.faults[0].name]
-    open_stack = kind.open_stack or open_usual_stack
     async with mail_server() as mail:
         settings = round_settings(mail) | kind.change_settings(options.sleepers)
-        async with open_stack(settings) as service:
+        async with kind.open_stack(settings) or open_usual_stack(settings) as service:
             say("stack is up")
             return await Round(plan, options, service, mail, say).play()
 

@@ -1,0 +1,97 @@
+"""All workers die while many recoveries are asleep, and all timers fire before one worker is back."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sandbox.models import Delivery
+from tests.faults.rounds.database import read_rows
+from tests.faults.rounds.faults import WORKERS, Fault, Target
+from tests.faults.rounds.waiting import wait_until
+
+FIRST_RETRY_SECONDS: Final = 10_800
+"""The shipped policy's wait before the first retry."""
+PARALLEL: Final = 20
+DEADLOCK_CODE: Final = "TMPRL1101"
+"""How Temporal's SDK reports a workflow that kept its thread for more than two seconds."""
+PLANNED = """
+    SELECT max(data->>'at') AS last, min(data->>'at') AS first, count(*) AS plans FROM event_log
+    WHERE type = 'retry.planned' AND recovery_id LIKE %s"""
+CHARGED = """
+    SELECT count(DISTINCT recovery_id) AS recoveries FROM event_log
+    WHERE type = 'charge.requested' AND recovery_id LIKE %s"""
+
+
+def sleep_seconds(sleepers: int) -> float:
+    """How long each sleeps: long enough that the first is still asleep when the last has failed."""
+    return 30 + 0.3 * sleepers
+
+
+class SleepersWithoutWorkers(Fault):
+    """Every worker is killed while the recoveries sleep. One worker comes back when all of them are due."""
+
+    name, alone = "workers-killed-asleep", True
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._prefix = f"in_asleep{target.draw.getrandbits(32):08x}"
+        self._due_too_soon = False
+
+    @classmethod
+    def change_settings(cls, sleepers: int) -> dict[str, str]:
+        """Time is shortened less than in other rounds."""
+        return {"TIME_SCALE": str(round(FIRST_RETRY_SECONDS / sleep_seconds(sleepers)))}
+
+    async def inject(self) -> None:
+        """Lets them fail and fall asleep, kills the workers, and starts one when every timer has fired."""
+        stack = self.target.service.stack
+        await self._let_fail()
+        assert await wait_until(self._are_planned, sleep_seconds(self.target.sleepers), every=0.5), (
+            "not all fell asleep"
+        )
+        plans = await self._read(PLANNED)
+        first, last = (datetime.fromisoformat(plans[name]).timestamp() for name in ("first", "last"))
+        for worker in WORKERS:
+            stack.kill(worker)
+        programs = [await asyncio.to_thread(stack.stop, worker) for worker in WORKERS]
+        self._due_too_soon = time.time() > first
+        await asyncio.sleep(max(0.0, last - time.time()))
+        self._spare = programs[1]
+        stack.start_program(programs[0])
+
+    async def _let_fail(self) -> None:
+        gate = asyncio.Semaphore(PARALLEL)
+
+        async def fail(number: int) -> None:
+            async with gate:
+                name = f"{self._prefix}x{number:05}"
+                await self.target.service.sandbox.create_failed_invoice(
+                    invoice_id=name, unguarded=True, delivery=Delivery()
+                )
+
+        await asyncio.gather(*(fail(number) for number in range(self.target.sleepers)))
+
+    async def _are_planned(self) -> bool:
+        return int((await self._read(PLANNED))["plans"]) == self.target.sleepers
+
+    async def _are_charged(self) -> bool:
+        return int((await self._read(CHARGED))["recoveries"]) == self.target.sleepers
+
+    async def _read(self, query: str) -> dict[str, Any]:
+        url = self.target.service.stack.addresses.owner_url
+        return (await asyncio.to_thread(read_rows, url, query, f"recovery-stripe-{self._prefix}%"))[0]
+
+    async def find_problems(self) -> Sequence[str]:
+        """Timers that did not fire, and workflows that kept their thread; the second worker comes back, too."""
+        stack, problems = self.target.service.stack, list[str]()
+        if not await wait_until(self._are_charged, 2 * sleep_seconds(self.target.sleepers), every=0.5):
+            problems.append(f"{(await self._read(CHARGED))['recoveries']} of {self.target.sleepers} were charged")
+        stack.start_program(self._spare)
+        if self._due_too_soon:
+            problems.append("the first was due before the last slept")
+        log = (stack.data_dir / "logs" / f"{WORKERS[0]}.log").read_text(errors="replace")
+        if deadlocks := log.count(DEADLOCK_CODE):
+            problems.append(f"{deadlocks} times a workflow kept its thread ({DEADLOCK_CODE})")
+        return problems
