@@ -16,7 +16,7 @@ REACHED_SECONDS: Final = 40.0
 """How long a worker may take to come to the point."""
 
 
-class _Crash(Fault):
+class CrashFault(Fault):
     """A worker dies at a point of the code."""
 
     point: ClassVar[CrashPoint]
@@ -51,32 +51,32 @@ class _Crash(Fault):
         return [] if self._victim else [f"no worker came to the point within {REACHED_SECONDS:g} s"]
 
 
-class CrashBeforeRequest(_Crash):
+class CrashBeforeRequest(CrashFault):
     """`charge.requested` is written and not committed."""
 
     name, point = "crash-before-request", CrashPoint.BEFORE_REQUEST
 
 
-class CrashBeforeCall(_Crash):
+class CrashBeforeCall(CrashFault):
     """`charge.requested` is committed and the provider isn't called yet."""
 
     name, point = "crash-before-call", CrashPoint.BEFORE_CALL
 
 
-class CrashBeforeResult(_Crash):
+class CrashBeforeResult(CrashFault):
     """The provider has charged, and no row says so."""
 
     name, point = "crash-before-result", CrashPoint.BEFORE_RESULT
 
 
-class CrashInMessage(_Crash):
+class CrashInMessage(CrashFault):
     """The mail server has taken a message, and nothing says so."""
 
     name, point = "crash-in-message", CrashPoint.IN_MESSAGE
-    went_on = f"{_Crash.went_on} AND data->>'outcome' = 'maybe_sent'"
+    went_on = f"{CrashFault.went_on} AND data->>'outcome' = 'maybe_sent'"
 
 
-class CrashInRelay(_Crash):
+class CrashInRelay(CrashFault):
     """Temporal has taken one row of the relay's, and the next is due."""
 
     name, point = "crash-in-relay", CrashPoint.IN_RELAY
@@ -94,3 +94,12 @@ class CrashInRelay(_Crash):
         await asyncio.sleep(self.target.short_seconds)
         stack.start_program(program)
         await super().inject()
+
+
+CRASHES: Final[tuple[type[CrashFault], ...]] = (
+    CrashBeforeRequest,
+    CrashBeforeCall,
+    CrashBeforeResult,
+    CrashInMessage,
+    CrashInRelay,
+)

@@ -25,7 +25,7 @@ Victim = Callable[..., str | None]
 """From a call's result (if it is over) and its arguments: what it works on; None where another call is meant."""
 
 
-def add_crash_points(flags: CrashFlags) -> None:
+def add_crash_points(flags: CrashFlags, replace: Callable[[object, str, object], None] = setattr) -> None:
     """Wraps the methods that the points lie behind, or before."""
 
     def crash_after(owner: object, name: str, point: CrashPoint, victim_of: Victim) -> None:
@@ -38,7 +38,7 @@ def add_crash_points(flags: CrashFlags) -> None:
                 flags.die_if_armed(point, victim)
             return result
 
-        setattr(owner, name, call)
+        replace(owner, name, call)
 
     def crash_before(owner: object, name: str, point: CrashPoint, victim_of: Victim) -> None:
         original = getattr(owner, name)
@@ -49,7 +49,7 @@ def add_crash_points(flags: CrashFlags) -> None:
                 flags.die_if_armed(point, victim)
             return await original(*arguments, **options)
 
-        setattr(owner, name, call)
+        replace(owner, name, call)
 
     crash_after(event_log, "append_to_log", CrashPoint.BEFORE_REQUEST, _requested_charge)
     crash_after(StoredRecoveryLog, "reserve_attempt", CrashPoint.BEFORE_CALL, _requested_charge)

@@ -12,6 +12,7 @@ import psycopg
 from devstack.processes import Program, signal_group
 from sandbox.models import Delivery, DeliveryResult
 from tests.faults.rounds.database import plain_url, read_rows, server_conninfo
+from tests.faults.rounds.errors import tolerate_refusals
 from tests.faults.rounds.faults import WORKERS, Fault, LongFault, ShortFault, Target
 from tests.faults.rounds.waiting import wait_until
 
@@ -58,19 +59,20 @@ class ApiKilled(Fault):
 
     async def inject(self) -> None:
         """Webhooks are held up at the inbox's table; a moment after they are let in, the API gets SIGKILL."""
-        stack, sandbox = self.target.service.stack, self.target.service.sandbox
-        once = Delivery(wait=True, retry=False)
+        stack = self.target.service.stack
         with psycopg.connect(plain_url(stack.addresses.owner_url), connect_timeout=5) as holder:
             holder.execute("LOCK TABLE webhook_inbox IN EXCLUSIVE MODE")
-            sending = [
-                asyncio.create_task(sandbox.send_invoice_event(invoice, fresh=True, delivery=once))
-                for invoice in self.target.newest_invoices(20)
-            ]
+            sending = [asyncio.create_task(self._send(invoice)) for invoice in self.target.newest_invoices(20)]
             await wait_until(self._is_held_up, 5.0, every=0.02)
         await asyncio.sleep(self.target.draw.uniform(0.0, 0.05))
         stack.kill("api")
-        deliveries = [delivery for sent in await asyncio.gather(*sending) for delivery in sent.deliveries]
-        self._cut_off = sum(_is_cut_off(delivery) for delivery in deliveries)
+        await asyncio.gather(*sending)
+
+    async def _send(self, invoice: str) -> None:
+        with tolerate_refusals():
+            once = Delivery(wait=True, retry=False)
+            sent = await self.target.service.sandbox.send_invoice_event(invoice, fresh=True, delivery=once)
+            self._cut_off += sum(map(_is_cut_off, sent.deliveries))
 
     async def _is_held_up(self) -> bool:
         return bool(await asyncio.to_thread(read_rows, self.target.service.stack.addresses.owner_url, HELD_UP))

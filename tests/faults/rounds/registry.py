@@ -9,11 +9,7 @@ from tests.faults.rounds.faults import Fault, ParallelRetries, Webhooks
 KINDS: Final[tuple[type[Fault], ...]] = (
     process_faults.WorkerKilled,
     process_faults.WorkerZombie,
-    crash_faults.CrashBeforeRequest,
-    crash_faults.CrashBeforeCall,
-    crash_faults.CrashBeforeResult,
-    crash_faults.CrashInMessage,
-    crash_faults.CrashInRelay,
+    *crash_faults.CRASHES,
     dev_tree.DevTreeKilled,
     sleepers.SleepersWithoutWorkers,
     rolling_deploy.RollingDeploy,

@@ -74,7 +74,7 @@ class SleepersWithoutWorkers(Fault):
         await asyncio.gather(*(fail(number) for number in range(self.target.sleepers)))
 
     async def _are_planned(self) -> bool:
-        return int((await self._read(PLANNED))["plans"]) == self.target.sleepers
+        return int((await self._read(PLANNED))["plans"]) >= self.target.sleepers
 
     async def _are_charged(self) -> bool:
         return int((await self._read(CHARGED))["recoveries"]) == self.target.sleepers
