@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from devstack.processes import Program
 from sandbox.models import Delivery
 from tests.faults.rounds.database import read_rows
 from tests.faults.rounds.faults import WORKERS, Fault, Target
@@ -17,16 +18,21 @@ PARALLEL: Final = 20
 DEADLOCK_CODE: Final = "TMPRL1101"
 """How Temporal's SDK reports a workflow that kept its thread for more than two seconds."""
 PLANNED = """
-    SELECT max(data->>'at') AS last, min(data->>'at') AS first, count(*) AS plans FROM event_log
-    WHERE type = 'retry.planned' AND recovery_id LIKE %s"""
+    SELECT max(data->>'at') AS last, count(*) AS plans,
+        count(*) FILTER (WHERE (data->>'at')::timestamptz > now()) AS asleep
+    FROM event_log WHERE type = 'retry.planned' AND recovery_id LIKE %s"""
 CHARGED = """
     SELECT count(DISTINCT recovery_id) AS recoveries FROM event_log
     WHERE type = 'charge.requested' AND recovery_id LIKE %s"""
 
 
+SPARE_SECONDS: Final = 10.0
+"""Between the death of the workers and the first timer."""
+
+
 def sleep_seconds(sleepers: int) -> float:
-    """How long each sleeps: long enough that the first is still asleep when the last has failed."""
-    return 30 + 0.3 * sleepers
+    """How long each sleeps: two cores have put all of them to sleep by then, and the first still sleeps."""
+    return 30 + 0.4 * sleepers
 
 
 class SleepersWithoutWorkers(Fault):
@@ -37,7 +43,8 @@ class SleepersWithoutWorkers(Fault):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._prefix = f"in_asleep{target.draw.getrandbits(32):08x}"
-        self._due_too_soon = False
+        self._asleep = 0
+        self._second: Program | None = None
 
     @classmethod
     def change_settings(cls, sleepers: int) -> dict[str, str]:
@@ -48,18 +55,15 @@ class SleepersWithoutWorkers(Fault):
         """Lets them fail and fall asleep, kills the workers, and starts one when every timer has fired."""
         stack = self.target.service.stack
         await self._let_fail()
-        assert await wait_until(self._are_planned, sleep_seconds(self.target.sleepers), every=0.5), (
-            "not all fell asleep"
-        )
-        plans = await self._read(PLANNED)
-        first, last = (datetime.fromisoformat(plans[name]).timestamp() for name in ("first", "last"))
+        await wait_until(self._are_planned, sleep_seconds(self.target.sleepers) - SPARE_SECONDS, every=0.5)
         for worker in WORKERS:
             stack.kill(worker)
-        programs = [await asyncio.to_thread(stack.stop, worker) for worker in WORKERS]
-        self._due_too_soon = time.time() > first
-        await asyncio.sleep(max(0.0, last - time.time()))
-        self._spare = programs[1]
-        stack.start_program(programs[0])
+        first, second = [await asyncio.to_thread(stack.stop, worker) for worker in WORKERS]
+        plans = await self._read(PLANNED)
+        self._asleep = int(plans["asleep"])
+        await asyncio.sleep(max(0.0, datetime.fromisoformat(plans["last"]).timestamp() - time.time()))
+        self._second = second
+        stack.start_program(first)
 
     async def _let_fail(self) -> None:
         gate = asyncio.Semaphore(PARALLEL)
@@ -77,20 +81,21 @@ class SleepersWithoutWorkers(Fault):
         return int((await self._read(PLANNED))["plans"]) >= self.target.sleepers
 
     async def _are_charged(self) -> bool:
-        return int((await self._read(CHARGED))["recoveries"]) == self.target.sleepers
+        return int((await self._read(CHARGED))["recoveries"]) >= self._asleep
 
     async def _read(self, query: str) -> dict[str, Any]:
         url = self.target.service.stack.addresses.owner_url
         return (await asyncio.to_thread(read_rows, url, query, f"recovery-stripe-{self._prefix}%"))[0]
 
     async def find_problems(self) -> Sequence[str]:
-        """Timers that did not fire, and workflows that kept their thread; the second worker comes back, too."""
-        stack, problems = self.target.service.stack, list[str]()
-        if not await wait_until(self._are_charged, 2 * sleep_seconds(self.target.sleepers), every=0.5):
-            problems.append(f"{(await self._read(CHARGED))['recoveries']} of {self.target.sleepers} were charged")
-        stack.start_program(self._spare)
-        if self._due_too_soon:
-            problems.append("the first was due before the last slept")
+        """Timers that did not fire, and workflows that kept their thread. The second worker comes back, too."""
+        stack, problems, wanted = self.target.service.stack, list[str](), self.target.sleepers
+        if not await wait_until(self._are_charged, 2 * sleep_seconds(wanted), every=0.5):
+            problems.append(f"{(await self._read(CHARGED))['recoveries']} of {self._asleep} timers led to a charge")
+        if self._second:
+            stack.start_program(self._second)
+        if self._asleep < wanted:
+            problems.append(f"only {self._asleep} of {wanted} slept: this machine is too slow for so many")
         log = (stack.data_dir / "logs" / f"{WORKERS[0]}.log").read_text(errors="replace")
         if deadlocks := log.count(DEADLOCK_CODE):
             problems.append(f"{deadlocks} times a workflow kept its thread ({DEADLOCK_CODE})")
