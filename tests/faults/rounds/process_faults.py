@@ -16,7 +16,7 @@ from tests.faults.rounds.errors import tolerate_refusals
 from tests.faults.rounds.faults import WORKERS, Fault, LongFault, ShortFault, Target
 from tests.faults.rounds.waiting import wait_until
 
-HELD_UP: Final = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%webhook_inbox%%'"
+HELD_UP: Final = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'webhook_inbox'::regclass"
 
 
 class WorkerKilled(Fault):
