@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from devstack.programs import PROJECT_ROOT
 from tests.faults.rounds.checker import Finding, Violation
 from tests.faults.rounds.plan import ACTIONS, SCRIPTS, RoundPlan, count_hands, plan_round
 from tests.faults.rounds.registry import ALONE, FAULTS, KINDS, PAIRED
@@ -41,6 +42,12 @@ def test_successive_seeds_bring_every_fault_once() -> None:
     rounds = count_hands(PAIRED, ALONE)
     names = [fault.name for seed in range(1 + rounds, 1 + 2 * rounds) for fault in a_plan(seed).faults]
     assert sorted(names) == sorted(FAULTS)
+
+
+def test_docs_say_how_many_rounds_bring_every_fault_once() -> None:
+    text = (PROJECT_ROOT / "docs" / "reliability.md").read_text()
+    assert f"make faults ROUNDS={count_hands(PAIRED, ALONE)} " in text
+    assert [name for name in FAULTS if f"`{name}`" not in text] == []
 
 
 def test_odd_number_of_faults_and_those_alone_are_dealt_once() -> None:
