@@ -49,13 +49,14 @@ def messaging_activities(database: Database, mail: MailServer, outbox: StoredOut
     )
 
 
-async def notify_customer(
-    messages: Messaging, environment: ActivityEnvironment | None = None, **changes: object
-) -> DeliveryResult:
+def message_order(**changes: object) -> NotifyInput:
     fields = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
     recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**fields)
-    order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
-    return await (environment or ActivityEnvironment()).run(messages.send_message, order)
+    return NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
+
+
+async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
+    return await ActivityEnvironment().run(messages.send_message, message_order(**changes))
 
 
 async def test_a_message_arrives_once_however_often_the_activity_runs(
@@ -124,7 +125,7 @@ async def test_temporary_refusal_may_be_followed_by_success(database_with_contac
 async def test_activity_heartbeats_while_it_sends(database_with_contact: Database, mail: MailServer) -> None:
     environment, beats = ActivityEnvironment(), list[object]()
     environment.on_heartbeat = lambda *details: beats.append(details)
-    await notify_customer(messaging_activities(database_with_contact, mail), environment)
+    await environment.run(messaging_activities(database_with_contact, mail).send_message, message_order())
     assert beats
 
 
