@@ -41,6 +41,8 @@ class Fault:
     name: ClassVar[str]
     alone: ClassVar[bool] = False
     """Whether it takes a round, and a stack, of its own."""
+    piles_up: ClassVar[bool] = False
+    """Whether a new failure must wait behind the work that it piles up: then `is_over` alone says what is healthy."""
 
     def __init__(self, target: Target) -> None:
         self.target = target

@@ -32,18 +32,18 @@ SPARE_SECONDS: Final = 10.0
 
 def sleep_seconds(sleepers: int) -> float:
     """How long each sleeps: two cores have put all of them to sleep by then, and the first still sleeps."""
-    return 30 + 0.4 * sleepers
+    return 60 + 0.4 * sleepers
 
 
 class SleepersWithoutWorkers(Fault):
     """Every worker is killed while the recoveries sleep. One worker comes back when all of them are due."""
 
-    name, alone = "workers-killed-asleep", True
+    name, alone, piles_up = "workers-killed-asleep", True, True
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._prefix = f"in_asleep{target.draw.getrandbits(32):08x}"
-        self._asleep = 0
+        self._asleep = self._charged = 0
         self._second: Program | None = None
 
     @classmethod
@@ -60,7 +60,7 @@ class SleepersWithoutWorkers(Fault):
             stack.kill(worker)
         first, second = [await asyncio.to_thread(stack.stop, worker) for worker in WORKERS]
         plans = await self._read(PLANNED)
-        self._asleep = int(plans["asleep"])
+        self._asleep, self._charged = int(plans["asleep"]), await self._count_charged()
         await asyncio.sleep(max(0.0, datetime.fromisoformat(plans["last"]).timestamp() - time.time()))
         self._second = second
         stack.start_program(first)
@@ -80,8 +80,15 @@ class SleepersWithoutWorkers(Fault):
     async def _are_planned(self) -> bool:
         return int((await self._read(PLANNED))["plans"]) >= self.target.sleepers
 
+    async def is_over(self) -> bool:
+        """Whether the first of those that slept is charged; a new failure waits its turn behind all of them."""
+        return await self._count_charged() > self._charged
+
     async def _are_charged(self) -> bool:
-        return int((await self._read(CHARGED))["recoveries"]) >= self._asleep
+        return await self._count_charged() >= self._charged + self._asleep
+
+    async def _count_charged(self) -> int:
+        return int((await self._read(CHARGED))["recoveries"])
 
     async def _read(self, query: str) -> dict[str, Any]:
         url = self.target.service.stack.addresses.owner_url
@@ -91,7 +98,8 @@ class SleepersWithoutWorkers(Fault):
         """Timers that did not fire, and workflows that kept their thread. The second worker comes back, too."""
         stack, problems, wanted = self.target.service.stack, list[str](), self.target.sleepers
         if not await wait_until(self._are_charged, 2 * sleep_seconds(wanted), every=0.5):
-            problems.append(f"{(await self._read(CHARGED))['recoveries']} of {self._asleep} timers led to a charge")
+            charged = await self._count_charged() - self._charged
+            problems.append(f"{charged} of {self._asleep} timers led to a charge")
         if self._second:
             stack.start_program(self._second)
         if self._asleep < wanted:
