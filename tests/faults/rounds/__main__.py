@@ -43,6 +43,8 @@ async def run_rounds(options: argparse.Namespace) -> list[RoundResult]:
         say(f"{len(plan.invoices)} invoices; {faults}")
         limits = RoundOptions(options.long_seconds, options.rest_seconds, options.drain_seconds, options.sleepers)
         result = await run_round(plan, limits, say)
+        for skipped in result.skipped:
+            say(f"skipped {skipped}")
         results.append(result)
         say(f"at rest after {result.drained_seconds:.1f} s, {len(result.violations)} violations")
         for violation in result.violations:

@@ -1,18 +1,22 @@
 """The faults of a round. Each has a name, `inject`, and `heal`, which ends it; how long it lasts is in between."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import ClassVar, Final
 
 from sandbox.models import Delivery
 from tests.faults.rounds.errors import tolerate_refusals
+from tests.faults.rounds.toxiproxy import Toxiproxy
 from tests.support.service import Recovery, RunningService
 
 SHORT_SECONDS: Final = 8.0
 WORKERS: Final = ("worker", "worker-2")
+OPERATORS: Final = 50
 
 
 @dataclass
@@ -23,6 +27,8 @@ class Target:
     draw: Random
     long_seconds: float
     sleepers: int
+    proxies: Toxiproxy | None = None
+    """Between the parts, where a fault of the round is `proxied`."""
     invoices: list[str] = field(default_factory=list)
 
     @property
@@ -44,6 +50,9 @@ class Fault:
     piles_up: ClassVar[bool] = False
     """Whether a new failure must wait behind the work that it piles up: then `is_over` alone says what is healthy."""
 
+    proxied: ClassVar[bool] = False
+    """Whether the stack's parts must reach each other by toxiproxy."""
+
     def __init__(self, target: Target) -> None:
         self.target = target
 
@@ -55,6 +64,11 @@ class Fault:
     @classmethod
     def open_stack(cls, settings: Mapping[str, str]) -> AbstractAsyncContextManager[RunningService] | None:  # noqa: ARG003
         """The stack with these settings, where it takes one of another kind than the others."""
+        return None
+
+    @classmethod
+    def find_obstacle(cls) -> str | None:
+        """Why this machine can't have it; None if it can."""
         return None
 
     @property
@@ -97,18 +111,23 @@ class LongFault(Fault):
 
 
 class ParallelRetries(Fault):
-    """20 operators ask for a retry of the same recovery at the same moment."""
+    """50 operators ask for a retry of a recovery in the moment in which its timer ends and its customer pays."""
 
     name = "parallel-retries"
 
     async def inject(self) -> None:
-        """A recovery that sleeps for long is asked for by all of them."""
+        """The same again without the payment, on an invoice that the gateway would charge twice."""
+        await asyncio.gather(self._ask_at_once(paid=True), self._ask_at_once(paid=False))
+
+    async def _ask_at_once(self, *, paid: bool) -> None:
         invoice = f"in_asked{self.target.draw.getrandbits(32):08x}"
-        recovery = await self.target.service.create_failure(
-            "card_velocity_exceeded", invoice_id=invoice, unguarded=True, script=("hang:1",)
-        )
-        await recovery.wait_for_event("retry.planned")
-        await asyncio.gather(*(self._ask(recovery, number) for number in range(20)))
+        script, service = ("hang:1",), self.target.service
+        recovery = await service.create_failure(invoice_id=invoice, unguarded=not paid, script=script)
+        (planned,) = await recovery.wait_for_event("retry.planned")
+        due = datetime.fromisoformat(planned["data"]["at"]).timestamp()
+        await asyncio.sleep(max(0.0, due - time.time()))
+        payments = [service.sandbox.pay_hosted(invoice)] if paid else []
+        await asyncio.gather(*(self._ask(recovery, number) for number in range(OPERATORS)), *payments)
 
     async def _ask(self, recovery: Recovery, number: int) -> None:
         with tolerate_refusals():

@@ -4,16 +4,15 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Final
 
 import psycopg
 
 from devstack.processes import Program, signal_group
 from sandbox.models import Delivery, DeliveryResult
-from tests.faults.rounds.database import plain_url, read_rows, server_conninfo
+from tests.faults.rounds.database import plain_url, read_rows, run_as_superuser
 from tests.faults.rounds.errors import tolerate_refusals
-from tests.faults.rounds.faults import WORKERS, Fault, LongFault, ShortFault, Target
+from tests.faults.rounds.faults import WORKERS, Fault, LongFault, Target
 from tests.faults.rounds.waiting import wait_until
 
 HELD_UP: Final = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'webhook_inbox'::regclass"
@@ -97,24 +96,23 @@ class PostgresKilled(Fault):
         os.kill(self.target.service.stack.pid("postgres"), signal.SIGKILL)
 
 
-class PostgresRefuses(ShortFault):
-    """PostgreSQL ends all sessions and refuses new ones for some seconds."""
+class PostgresRefuses(LongFault):
+    """PostgreSQL ends all sessions and refuses new ones for long."""
 
     name = "postgres-refuses"
 
     async def inject(self) -> None:
         """The database takes no sessions any more, and those that it has end."""
-        self._execute("ALTER DATABASE pri ALLOW_CONNECTIONS false")
-        self._execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'pri'")
+        end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'pri'"
+        run_as_superuser(self._url, "ALTER DATABASE pri ALLOW_CONNECTIONS false", end_sessions)
 
     async def heal(self) -> None:
         """Sessions are taken again."""
-        self._execute("ALTER DATABASE pri ALLOW_CONNECTIONS true")
+        run_as_superuser(self._url, "ALTER DATABASE pri ALLOW_CONNECTIONS true")
 
-    def _execute(self, statement: str) -> None:
-        conninfo = server_conninfo(self.target.service.stack.addresses.owner_url)
-        with closing(psycopg.connect(conninfo, autocommit=True, connect_timeout=5)) as connection:
-            connection.execute(statement.encode())
+    @property
+    def _url(self) -> str:
+        return self.target.service.stack.addresses.owner_url
 
 
 class TemporalKilled(Fault):
@@ -128,9 +126,14 @@ class TemporalKilled(Fault):
 
 
 class TemporalStopped(LongFault):
-    """Temporal's server is away for long."""
+    """Temporal's server is away for twice as long as other long faults last."""
 
     name = "temporal-stopped"
+
+    @property
+    def seconds(self) -> float:
+        """A minute, if the options don't say otherwise."""
+        return 2 * super().seconds
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -23,6 +23,7 @@ from tests.faults.rounds.faults import WORKERS, Fault, Target
 from tests.faults.rounds.plan import PlannedFault, RoundPlan
 from tests.faults.rounds.registry import FAULTS
 from tests.faults.rounds.stream import send_stream
+from tests.faults.rounds.toxiproxy import Toxiproxy, route_through_toxiproxy
 from tests.notifications.conftest import MailServer, mail_server
 from tests.support import stacks
 from tests.support.service import RunningService, endpoints_of, open_service
@@ -79,6 +80,8 @@ class RoundResult:
     findings: dict[str, Finding]
     violations: tuple[Violation, ...]
     drained_seconds: float
+    skipped: tuple[str, ...] = ()
+    """Faults that this machine can't have, each with the reason."""
 
 
 @dataclass
@@ -89,14 +92,19 @@ class Round:
     options: RoundOptions
     service: RunningService
     mail: MailServer
+    proxies: Toxiproxy | None
     say: Callable[[str], None]
 
     async def play(self) -> RoundResult:
         """Sends the stream, injects the faults, drains and checks."""
-        target = Target(self.service, Random(self.plan.seed), self.options.long_seconds, self.options.sleepers)
+        target = Target(
+            self.service, Random(self.plan.seed), self.options.long_seconds, self.options.sleepers, self.proxies
+        )
         began = asyncio.get_running_loop().time()
         stream = asyncio.create_task(send_stream(self.plan, target, began))
-        injections = [await self._inject(planned, target, began) for planned in self.plan.faults]
+        obstacles = {fault.name: FAULTS[fault.name].find_obstacle() for fault in self.plan.faults}
+        possible = [fault for fault in self.plan.faults if not obstacles[fault.name]]
+        injections = [await self._inject(planned, target, began) for planned in possible]
         await stream
         self.say(f"{len(target.invoices)} invoices failed; draining")
         drained = time.monotonic()
@@ -110,6 +118,7 @@ class Round:
             findings=findings,
             violations=(*(found for injection in injections for found in injection.violations), *violations),
             drained_seconds=time.monotonic() - drained,
+            skipped=tuple(f"{name}: {obstacle}" for name, obstacle in obstacles.items() if obstacle),
         )
 
     async def _inject(self, planned: PlannedFault, target: Target, began: float) -> Injection:
@@ -119,9 +128,11 @@ class Round:
         in_flight, at = await asyncio.to_thread(database.count_open, self._url), now() - began
         fault = FAULTS[planned.name](target)
         self.say(f"{planned.name} at {at:.1f} s with {in_flight} recoveries in flight")
-        await fault.inject()
-        await asyncio.sleep(fault.seconds)
-        await fault.heal()
+        try:
+            await fault.inject()
+            await asyncio.sleep(fault.seconds)
+        finally:
+            await fault.heal()
         healthy = await self._wait_until_healthy(fault, f"{self.plan.seed}{planned.name.replace('-', '')}")
         self.say(f"{planned.name}: " + (f"healthy after {healthy:.1f} s" if healthy is not None else "never healthy"))
         return Injection(planned.name, at, in_flight, healthy, tuple(await fault.find_problems()))
@@ -207,12 +218,14 @@ def _violations(evidence: Evidence) -> frozenset[Violation]:
 
 async def run_round(plan: RoundPlan, options: RoundOptions, say: Callable[[str], None]) -> RoundResult:
     """Plays a round on a stack of its own, of which nothing is left afterwards."""
-    kind = FAULTS[plan.faults[0].name]
-    async with mail_server() as mail:
-        settings = round_settings(mail) | kind.change_settings(options.sleepers)
-        async with kind.open_stack(settings) or open_usual_stack(settings) as service:
-            say("stack is up")
-            return await Round(plan, options, service, mail, say).play()
+    kinds = [FAULTS[fault.name] for fault in plan.faults]
+    proxied = any(kind.proxied and not kind.find_obstacle() for kind in kinds)
+    async with mail_server() as mail, AsyncExitStack() as exits:
+        settings = round_settings(mail) | kinds[0].change_settings(options.sleepers)
+        service = await exits.enter_async_context(kinds[0].open_stack(settings) or open_usual_stack(settings))
+        proxies = exits.enter_context(closing(route_through_toxiproxy(service.stack, WORKERS))) if proxied else None
+        say("stack is up" + (", with toxiproxy between its parts" if proxied else ""))
+        return await Round(plan, options, service, mail, proxies, say).play()
 
 
 def round_settings(mail: MailServer) -> dict[str, str]:
