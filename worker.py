@@ -52,7 +52,7 @@ from providers.base import Gateway, Provider, load_providers
 from settings import Settings, exit_on_known_errors, read_environment, split_addresses, unsubscribe_keys
 from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveryRuns, webhook_poster
-from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
+from workflows.namespace import SearchableNames, kept_schedules
 from workflows.options import GRACE, HEARTBEAT_THROTTLE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
 SIMULATION_GRACE = timedelta(seconds=2)
@@ -229,11 +229,11 @@ async def run_workers(settings: Settings, client: Client, registry: CollectorReg
         log.info(note)
     parts = WorkerParts(settings, client, providers, registry)
     try:
-        await ensure_relay_schedule(client)
-        if parts.audiences:
-            await ensure_notice_schedule(client)
         charging = (charges_worker(parts, name) for name in providers)
-        async with poll_together(recovery_worker(parts), simulations_worker(parts), *charging):
+        async with (
+            kept_schedules(client, notices=bool(parts.audiences)),
+            poll_together(recovery_worker(parts), simulations_worker(parts), *charging),
+        ):
             yield
     finally:
         await parts.close()

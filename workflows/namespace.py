@@ -67,11 +67,11 @@ async def _keep_schedules(client: Client, notices: bool, every: timedelta) -> No
 
 async def _ensure_schedules(client: Client, notices: bool) -> bool:
     """Whether one had to be created."""
-    made = await ensure_relay_schedule(client)
-    return (await ensure_notice_schedule(client) if notices else False) or made
+    made = await _ensure_relay_schedule(client)
+    return (await _ensure_notice_schedule(client) if notices else False) or made
 
 
-async def ensure_relay_schedule(client: Client) -> bool:
+async def _ensure_relay_schedule(client: Client) -> bool:
     """Create the schedule, unless it is there: an operator may have changed it. Whether it is new. Raises RPCError."""
     action = ScheduleActionStartWorkflow(
         "Relay",
@@ -83,7 +83,7 @@ async def ensure_relay_schedule(client: Client) -> bool:
     return await _ensure_schedule(client, RELAY_SCHEDULE, action, RELAY_EVERY)
 
 
-async def ensure_notice_schedule(client: Client) -> bool:
+async def _ensure_notice_schedule(client: Client) -> bool:
     """The same for the schedule that serves operators and outgoing webhooks."""
     summary = "tell operators and other systems"
     action = ScheduleActionStartWorkflow(

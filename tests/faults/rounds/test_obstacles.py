@@ -1,6 +1,7 @@
 """What a machine can't have is said and skipped; the small disk is as small as it says."""
 
 import errno
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from tests.faults.rounds.test_plan import WITHIN, a_result
 def test_missing_toxiproxy_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toxiproxy, "bin_dir", lambda: tmp_path)
-    monkeypatch.setattr(toxiproxy.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     assert all("isn't installed" in (kind.find_obstacle() or "") for kind in KINDS)
     (tmp_path / toxiproxy.PROGRAM).touch()
     assert not any(kind.find_obstacle() for kind in KINDS)
-    monkeypatch.setattr(toxiproxy.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert all("loopback" in (kind.find_obstacle() or "") for kind in KINDS)
 
 
