@@ -125,7 +125,7 @@ class ParallelRetries(Fault):
         recovery = await service.create_failure(invoice_id=invoice, unguarded=not paid, script=script)
         (planned,) = await recovery.wait_for_event("retry.planned")
         due = datetime.fromisoformat(planned["data"]["at"]).timestamp()
-        await asyncio.sleep(max(0.0, due - time.time()))
+        await asyncio.sleep(max(0.0, due - self.target.draw.uniform(0.0, 0.4) - time.time()))
         payments = [service.sandbox.pay_hosted(invoice)] if paid else []
         await asyncio.gather(*(self._ask(recovery, number) for number in range(OPERATORS)), *payments)
 
