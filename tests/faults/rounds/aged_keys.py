@@ -23,10 +23,12 @@ NO_TRACE_AFTER: Final = timedelta(seconds=45)
 
 def age_keys() -> None:
     """Gateways made from now on repeat an order for HONOURED only."""
+    assert reconciliation.NO_TRACE_AFTER == timedelta(days=1), "what is shortened here is used elsewhere now"
     build = gateway.StripeGateway.__init__
 
     def build_aged(self: gateway.StripeGateway, *arguments: Any, **options: Any) -> None:
         build(self, *arguments, **options)
+        assert self.idempotency == timedelta(hours=23)
         self.idempotency = HONOURED
 
     gateway.StripeGateway.__init__ = build_aged  # type: ignore[method-assign]
