@@ -23,7 +23,7 @@ NO_TRACE_AFTER: Final = timedelta(seconds=45)
 
 def age_keys() -> None:
     """Gateways made from now on repeat an order for HONOURED only."""
-    assert reconciliation.NO_TRACE_AFTER == timedelta(days=1), "what is shortened here is used elsewhere now"
+    assert timedelta(days=1) == reconciliation.NO_TRACE_AFTER, "what is shortened here is used elsewhere now"
     build = gateway.StripeGateway.__init__
 
     def build_aged(self: gateway.StripeGateway, *arguments: Any, **options: Any) -> None:
