@@ -86,9 +86,11 @@ class PostgresDiskFull(_RefusedWrites):
         """There is room again."""
         if self._disk:
             self._disk.free()
-            self._move_tables("pg_default")
-            run_as_superuser(self._url, self._disk.drop_tablespace)
-            self._disk.unmount()
+            try:
+                self._move_tables("pg_default")
+                run_as_superuser(self._url, self._disk.drop_tablespace)
+            finally:
+                self._disk.unmount()
         else:
             run_as_superuser(self._url, "DROP FUNCTION full_disk() CASCADE", database=SERVICE)
 

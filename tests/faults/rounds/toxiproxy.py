@@ -104,7 +104,8 @@ def _open_postgres(stack: DevStack) -> str:
 def _start_toxiproxy(stack: DevStack) -> Toxiproxy:
     path, port = find_toxiproxy(), free_port()
     argv = (str(path), "-host", "127.0.0.1", "-port", str(port))
-    stack.start_program(Program("toxiproxy", argv, stack.data_dir / "logs" / "toxiproxy.log"))
+    log, quiet = stack.data_dir / "logs" / "toxiproxy.log", {"LOG_LEVEL": "error"}
+    stack.start_program(Program("toxiproxy", argv, log, quiet))
     if not wait_until(lambda: is_listening(port), 10):
         raise DevstackError(f"toxiproxy does not listen on port {port}")
     return Toxiproxy(f"http://127.0.0.1:{port}")
