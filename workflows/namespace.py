@@ -42,10 +42,11 @@ LOOK_EVERY: Final = timedelta(seconds=10)
 async def kept_schedules(client: Client, *, notices: bool, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
     """The schedules are there, and are created again during the block if Temporal loses its data.
 
-    Without the relay's, nothing would begin the open recoveries anew. Raises RPCError if they can't be created now.
+    Without the relay's, nothing would begin the open recoveries anew. Where schedules are new, search attributes are
+    registered, too, if the server allows it. Raises RPCError if the schedules can't be created now.
     """
-    await _ensure_schedules(client, notices)
-    keeping = asyncio.create_task(_keep_schedules(client, notices, every))
+    new = await _ensure_schedules(client, notices)
+    keeping = asyncio.create_task(_keep_schedules(client, notices, every, new))
     try:
         yield
     finally:
@@ -53,16 +54,18 @@ async def kept_schedules(client: Client, *, notices: bool, every: timedelta = LO
         await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _keep_schedules(client: Client, notices: bool, every: timedelta) -> None:
+async def _keep_schedules(client: Client, notices: bool, every: timedelta, new: bool) -> None:
     while True:
-        await asyncio.sleep(every.total_seconds())
         try:
-            if await _ensure_schedules(client, notices):
-                structlog.get_logger("worker").warning("Temporal had lost its schedules: they are created again")
+            if new:
                 # Runs that were told of search attributes a moment ago can't go on without them.
                 await register_attributes(client)
-        except RPCError:
-            continue  # away, or the attributes aren't ours to register
+            await asyncio.sleep(every.total_seconds())
+            if new := await _ensure_schedules(client, notices):
+                structlog.get_logger("worker").warning("Temporal had lost its schedules: they are created again")
+        except RPCError as error:
+            new = new and error.status is RPCStatusCode.UNAVAILABLE  # else they aren't ours to register
+            await asyncio.sleep(every.total_seconds())
 
 
 async def _ensure_schedules(client: Client, notices: bool) -> bool:

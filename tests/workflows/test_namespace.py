@@ -22,6 +22,7 @@ class ForgetfulTemporal:
         self.schedules: set[str] = set()
         self.registered = 0
         self.away = False
+        self.refusal = RPCStatusCode.PERMISSION_DENIED
 
     async def create_schedule(self, name: str, _: object) -> None:
         """As a client does it."""
@@ -39,7 +40,7 @@ def temporal(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     async def register(client: ForgetfulTemporal) -> None:
         client.registered += 1
-        raise RPCError("not allowed", RPCStatusCode.PERMISSION_DENIED, b"")
+        raise RPCError("no", client.refusal, b"")
 
     monkeypatch.setattr(namespace, "register_attributes", register)
     return server
@@ -55,12 +56,25 @@ async def wait_for_schedules(server: ForgetfulTemporal, *names: str) -> None:
 async def test_lost_schedules_and_attributes_are_created_again(temporal: Any) -> None:
     async with kept_schedules(temporal, notices=True, every=SOON):
         await wait_for_schedules(temporal, RELAY_SCHEDULE, NOTICE_SCHEDULE)
-        assert temporal.registered == 0, "`pri migrate` does that where nothing was lost"
-        for losses in (1, 2):
+        for losses in (1, 2, 3):
+            await asyncio.sleep(0.03)
+            assert temporal.registered == losses, "once for each new set of schedules: it isn't allowed"
             temporal.schedules.clear()
             await wait_for_schedules(temporal, RELAY_SCHEDULE, NOTICE_SCHEDULE)
-            await asyncio.sleep(0.02)
-            assert temporal.registered == losses
+
+
+async def test_attributes_are_left_alone_where_the_schedules_are_there(temporal: Any) -> None:
+    temporal.schedules.add(RELAY_SCHEDULE)
+    async with kept_schedules(temporal, notices=False, every=SOON):
+        await asyncio.sleep(0.03)
+    assert temporal.registered == 0
+
+
+async def test_attributes_are_registered_when_the_server_is_back(temporal: Any) -> None:
+    temporal.refusal = RPCStatusCode.UNAVAILABLE
+    async with kept_schedules(temporal, notices=False, every=SOON):
+        await asyncio.sleep(0.1)
+    assert temporal.registered > 1
 
 
 async def test_outage_is_waited_for(temporal: Any) -> None:
