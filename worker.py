@@ -53,8 +53,8 @@ from providers.base import Gateway, Provider, load_providers
 from settings import Settings, exit_on_known_errors, read_environment, split_addresses, unsubscribe_keys
 from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveryRuns, webhook_poster
-from workflows.namespace import SearchableNames, ensure_notice_schedule, ensure_relay_schedule
-from workflows.options import GRACE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
+from workflows.namespace import SearchableNames, kept_schedules
+from workflows.options import GRACE, HEARTBEAT_THROTTLE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
 SIMULATION_GRACE = timedelta(seconds=2)
 """Grace for dry runs at shutdown: an interrupted one starts again on another worker."""
@@ -164,6 +164,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
         max_concurrent_workflow_tasks=10,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,
         interceptors=parts.interceptors,
     )
@@ -208,6 +209,7 @@ def charges_worker(parts: WorkerParts, provider: str) -> Worker:
         ],
         max_task_queue_activities_per_second=parts.settings.charges_per_second,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=GRACE,
         interceptors=parts.interceptors,
     )
@@ -228,11 +230,11 @@ async def run_workers(settings: Settings, client: Client, registry: CollectorReg
         log.info(note)
     parts = WorkerParts(settings, client, providers, registry)
     try:
-        await ensure_relay_schedule(client)
-        if parts.audiences:
-            await ensure_notice_schedule(client)
         charging = (charges_worker(parts, name) for name in providers)
-        async with poll_together(recovery_worker(parts), simulations_worker(parts), *charging):
+        async with (
+            kept_schedules(client, notices=bool(parts.audiences)),
+            poll_together(recovery_worker(parts), simulations_worker(parts), *charging),
+        ):
             yield
     finally:
         await parts.close()

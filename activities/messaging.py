@@ -6,7 +6,7 @@ repeat, and the message counts as maybe sent.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contacts import ContactStore
+from activities.heartbeat import heartbeat_in_background
 from catalog.calendars import zones_for_dates
 from core.contracts import DeliveryResult, NotifyInput
 from core.errors import NotDelivered
@@ -79,6 +80,8 @@ class StoredSuppressions:
 
 MOST_TRIES: Final = 4
 """Attempts of a message that certainly was not sent; after the last one it counts as failed."""
+FIRST_PAUSE: Final = timedelta(seconds=5)
+"""Before the second try; each later pause is four times as long."""
 CHANNEL_SECONDS: Final = 40.0
 """Seconds for a channel's call: more than our channels' own time-outs, which report how far sending came."""
 
@@ -132,6 +135,10 @@ class Messaging:
     @activity.defn(name="notify")
     async def send_message(self, order: NotifyInput) -> DeliveryResult:
         """Send it, unless an earlier execution did or may have. Bounded: what can't go out is given up."""
+        async with heartbeat_in_background():
+            return await self._send_once(order)
+
+    async def _send_once(self, order: NotifyInput) -> DeliveryResult:
         name = MessageName(recovery_id=order.recovery.recovery_id, step=order.step, channel=order.channel)
         claim = await self._outbox.claim_message(name, order.kind)
         if not claim.is_ours:
@@ -193,7 +200,8 @@ class Messaging:
             name, MessageState.FAILED if over else MessageState.UNSENT, refused.reason, None
         )
         if not over:
-            raise ApplicationError(str(refused), type="NotDelivered")
+            pause = FIRST_PAUSE * 4 ** (tries - 1)
+            raise ApplicationError(str(refused), type="NotDelivered", next_retry_delay=pause)
         return DeliveryResult(outcome=MessageOutcome.FAILED, reason=refused.reason)
 
 

@@ -1,7 +1,9 @@
 """The small language that scripts what a pay call does, e.g. `decline:do_not_honor;advice=try_again_later`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from sandbox.models import Decline
 
@@ -33,6 +35,7 @@ class Reply(StrEnum):
     ERROR = "error"
     DROP = "drop"
     MALFORMED = "malformed"
+    GARBAGE = "garbage"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Outcome:
     reply: Reply = Reply.TRUTH
     decline: Decline | None = None
     status: int = 0
+    body: str = ""
+    """Of garbage: what stands in the place of the answer."""
     retry_after: str | None = None
     before: float = 0.0
     after: float = 0.0
@@ -63,6 +68,8 @@ def parse_outcome(text: str) -> Outcome:
         return _parse_hang(text, rest)
     if head in ("error", "succeed_then_error"):
         return _parse_error(text, head, rest)
+    if head == "garbage":
+        return _parse_garbage(text, rest)
     if head == "succeed_then_hang":
         return Outcome(text, Effect.SUCCEED, after=float(rest))
     if rest or text not in SIMPLE_OUTCOMES:
@@ -88,6 +95,26 @@ def _parse_decline(rest: str) -> Decline:
             raise ValueError(f"unknown option of a decline: {name!r}")
         fields[DECLINE_OPTIONS[name]] = value
     return Decline.model_validate(fields)
+
+
+GARBAGE: Final[Mapping[str, tuple[int, str]]] = {
+    "text": (200, "upstream connect error or disconnect/reset before headers"),
+    "truncated": (200, '{"id": "in_1", "object": "invoice", "status": "pa'),
+    "html": (502, "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"),
+    "types": (
+        200,
+        '{"id": 17, "object": ["invoice"], "status": {"paid": true}, "amount_due": "many"}',
+    ),
+    "list": (200, "[]"),
+}
+"""Status and body of what proxies and broken servers answer; an outcome `garbage:KIND` charges all the same."""
+
+
+def _parse_garbage(text: str, kind: str) -> Outcome:
+    if kind not in GARBAGE:
+        raise ValueError(f"unknown kind of garbage: {kind!r}")
+    status, body = GARBAGE[kind]
+    return Outcome(text, Effect.SUCCEED, Reply.GARBAGE, status=status, body=body)
 
 
 def _parse_hang(text: str, rest: str) -> Outcome:

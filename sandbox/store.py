@@ -133,13 +133,15 @@ class KeyTable:
 
     def __init__(self, store: Store, lifetime_seconds: int, prefix: str = "") -> None:
         self._store = store
-        self._lifetime = lifetime_seconds
+        self.lifetime_seconds = lifetime_seconds
         self._prefix = prefix
 
     def claim(self, key: str, request: str, now: int) -> Document | None:
         """Claim a new key (None), or give the row of one that was claimed before and has not expired."""
         name = self._prefix + key
-        self._store.execute("DELETE FROM idempotency WHERE key = ? AND created <= ?", name, now - self._lifetime)
+        # A request that is still running keeps its key, however long it takes.
+        expired = "DELETE FROM idempotency WHERE key = ? AND created <= ? AND status IS NOT NULL"
+        self._store.execute(expired, name, now - self.lifetime_seconds)
         found = self._store.execute("SELECT * FROM idempotency WHERE key = ?", name)
         if not found:
             sql = "INSERT INTO idempotency (key, request, created) VALUES (?, ?, ?)"

@@ -76,6 +76,8 @@ async def apply_fault(world: SandboxWorld, call: Call, render_error: Callable[[O
         return replace(render_error(outcome), keep=False, outcome=f"fault {fault.outcome}")
     if outcome.reply is Reply.MALFORMED:
         return Answer(200, {"object": "nonsense"}, keep=False, outcome="fault malformed")
+    if outcome.reply is Reply.GARBAGE:
+        return Answer(outcome.status, outcome.body, keep=False, outcome=f"fault {fault.outcome}")
     return Answer(drop=True, keep=False, outcome="fault drop") if outcome.reply is Reply.DROP else None
 
 

@@ -1,9 +1,13 @@
-"""The schedules that keep relay and notices going."""
+"""What the namespace must hold: the schedules that keep relay and notices going, and our search attributes."""
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Final
 
+import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import (
@@ -29,12 +33,49 @@ from workflows.options import (
     SEARCH_ATTRIBUTES,
 )
 
-RELAY_EVERY = timedelta(seconds=10)
-NOTICES_EVERY = timedelta(seconds=10)
+RELAY_EVERY: Final = timedelta(seconds=10)
+NOTICES_EVERY: Final = timedelta(seconds=10)
+LOOK_EVERY: Final = timedelta(seconds=10)
 
 
-async def ensure_relay_schedule(client: Client) -> None:
-    """Create the schedule; one that is there stays as an operator may have changed it. Raises RPCError."""
+@asynccontextmanager
+async def kept_schedules(client: Client, *, notices: bool, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
+    """The schedules are there, and are created again during the block if Temporal loses its data.
+
+    Without the relay's, nothing would begin the open recoveries anew. Where schedules are new, search attributes are
+    registered, too, if the server allows it. Raises RPCError if the schedules can't be created now.
+    """
+    new = await _ensure_schedules(client, notices)
+    keeping = asyncio.create_task(_keep_schedules(client, notices, every, new))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _keep_schedules(client: Client, notices: bool, every: timedelta, new: bool) -> None:
+    while True:
+        try:
+            if new:
+                # Runs that were told of search attributes a moment ago can't go on without them.
+                await register_attributes(client)
+            await asyncio.sleep(every.total_seconds())
+            if new := await _ensure_schedules(client, notices):
+                structlog.get_logger("worker").warning("Temporal had lost its schedules: they are created again")
+        except RPCError as error:
+            new = new and error.status is RPCStatusCode.UNAVAILABLE  # else they aren't ours to register
+            await asyncio.sleep(every.total_seconds())
+
+
+async def _ensure_schedules(client: Client, notices: bool) -> bool:
+    """Whether one had to be created."""
+    made = await _ensure_relay_schedule(client)
+    return (await _ensure_notice_schedule(client) if notices else False) or made
+
+
+async def _ensure_relay_schedule(client: Client) -> bool:
+    """Create the schedule, unless it is there: an operator may have changed it. Whether it is new. Raises RPCError."""
     action = ScheduleActionStartWorkflow(
         "Relay",
         RelayInput(),
@@ -42,25 +83,26 @@ async def ensure_relay_schedule(client: Client) -> None:
         task_queue=RECOVERY_QUEUE,
         static_summary="deliver what the inbox still holds",
     )
-    await _ensure_schedule(client, RELAY_SCHEDULE, action, RELAY_EVERY)
+    return await _ensure_schedule(client, RELAY_SCHEDULE, action, RELAY_EVERY)
 
 
-async def ensure_notice_schedule(client: Client) -> None:
-    """Create the schedule for operators and outgoing webhooks; one that is there stays. Raises RPCError."""
+async def _ensure_notice_schedule(client: Client) -> bool:
+    """The same for the schedule that serves operators and outgoing webhooks."""
     summary = "tell operators and other systems"
     action = ScheduleActionStartWorkflow(
         "Tell", DeliverNoticesInput(), id=NOTICE_WORKFLOW, task_queue=RECOVERY_QUEUE, static_summary=summary
     )
-    await _ensure_schedule(client, NOTICE_SCHEDULE, action, NOTICES_EVERY)
+    return await _ensure_schedule(client, NOTICE_SCHEDULE, action, NOTICES_EVERY)
 
 
-async def _ensure_schedule(client: Client, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
+async def _ensure_schedule(client: Client, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> bool:
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)])
     policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=timedelta(minutes=1))
     try:
         await client.create_schedule(name, Schedule(action=action, spec=spec, policy=policy))
     except ScheduleAlreadyRunningError:
-        return
+        return False
+    return True
 
 
 FRESH_SECONDS = 60.0

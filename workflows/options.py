@@ -49,6 +49,13 @@ STORE: Final = ActivityConfig(
 )
 """The same work when the database was away: until it is back."""
 
+HEARTBEAT_TIMEOUT: Final = timedelta(seconds=8)
+"""Silence after which a worker counts as dead; activities send a heartbeat every two seconds. With the first retry
+after a second, work of a killed worker goes on elsewhere within ten seconds."""
+HEARTBEAT_THROTTLE: Final = timedelta(seconds=2)
+"""How often a worker passes heartbeats on. By default the SDK waits for four fifths of the time-out, and a busy worker
+would count as dead soon."""
+
 
 LONGEST_CALL: Final = timedelta(seconds=90)
 """What one execution of a charge, or of another call to a provider, may take: more than its time-outs together."""
@@ -69,26 +76,24 @@ def provider_call_options(name: str, summary: str) -> ActivityConfig:
         summary=summary,
         start_to_close_timeout=LONGEST_CALL,
         schedule_to_close_timeout=timedelta(minutes=5),
-        heartbeat_timeout=timedelta(seconds=10),
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
     )
 
 
 def message_options(summary: str) -> ActivityConfig:
-    """One message to a customer; the activity counts its tries. A recovery that is over waits an hour at most."""
+    """One message to a customer; the activity counts its tries, and says itself how long a refused one waits.
+
+    A recovery that is over waits an hour at most.
+    """
     return ActivityConfig(
         summary=summary,
         start_to_close_timeout=LONGEST_MESSAGE,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
         schedule_to_close_timeout=timedelta(hours=1),
-        retry_policy=RetryPolicy(
-            initial_interval=timedelta(seconds=5), backoff_coefficient=4, maximum_interval=timedelta(minutes=2)
-        ),
+        retry_policy=RetryPolicy(backoff_coefficient=4, maximum_interval=timedelta(minutes=2)),
     )
 
-
-HEARTBEAT_TIMEOUT: Final = timedelta(seconds=8)
-"""Silence after which a worker counts as dead; activities send a heartbeat every two seconds. With the first retry
-after a second, a pass whose worker was killed goes on elsewhere within ten seconds."""
 
 RELAY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),

@@ -101,6 +101,8 @@ def _answer_as_scripted(outcome: Outcome, body: Document) -> Answer:
     text, after = outcome.text, outcome.after
     if outcome.reply is Reply.MALFORMED:
         return Answer(200, {"nonsense": True}, after=after, outcome=text)
+    if outcome.reply is Reply.GARBAGE:
+        return Answer(outcome.status, outcome.body, after=after, outcome=text)
     if outcome.reply is Reply.ERROR:
         return replace(_scripted_error(outcome), after=after, outcome=text)
     return Answer(200, body, drop=outcome.reply is Reply.DROP, after=after, outcome=text)

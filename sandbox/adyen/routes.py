@@ -48,6 +48,8 @@ async def _parse_call(request: Request) -> Call:
 
 
 def _to_response(answer: Answer) -> Response:
+    if isinstance(answer.body, str):
+        return Response(answer.body, answer.status, answer.headers, media_type="application/json")
     return JSONResponse(answer.body, answer.status, answer.headers)
 
 

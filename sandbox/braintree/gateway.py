@@ -239,6 +239,8 @@ def _answer_as_scripted(outcome: Outcome, truth: Answer) -> Answer:
     text, after = outcome.text, outcome.after
     if outcome.reply is Reply.MALFORMED:
         return Answer(200, "<nonsense><much>true</much></nonsense>", after=after, outcome=text)
+    if outcome.reply is Reply.GARBAGE:
+        return Answer(outcome.status, outcome.body, after=after, outcome=text)
     if outcome.reply is Reply.ERROR:
         return replace(_scripted_error(outcome), after=after, outcome=text)
     drop = outcome.reply is Reply.DROP

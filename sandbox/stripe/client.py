@@ -140,6 +140,10 @@ class StripeSandboxClient(SandboxClient):
         """A test clock that stands at this moment; gives its id."""
         return str((await self._post("test_clocks", {"frozen_time": frozen_time}))["id"])
 
+    async def set_key_lifetime(self, seconds: int) -> None:
+        """Forget idempotency keys after this time, instead of a day."""
+        await self._put("key_lifetime", {"seconds": seconds})
+
     async def set_key_rights(self, key: str, *, revoked: bool = False, lacks: tuple[str, ...] = ()) -> None:
         """Revoke or restrict an API key; without either it may do everything again."""
         await self._put("keys", {"key": key, "rights": {"revoked": revoked, "lacks": lacks}})

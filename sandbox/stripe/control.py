@@ -6,7 +6,7 @@ from typing import Annotated, Concatenate, ParamSpec
 from fastapi import APIRouter, Body, Request
 from pydantic import Field
 
-from sandbox.models import ActionResult, CardAction, ControlAction, Delivery, Document, Script
+from sandbox.models import ActionResult, CardAction, ControlAction, ControlModel, Delivery, Document, Script
 from sandbox.stripe import scenarios
 from sandbox.stripe.gateway import StripeGateway
 from sandbox.stripe.models import FailedInvoice, FailedInvoiceIds
@@ -55,6 +55,12 @@ class SendInvoiceEvent(ControlAction):
 
     type: str = "invoice.payment_failed"
     fresh: bool = False
+
+
+class KeyLifetime(ControlModel):
+    """Seconds for which idempotency keys are kept."""
+
+    seconds: int = Field(gt=0)
 
 
 def requested_gateway(request: Request) -> StripeGateway:
@@ -134,6 +140,13 @@ async def resend_event(request: Request, event_id: str, body: ControlAction) -> 
     """Send one recorded event again, whatever it is about."""
     world = requested_world(request)
     return await deliver_events(request, [world.require_document("event", event_id)], body.delivery)
+
+
+@router.put("/key_lifetime")
+async def set_key_lifetime(request: Request, body: KeyLifetime) -> KeyLifetime:
+    """Idempotency keys are forgotten after this time, instead of a day."""
+    requested_gateway(request).idempotency_keys.set_lifetime(body.seconds)
+    return body
 
 
 @router.post("/customers/{customer_id}/card")

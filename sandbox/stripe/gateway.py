@@ -27,7 +27,7 @@ class StripeGateway:
     def __init__(self, shared: SandboxWorld) -> None:
         self.world = StripeWorld(shared)
         self.webhooks = StripeWebhooks(shared.config, self.world.events.mark_delivered)
-        self._idempotency_keys = IdempotencyKeys(shared.store)
+        self.idempotency_keys = IdempotencyKeys(shared.store)
         self._locked_objects: set[str] = set()
         self._calls = CallRunner(shared, self._answer_call, lambda call: invoice_of_call(shared.store, call))
 
@@ -70,14 +70,14 @@ class StripeGateway:
     async def _run_idempotently(self, world: StripeWorld, call: StripeCall, endpoint: Endpoint, key: str) -> Answer:
         request = {"method": call.method, "path": call.path, "params": call.params}
         request |= {"account": call.account} if call.account else {}
-        kept = self._idempotency_keys.claim(key, request, self.world.clock.now())
+        kept = self.idempotency_keys.claim(key, request, self.world.clock.now())
         if kept:
             headers = {"Idempotent-Replayed": "true", "Original-Request": kept.request_id}
             return Answer(kept.status, kept.body, headers, replayed=True, outcome="replayed")
         try:
             return await self._run_endpoint(world, call, endpoint)
         finally:
-            self._idempotency_keys.release(key)
+            self.idempotency_keys.release(key)
 
     async def _run_endpoint(self, world: StripeWorld, call: StripeCall, endpoint: Endpoint) -> Answer:
         with self._hold_object(call, endpoint):
@@ -94,7 +94,8 @@ class StripeGateway:
         """Store the answer under its key, in the same transaction as what it did."""
         request_id = models.new_object_id("req")
         if call.key and answer.keep and call.method == "POST":
-            self._idempotency_keys.keep_answer(call.key, KeptAnswer(answer.status, json.dumps(answer.body), request_id))
+            body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+            self.idempotency_keys.keep_answer(call.key, KeptAnswer(answer.status, body, request_id))
         return replace(answer, headers={"Request-Id": request_id, **answer.headers})
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Stripe's idempotency keys (v1): the first answer is kept for 24 hours and returned unchanged to a repeat."""
 
 import json
+import time
 from dataclasses import dataclass
 
 from sandbox.models import Document
@@ -9,6 +10,8 @@ from sandbox.stripe.errors import StripeError, invalid_request
 
 MAX_KEY_LENGTH = 255
 KEY_LIFETIME_SECONDS = 86_400
+LIFETIME_KIND = "key_lifetime"
+"""Kind and id of the document that holds another lifetime than Stripe's."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,14 @@ class IdempotencyKeys:
     """A repeat with other parameters is refused, and so is one while the first is running."""
 
     def __init__(self, store: Store) -> None:
-        self._table = KeyTable(store, KEY_LIFETIME_SECONDS)
+        self._store = store
+        shortened = store.get(LIFETIME_KIND, LIFETIME_KIND) or {}
+        self._table = KeyTable(store, shortened.get("seconds", KEY_LIFETIME_SECONDS))
+
+    def set_lifetime(self, seconds: int) -> None:
+        """Forget keys after this many seconds from now on; the store says so, with the wall clock's time."""
+        self._table.lifetime_seconds = seconds
+        self._store.put(LIFETIME_KIND, {"id": LIFETIME_KIND, "seconds": seconds, "since": time.time()})
 
     def claim(self, key: str, request: Document, now: int) -> KeptAnswer | None:
         """Claim a new key (None), or give its answer. Raises StripeError for a running key and another request."""

@@ -127,6 +127,8 @@ def _answer_as_scripted(world: StripeWorld, call: StripeCall, events: Sequence[D
         return _answer_with_invoice(world, call, events)
     if outcome.reply is Reply.MALFORMED:
         return _build_answer(world, call, 200, {"object": "nonsense", "amount": "many"}, events)
+    if outcome.reply is Reply.GARBAGE:
+        return _build_answer(world, call, outcome.status, outcome.body, events)
     if outcome.reply is Reply.DROP:
         return _build_answer(world, call, 200, _show_invoice(world, call), events, drop=True)
     error = error_for_status(outcome.status, outcome.retry_after)
@@ -145,7 +147,12 @@ def _answer_with_invoice(world: StripeWorld, call: StripeCall, events: Sequence[
 
 
 def _build_answer(
-    world: StripeWorld, call: StripeCall, status: int, body: Document, events: Sequence[Document], drop: bool = False
+    world: StripeWorld,
+    call: StripeCall,
+    status: int,
+    body: Document | str,
+    events: Sequence[Document],
+    drop: bool = False,
 ) -> Answer:
     outcome = call.outcome.text if call.outcome else "paid_out_of_band"
     after = call.outcome.after if call.outcome else 0.0

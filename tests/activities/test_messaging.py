@@ -1,5 +1,7 @@
 """Each message is sent at most once: real SMTP, a real table, and workers that die in between."""
 
+from datetime import timedelta
+
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -46,11 +48,14 @@ def messaging_activities(database: Database, mail: MailServer, outbox: StoredOut
     )
 
 
-async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
+def message_order(**changes: object) -> NotifyInput:
     fields = {"customer_id": "cus_1", "amount": 4900, "currency": "EUR"} | changes
     recovery = Recovery(provider="stripe", invoice_id="in_1").with_changes(**fields)
-    order = NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
-    return await ActivityEnvironment().run(messages.send_message, order)
+    return NotifyInput(recovery=recovery, now=THEN, step="card_data-1", kind=MessageKind.CARD_DATA, channel="email")
+
+
+async def notify_customer(messages: Messaging, **changes: object) -> DeliveryResult:
+    return await ActivityEnvironment().run(messages.send_message, message_order(**changes))
 
 
 async def test_a_message_arrives_once_however_often_the_activity_runs(
@@ -93,9 +98,12 @@ async def test_temporary_refusal_is_retried_and_then_given_up(
     database_with_contact: Database, mail: MailServer
 ) -> None:
     mail.refusals["DATA"] = "451 try later"
+    pauses = []
     for _ in range(MOST_TRIES - 1):
-        with pytest.raises(ApplicationError):
+        with pytest.raises(ApplicationError) as refused:
             await notify_customer(messaging_activities(database_with_contact, mail))
+        pauses.append(refused.value.next_retry_delay)
+    assert pauses == [timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=80)]
     assert await notify_customer(messaging_activities(database_with_contact, mail)) == DeliveryResult(
         outcome=MessageOutcome.FAILED, reason="smtp_451"
     )
@@ -111,6 +119,13 @@ async def test_temporary_refusal_may_be_followed_by_success(database_with_contac
     mail.refusals.clear()
     assert (await notify_customer(messaging_activities(database_with_contact, mail))).outcome is MessageOutcome.SENT
     assert len(mail.mails) == 1
+
+
+async def test_activity_heartbeats_while_it_sends(database_with_contact: Database, mail: MailServer) -> None:
+    environment, beats = ActivityEnvironment(), list[object]()
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    await environment.run(messaging_activities(database_with_contact, mail).send_message, message_order())
+    assert beats
 
 
 @pytest.mark.parametrize(

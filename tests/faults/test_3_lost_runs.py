@@ -152,8 +152,23 @@ async def test_nothing_accepted_is_lost_with_a_run_that_wrote_no_row(service: Ru
     await canceled.wait_for_unpaid_end("canceled")
 
 
-async def wait_for_run(recovery: Recovery) -> None:
+async def wait_for_run(recovery: Recovery, seconds: float = 10) -> None:
     """Waits until Temporal has a run of it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while not await count_runs(recovery):  # noqa: ASYNC110 (Temporal offers no event)
             await asyncio.sleep(0.2)
+
+
+async def test_temporal_without_its_data_gets_every_open_recovery_back(service: RunningService) -> None:
+    sleeping = await service.create_failure(SLOW_CODE)
+    due = await service.create_failure("insufficient_funds", script=("decline:insufficient_funds",), echo=False)
+    await asyncio.gather(sleeping.wait_for_event("retry.planned"), due.wait_for_event("retry.planned", 2))
+    async with part_away(service, "temporal"):
+        for file in service.stack.data_dir.glob("temporal.db*"):
+            file.unlink()
+        opened = await service.create_failure("insufficient_funds")
+    # Nobody restarts a worker: one of them sees that the relay's schedule is missing.
+    await asyncio.gather(*(wait_for_run(recovery, RELAY_SECONDS) for recovery in (sleeping, due)))
+    everybody = (sleeping, due, opened)
+    await asyncio.gather(*(recovery.wait_for_one_payment(timeout_seconds=RELAY_SECONDS) for recovery in everybody))
+    assert [len(await recovery.fetch_events("payment.failed")) for recovery in everybody] == [1, 1, 1]

@@ -128,6 +128,19 @@ async def test_a_key_is_forgotten_after_a_day(box: StripeSandboxClient, api: str
     assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, False)
 
 
+async def test_keys_can_live_shorter_and_running_ones_stay(box: StripeSandboxClient, api: stripe.StripeClient) -> None:
+    failed_invoice = await box.create_failed_invoice(script=("hang:1:decline:do_not_honor", "succeed"), unguarded=True)
+    options = new_key()
+    await box.set_key_lifetime(10)
+    running = asyncio.create_task(pay_invoice(api, failed_invoice.invoice, options))
+    await asyncio.sleep(0.3)
+    await box.advance_clock(11)
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[0] == 409
+    assert (await running)[0] == 402
+    assert (await pay_invoice(api, failed_invoice.invoice, options))[::2] == (200, False)
+    await box.set_key_lifetime(86_400)
+
+
 async def test_a_wrong_key_is_an_authentication_error(box: StripeSandboxClient, address: str) -> None:
     failed_invoice = await box.create_failed_invoice()
     async with stripe_client(address, key="sk_live_no") as unauthorised:

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
 from sandbox.client import SandboxError
-from sandbox.outcomes import parse_outcome
+from sandbox.outcomes import GARBAGE, parse_outcome
 from sandbox.stripe.client import StripeSandboxClient
 from tests.sandbox.harness import stripe_client
 
@@ -182,7 +183,20 @@ async def test_a_caller_that_gives_up_does_not_stop_the_charge(box: StripeSandbo
     assert len(await box.read_ledger(failed_invoice.invoice)) == 1
 
 
-@pytest.mark.parametrize("text", ["", "sucseed", "decline:x;colour=red", "hang:soon", "succeed:now"])
+@pytest.mark.parametrize("kind", GARBAGE)
+async def test_garbage_is_no_answer_of_stripe(box: StripeSandboxClient, address: str, kind: str) -> None:
+    failed_invoice = await box.create_failed_invoice(script=(f"garbage:{kind}",))
+    await box.add_fault(f"/v1/invoices/{failed_invoice.invoice}", f"garbage:{kind}")
+    headers = {"Authorization": "Bearer sk_test_sandbox"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, trust_env=False) as http:
+        answers = [await http.get(f"/v1/invoices/{failed_invoice.invoice}")]
+        path = f"/v1/invoices/{failed_invoice.invoice}/pay"
+        answers += [await http.post(path, headers={"Idempotency-Key": f"key_{kind}"}) for _ in range(2)]
+    assert [(answer.status_code, answer.text) for answer in answers] == [GARBAGE[kind]] * 3
+    assert len(await box.read_ledger(failed_invoice.invoice)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "sucseed", "decline:x;colour=red", "hang:soon", "succeed:now", "garbage:none"])
 def test_an_unknown_outcome_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - float() words its own message
         parse_outcome(text)

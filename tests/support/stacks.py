@@ -8,7 +8,7 @@ from pathlib import Path
 
 from api.admin.local_users import format_local_user
 from api.admin.sessions import Role
-from devstack.programs import Options
+from devstack.programs import Commands, Options
 from devstack.stack import DevStack
 from settings import Settings, read_environment
 
@@ -46,10 +46,12 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_stack(extra: Mapping[str, str] | None = None) -> Iterator[DevStack]:
+def running_stack(extra: Mapping[str, str] | None = None, commands: Commands | None = None) -> Iterator[DevStack]:
     """A stack for as long as the block runs; nothing of it is left afterwards."""
     with short_folder() as data:
-        options = Options(data, 0, 0, 0, environment={**FAST_SETTINGS, **(extra or {})})
+        options = Options(
+            data, 0, 0, 0, commands=commands or Commands(), environment={**FAST_SETTINGS, **(extra or {})}
+        )
         with DevStack(options, default_settings()) as stack:
             yield stack
 

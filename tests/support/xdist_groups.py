@@ -32,6 +32,7 @@ LONGEST_GROUPS: Final = (
     BROWSER,
     "tests/workflows/test_simulator.py",
     "tests/commands/test_demo.py",
+    "tests/faults/test_7_round.py",
     "tests/faults/test_4_restart.py",
     "tests/simulator/test_engines.py",
     "tests/e2e/test_8_notifications.py",

@@ -13,7 +13,13 @@ HEALTHY_WITHIN = timedelta(seconds=15)
 
 @pytest.mark.parametrize(
     "config",
-    [options.RELAY, options.HAND_OVER, options.POST_WEBHOOK, options.provider_call_options("stripe", "charge")],
+    [
+        options.RELAY,
+        options.HAND_OVER,
+        options.POST_WEBHOOK,
+        options.message_options("tell the customer"),
+        options.provider_call_options("stripe", "charge"),
+    ],
 )
 def test_work_of_a_killed_worker_begins_elsewhere_within_fifteen_seconds(config: ActivityConfig) -> None:
     silence, policy = config["heartbeat_timeout"], config["retry_policy"]

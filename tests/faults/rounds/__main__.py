@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.faults.rounds.plan import plan_round
-from tests.faults.rounds.registry import FAULTS
+from tests.faults.rounds.registry import ALONE, FAULTS, PAIRED
 from tests.faults.rounds.report import format_report, is_clean
 from tests.faults.rounds.round import RoundOptions, RoundResult, run_round
 
@@ -27,6 +27,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--long-seconds", type=float, default=30.0, help="how long a zombie or Temporal stands still")
     parser.add_argument("--rest-seconds", type=float, default=15.0, help="how long recoveries go on after the stream")
     parser.add_argument("--drain-seconds", type=float, default=120.0, help="how long a round may take to come to rest")
+    parser.add_argument("--sleepers", type=int, default=1000, help="recoveries asleep when all workers die")
     parser.add_argument("--healthy-within", type=float, default=15.0, help="seconds from a fault's end to a plan")
     parser.add_argument("--fault", action="append", default=[], choices=sorted(FAULTS), help="instead of the seed's")
     return parser.parse_args(arguments)
@@ -37,11 +38,13 @@ async def run_rounds(options: argparse.Namespace) -> list[RoundResult]:
     results = []
     for seed in range(options.seed, options.seed + options.rounds):
         say = _reporter(seed)
-        plan = plan_round(seed, options.seconds, options.rate, list(FAULTS), options.fault)
+        plan = plan_round(seed, options.seconds, options.rate, PAIRED, options.fault, ALONE)
         faults = ", ".join(f"{fault.name} at {fault.at:.1f} s" for fault in plan.faults)
         say(f"{len(plan.invoices)} invoices; {faults}")
-        limits = RoundOptions(options.long_seconds, options.rest_seconds, options.drain_seconds)
+        limits = RoundOptions(options.long_seconds, options.rest_seconds, options.drain_seconds, options.sleepers)
         result = await run_round(plan, limits, say)
+        for skipped in result.skipped:
+            say(f"skipped {skipped}")
         results.append(result)
         say(f"at rest after {result.drained_seconds:.1f} s, {len(result.violations)} violations")
         for violation in result.violations:

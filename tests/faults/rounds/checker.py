@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from tests.faults.rounds.evidence import Evidence, PayCall, Row
+from tests.faults.rounds.evidence import Evidence, KeyLifetime, PayCall, Row
 from tests.faults.rounds.hash_chain import find_broken_links
 from tests.faults.rounds.network_limits import find_excess_calls
 
@@ -53,7 +53,10 @@ def check_single_charge(evidence: Evidence) -> Finding:
 
 
 def check_webhooks(evidence: Evidence) -> Finding:
-    """I2: every webhook answered with 2xx is stored and has an outcome, and every open recovery has a run."""
+    """I2: every webhook answered with 2xx is stored and has an outcome.
+
+    Every open recovery has a run, and no run has failed. (The relay's may: the next one does its work.)
+    """
     stored = {row.event_id: row for row in evidence.inbox}
     wrong = [(event, "answered with 2xx and not stored") for event in evidence.accepted if event not in stored]
     wrong += [(row.event_id, "has no outcome") for row in evidence.inbox if row.outcome is None]
@@ -70,6 +73,7 @@ def check_webhooks(evidence: Evidence) -> Finding:
         for name, rows in recoveries.items()
         if _is_open(rows) and name not in evidence.running
     ]
+    wrong += [(name, "a run of it failed") for name in sorted(evidence.failed & recoveries.keys())]
     return _finding("I2", len(stored), wrong)
 
 
@@ -78,7 +82,10 @@ def _is_open(rows: list[Row]) -> bool:
 
 
 def check_requests(evidence: Evidence) -> Finding:
-    """I3: each pay call's key was recorded before the call, and each requested attempt has exactly one answer."""
+    """I3: each pay call's key was recorded before the call, and each requested attempt has exactly one answer.
+
+    No key is used when the gateway has forgotten it.
+    """
     wrong: list[tuple[str, str]] = []
     calls = evidence.calls_by_invoice()
     for name, rows in evidence.rows_by_recovery().items():
@@ -86,6 +93,7 @@ def check_requests(evidence: Evidence) -> Finding:
     requested = _requested_keys(evidence)
     for invoice, made in calls.items():
         wrong += [(invoice, what) for call in made for what in _find_unrecorded(call, requested)]
+        wrong += [(invoice, what) for call in made for what in _find_forgotten(call, requested, evidence.key_lifetime)]
     return _finding("I3", len(evidence.pay_calls), wrong)
 
 
@@ -104,6 +112,13 @@ def _find_unrecorded(call: PayCall, requested: Mapping[tuple[str, str], float]) 
         return [f"pay call {call.sequence} has the key {call.key}, which no charge.requested holds"]
     if recorded >= call.wall:
         return [f"pay call {call.sequence} came {recorded - call.wall:.6f} s before its charge.requested"]
+    return []
+
+
+def _find_forgotten(call: PayCall, requested: Mapping[tuple[str, str], float], lifetime: KeyLifetime) -> list[str]:
+    age = call.wall - requested.get((call.invoice, call.key or ""), call.wall)
+    if call.wall > lifetime.since and age > lifetime.seconds:
+        return [f"pay call {call.sequence} has a key of {age:.1f} s, which the gateway has forgotten"]
     return []
 
 

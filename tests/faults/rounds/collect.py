@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.rounds.database import read_rows
-from tests.faults.rounds.evidence import Charge, Evidence, InboxRow, PayCall
+from tests.faults.rounds.evidence import Charge, Evidence, InboxRow, KeyLifetime, PayCall
 from tests.support.service import RunningService
 
 INBOX = "SELECT event_id, outcome, reason, recovery_id FROM webhook_inbox"
@@ -23,8 +23,10 @@ async def collect_evidence(service: RunningService, mails: Iterable[str]) -> Evi
     """
     path, url = service.stack.data_dir / "sandbox.db", service.stack.addresses.owner_url
     calls, charges, accepted = await asyncio.to_thread(read_gateway, path)
+    lifetime = await asyncio.to_thread(read_key_lifetime, path)
     rows = await asyncio.to_thread(read_rows, url, "SELECT * FROM event_log")
     inbox = await asyncio.to_thread(read_rows, url, INBOX)
+    runs = await _list_runs(service)
     return Evidence(
         pay_calls=calls,
         charges=charges,
@@ -32,15 +34,19 @@ async def collect_evidence(service: RunningService, mails: Iterable[str]) -> Evi
         inbox=tuple(InboxRow(**row) for row in inbox),
         accepted=accepted,
         mails=tuple(mails),
-        running=await _list_running(service),
+        running=frozenset(name for name, status in runs if status == "RUNNING"),
+        failed=frozenset(name for name, status in runs if status != "RUNNING"),
+        key_lifetime=lifetime,
         read_at=time.time(),
     )
 
 
-async def _list_running(service: RunningService) -> frozenset[str]:
-    query = "ExecutionStatus = 'Running'"
+async def _list_runs(service: RunningService) -> list[tuple[str, str]]:
+    """Workflow and status of each run that has not come to its own end."""
+    query = "ExecutionStatus IN ('Running', 'Failed', 'TimedOut')"
     output = await service.run_temporal_cli("workflow", "list", "--query", query, "--output", "json")
-    return frozenset(run["execution"]["workflowId"] for run in json.loads(output or "[]"))
+    runs = json.loads(output or "[]")
+    return [(run["execution"]["workflowId"], run["status"].rpartition("STATUS_")[2]) for run in runs]
 
 
 def read_gateway(path: Path) -> tuple[tuple[PayCall, ...], tuple[Charge, ...], tuple[str, ...]]:
@@ -51,6 +57,14 @@ def read_gateway(path: Path) -> tuple[tuple[PayCall, ...], tuple[Charge, ...], t
         charges = tuple(Charge(*row) for row in books.execute("SELECT invoice, charge, origin FROM ledger"))
         events = [event["id"] for event in _documents(books, "event") if event["delivered"]]
         return _read_pay_calls(books), charges, tuple(events)
+
+
+def read_key_lifetime(path: Path) -> KeyLifetime:
+    """How long the sandbox keeps idempotency keys: a day, if a round has not shortened it."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as books:
+        for document in _documents(books, "key_lifetime"):
+            return KeyLifetime(document["seconds"], document["since"])
+    return KeyLifetime()
 
 
 def list_undelivered(path: Path) -> list[str]:

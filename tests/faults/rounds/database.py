@@ -19,9 +19,17 @@ def plain_url(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://")
 
 
-def server_conninfo(url: str) -> str:
-    """The server's superuser in its own database, on the socket that the address names."""
-    return psycopg.conninfo.make_conninfo(host=str(make_url(url).query["host"]), user="postgres", dbname="postgres")
+def server_conninfo(url: str, database: str = "postgres") -> str:
+    """The server's superuser in one of its databases, on the socket that the address names."""
+    return psycopg.conninfo.make_conninfo(host=str(make_url(url).query["host"]), user="postgres", dbname=database)
+
+
+def run_as_superuser(url: str, *statements: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+    """Runs statements one by one; the rows of the last. Raises psycopg.OperationalError while the server is away."""
+    with psycopg.connect(server_conninfo(url, database), autocommit=True, connect_timeout=5) as connection:
+        for statement in statements:
+            answer = connection.execute(statement.encode())
+        return answer.fetchall() if answer.description else []
 
 
 def read_rows(url: str, query: str, *values: Any) -> list[dict[str, Any]]:

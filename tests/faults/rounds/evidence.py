@@ -46,6 +46,14 @@ class InboxRow:
 
 
 @dataclass(frozen=True)
+class KeyLifetime:
+    """How many seconds the gateway keeps idempotency keys, and since when that is so, in seconds since 1970."""
+
+    seconds: float = 86_400.0
+    since: float = 0.0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything that the checker looks at. `rows` in any order; `accepted` are ids of webhooks answered with 2xx."""
 
@@ -58,6 +66,9 @@ class Evidence:
     """The Message-ID of each mail that arrived."""
     running: frozenset[str] = frozenset()
     """Ids of the workflows that run."""
+    failed: frozenset[str] = frozenset()
+    """Ids of the workflows with a run that ended as failed or timed out."""
+    key_lifetime: KeyLifetime = KeyLifetime()
     read_at: float = 0.0
     """When it was read, in seconds since 1970."""
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sandbox.outcomes import GARBAGE
 from tests.faults.rounds.errors import tolerate_refusals
 from tests.faults.rounds.faults import ShortFault
 
@@ -47,6 +48,25 @@ class GatewayTimeouts(_ScriptedFault):
     """Pay calls are executed when nobody waits for their answer any more."""
 
     name, outcome, path, method = "gateway-timeout", f"hang:{SILENCE_SECONDS}", PAY_PATHS, "POST"
+
+
+class GatewayGarbage(ShortFault):
+    """Answers are what proxies and broken servers send: no JSON, half of it, an HTML page, fields of wrong types."""
+
+    name = "gateway-garbage"
+
+    async def inject(self) -> None:
+        """Every call gets one kind after another; the newest invoices' charges are made all the same."""
+        sandbox, kinds = self.target.service.sandbox, tuple(GARBAGE)
+        for place, invoice in enumerate(self.target.newest_invoices(20)):
+            with tolerate_refusals():
+                await sandbox.set_script(invoice, f"garbage:{kinds[place % len(kinds)]}")
+        for kind in kinds * 12:
+            await sandbox.add_fault(ALL_PATHS, f"garbage:{kind}", method="GET", times=3)
+
+    async def heal(self) -> None:
+        """New calls are answered again."""
+        await self.target.service.sandbox.clear_faults()
 
 
 class GatewayDrops(_ScriptedFault):

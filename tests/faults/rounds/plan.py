@@ -1,7 +1,8 @@
 """What a round does, decided by its seed alone: which invoices fail when, what their charges do, which faults come."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,11 +59,16 @@ class RoundPlan:
 
 
 def plan_round(
-    seed: int, seconds: float, rate: float, fault_names: Sequence[str], wanted: Sequence[str] = ()
+    seed: int,
+    seconds: float,
+    rate: float,
+    fault_names: Sequence[str],
+    wanted: Sequence[str] = (),
+    alone: Collection[str] = (),
 ) -> RoundPlan:
-    """The plan of a seed: `rate` invoices per second, and two of `fault_names`, or the `wanted`."""
+    """The plan of a seed: `rate` invoices per second, and two of `fault_names` or one of `alone`, or the `wanted`."""
     draw = random.Random(seed)
-    names = list(wanted) or _deal_pair(seed, fault_names)
+    names = list(wanted) or _deal_hand(seed, fault_names, alone)
     slot = seconds / len(names)
     faults = tuple(PlannedFault(name, slot * (place + draw.uniform(0.1, 0.5))) for place, name in enumerate(names))
     count = round(seconds * rate)
@@ -70,12 +76,20 @@ def plan_round(
     return RoundPlan(seed, seconds, invoices, faults)
 
 
-def _deal_pair(seed: int, fault_names: Sequence[str]) -> list[str]:
-    """The two faults of a seed. Dealt from a shuffled deck: successive seeds soon bring every fault."""
+def count_hands(fault_names: Sequence[str], alone: Collection[str] = ()) -> int:
+    """How many successive seeds bring every fault once."""
+    return math.ceil(len(fault_names) / 2) + len(alone)
+
+
+def _deal_hand(seed: int, fault_names: Sequence[str], alone: Collection[str]) -> list[str]:
+    """The faults of a seed. Dealt from a shuffled deck: successive seeds soon bring every fault."""
     deck = sorted(fault_names)
-    block, place = divmod(seed - 1, len(deck) // 2)
-    random.Random(f"deck {block}").shuffle(deck)
-    return deck[2 * place : 2 * place + 2]
+    block, place = divmod(seed - 1, count_hands(fault_names, alone))
+    draw = random.Random(f"deck {block}")
+    draw.shuffle(deck)
+    hands = [deck[first : first + 2] for first in range(0, len(deck), 2)] + [[name] for name in sorted(alone)]
+    draw.shuffle(hands)
+    return hands[place]
 
 
 def _plan_invoice(draw: random.Random, name: str, at: float, number: int) -> PlannedInvoice:

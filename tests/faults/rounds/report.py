@@ -33,6 +33,7 @@ def format_report(results: Sequence[RoundResult], healthy_within: float) -> str:
     violations = [(result.seed, found) for result in results for found in result.violations]
     lines.append(f"{len(results)} rounds, {recoveries} recoveries, {calls} pay calls, {len(violations)} violations")
     lines += [f"seed {seed}: {found.invariant} {found.subject}: {found.what}" for seed, found in violations]
+    lines += [f"seed {result.seed}: skipped {reason}" for result in results for reason in result.skipped]
     late = late_injections(results, healthy_within)
     lines += [f"seed {seed}: {late_one.name} not healthy within {healthy_within:g} s" for seed, late_one in late]
     return "\n".join(lines) + "\n"

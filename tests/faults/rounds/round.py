@@ -1,25 +1,29 @@
 """One round: a fresh stack, a steady stream, faults, drain, check."""
 
 import asyncio
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
 import psycopg
 
+from devstack.programs import PROJECT_ROOT, Commands
 from devstack.stack import DevStack
 from sandbox.models import Delivery
 from tests.faults.rounds import checker, collect, database
 from tests.faults.rounds.checker import Finding, Violation
+from tests.faults.rounds.crash_flags import FLAGS_FOLDER
 from tests.faults.rounds.errors import tolerate_refusals
 from tests.faults.rounds.evidence import Evidence
-from tests.faults.rounds.faults import WORKERS, Target
+from tests.faults.rounds.faults import WORKERS, Fault, Target
 from tests.faults.rounds.plan import PlannedFault, RoundPlan
 from tests.faults.rounds.registry import FAULTS
 from tests.faults.rounds.stream import send_stream
+from tests.faults.rounds.toxiproxy import Toxiproxy, route_through_toxiproxy
 from tests.notifications.conftest import MailServer, mail_server
 from tests.support import stacks
 from tests.support.service import RunningService, endpoints_of, open_service
@@ -30,17 +34,23 @@ LONGEST_WAIT_SECONDS: Final = 60.0
 """How long a canary is waited for at most; above, it is reported as never healthy."""
 REDELIVERY_SECONDS: Final = 10.0
 SURE_SECONDS: Final = 5.0
+CRASHING_WORKER: Final = (sys.executable, "-m", "tests.faults.rounds.crashing_worker")
+"""The ordinary worker with points at which it can be asked to die."""
 PASSING: Final = frozenset({"I2", "I3", "due"})
 """What a read in the middle of a step may find, and a later one no more."""
 
 
 @dataclass(frozen=True)
 class RoundOptions:
-    """Seconds that the long faults last, and that the stack gets to come to rest: at least, and at most."""
+    """Seconds that the long faults last, and that the stack gets to come to rest: at least, and at most.
+
+    `sleepers` is how many recoveries sleep when all workers die.
+    """
 
     long_seconds: float = 30.0
     rest_seconds: float = 15.0
     drain_seconds: float = 120.0
+    sleepers: int = 1000
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,12 @@ class Injection:
     at: float
     in_flight: int
     healthy_seconds: float | None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """Its problems, each as a violation of the fault's name."""
+        return tuple(Violation("fault", self.name, problem) for problem in self.problems)
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,8 @@ class RoundResult:
     findings: dict[str, Finding]
     violations: tuple[Violation, ...]
     drained_seconds: float
+    skipped: tuple[str, ...] = ()
+    """Faults that this machine can't have, each with the reason."""
 
 
 @dataclass
@@ -74,14 +92,19 @@ class Round:
     options: RoundOptions
     service: RunningService
     mail: MailServer
+    proxies: Toxiproxy | None
     say: Callable[[str], None]
 
     async def play(self) -> RoundResult:
         """Sends the stream, injects the faults, drains and checks."""
-        target = Target(self.service, Random(self.plan.seed), self.options.long_seconds)
+        target = Target(
+            self.service, Random(self.plan.seed), self.options.long_seconds, self.options.sleepers, self.proxies
+        )
         began = asyncio.get_running_loop().time()
         stream = asyncio.create_task(send_stream(self.plan, target, began))
-        injections = [await self._inject(planned, target, began) for planned in self.plan.faults]
+        obstacles = {fault.name: FAULTS[fault.name].find_obstacle() for fault in self.plan.faults}
+        possible = [fault for fault in self.plan.faults if not obstacles[fault.name]]
+        injections = [await self._inject(planned, target, began) for planned in possible]
         await stream
         self.say(f"{len(target.invoices)} invoices failed; draining")
         drained = time.monotonic()
@@ -93,8 +116,9 @@ class Round:
             pay_calls=len(evidence.pay_calls),
             injections=tuple(injections),
             findings=findings,
-            violations=violations,
+            violations=(*(found for injection in injections for found in injection.violations), *violations),
             drained_seconds=time.monotonic() - drained,
+            skipped=tuple(f"{name}: {obstacle}" for name, obstacle in obstacles.items() if obstacle),
         )
 
     async def _inject(self, planned: PlannedFault, target: Target, began: float) -> Injection:
@@ -104,25 +128,31 @@ class Round:
         in_flight, at = await asyncio.to_thread(database.count_open, self._url), now() - began
         fault = FAULTS[planned.name](target)
         self.say(f"{planned.name} at {at:.1f} s with {in_flight} recoveries in flight")
-        await fault.inject()
-        await asyncio.sleep(fault.seconds)
-        await fault.heal()
-        healthy = await self._wait_until_healthy(f"{self.plan.seed}{planned.name.replace('-', '')}")
+        try:
+            await fault.inject()
+            await asyncio.sleep(fault.seconds)
+        finally:
+            await fault.heal()
+        healthy = await self._wait_until_healthy(fault, f"{self.plan.seed}{planned.name.replace('-', '')}")
         self.say(f"{planned.name}: " + (f"healthy after {healthy:.1f} s" if healthy is not None else "never healthy"))
-        return Injection(planned.name, at, in_flight, healthy)
+        return Injection(planned.name, at, in_flight, healthy, tuple(await fault.find_problems()))
 
     @property
     def _url(self) -> str:
         return self.service.stack.addresses.owner_url
 
-    async def _wait_until_healthy(self, mark: str) -> float | None:
-        """Seconds from now until a new failure gets its first plan: a canary each second, the first planned counts."""
+    async def _wait_until_healthy(self, fault: Fault, mark: str) -> float | None:
+        """Seconds from now until a new failure gets its first plan, and the fault is over.
+
+        A canary is sent each second, and the first that is planned counts.
+        """
         healed, canaries = time.monotonic(), list[str]()
         while (passed := time.monotonic() - healed) < LONGEST_WAIT_SECONDS:
             if passed >= len(canaries):
                 canaries.append(await self._send_canary(f"in_canary{mark}x{len(canaries)}"))
             with tolerate_refusals():
-                if await asyncio.to_thread(database.find_planned, self._url, canaries):
+                planned = await asyncio.to_thread(database.find_planned, self._url, canaries)
+                if (planned or fault.piles_up) and await fault.is_over():
                     return time.monotonic() - healed
             await asyncio.sleep(0.1)
         return None
@@ -188,29 +218,38 @@ def _violations(evidence: Evidence) -> frozenset[Violation]:
 
 async def run_round(plan: RoundPlan, options: RoundOptions, say: Callable[[str], None]) -> RoundResult:
     """Plays a round on a stack of its own, of which nothing is left afterwards."""
-    async with open_stack() as (service, mail):
-        say("stack is up: API, two workers, PostgreSQL, Temporal, gateway, mail server")
-        return await Round(plan, options, service, mail, say).play()
+    kinds = [FAULTS[fault.name] for fault in plan.faults]
+    proxied = any(kind.proxied and not kind.find_obstacle() for kind in kinds)
+    async with mail_server() as mail, AsyncExitStack() as exits:
+        settings = round_settings(mail) | kinds[0].change_settings(options.sleepers)
+        service = await exits.enter_async_context(kinds[0].open_stack(settings) or open_usual_stack(settings))
+        proxies = exits.enter_context(closing(route_through_toxiproxy(service.stack, WORKERS))) if proxied else None
+        say("stack is up" + (", with toxiproxy between its parts" if proxied else ""))
+        return await Round(plan, options, service, mail, proxies, say).play()
+
+
+def round_settings(mail: MailServer) -> dict[str, str]:
+    """What every stack of a round is set to."""
+    return {
+        "TIME_SCALE": str(TIME_SCALE),
+        "SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
+        "MAIL_FROM": "Acme <billing@acme.example>",
+    }
 
 
 @asynccontextmanager
-async def open_stack() -> AsyncIterator[tuple[RunningService, MailServer]]:
-    """A stack with two workers and a mail server, for as long as the block runs."""
+async def open_usual_stack(settings: Mapping[str, str]) -> AsyncIterator[RunningService]:
+    """API, two workers, PostgreSQL, Temporal and gateway, for as long as the block runs."""
     async with AsyncExitStack() as exits:
-        mail = await exits.enter_async_context(mail_server())
-        settings = {
-            "TIME_SCALE": str(TIME_SCALE),
-            "SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
-            "MAIL_FROM": "Acme <billing@acme.example>",
-        }
-        stack = exits.enter_context(stacks.running_stack(settings))
+        flags = exits.enter_context(stacks.short_folder())
+        environment = {**settings, FLAGS_FOLDER: str(flags), "PYTHONPATH": str(PROJECT_ROOT)}
+        stack = exits.enter_context(stacks.running_stack(environment, Commands(worker=CRASHING_WORKER)))
         first, second = WORKERS
         program = stack.supervisor.child(first).program
         stack.start_program(replace(program, name=second, log=program.log.with_name(f"{second}.log")))
         # What was to be seen has been seen: nobody waits for workers that finish their work.
         exits.callback(_end_at_once, stack, (*WORKERS, "api"))
-        service = await exits.enter_async_context(open_service(endpoints_of(stack), stack))
-        yield service, mail
+        yield await exits.enter_async_context(open_service(endpoints_of(stack), stack))
 
 
 def _end_at_once(stack: DevStack, parts: tuple[str, ...]) -> None:

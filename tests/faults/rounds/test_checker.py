@@ -10,7 +10,7 @@ import pytest
 
 from db import chain
 from tests.faults.rounds.checker import CHECKS, check_evidence
-from tests.faults.rounds.evidence import Charge, Evidence, InboxRow, PayCall, Row
+from tests.faults.rounds.evidence import Charge, Evidence, InboxRow, KeyLifetime, PayCall, Row
 from tests.faults.rounds.hash_chain import FIRST_PREVIOUS_HASH, row_hash
 
 BEGAN = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -135,6 +135,11 @@ VIOLATIONS: dict[str, tuple[str, str, Change]] = {
     "accepted without a row": ("I2", "has no row", add_webhook(InboxRow("evt_3", "accepted", None, "recovery-x"))),
     "open without a run": ("I2", "no run", change_rows(lambda rows: rows.__delitem__(slice(2, None)))),
     "a key that nobody recorded": ("I3", "no charge.requested holds", add_call(a_call(4, "key_9", 7.6, 200))),
+    "a run failed": ("I2", "a run of it failed", lambda world: replace(world, failed=frozenset({RECOVERY}))),
+    "a forgotten key": ("I3", "which the gateway has forgotten", add_call(a_call(4, "key_2", 86_407, 200))),
+    "a key of a shorter life": (
+        "I3", "which the gateway has forgotten",
+        lambda world: replace(world, key_lifetime=KeyLifetime(1.0, (BEGAN + timedelta(seconds=7)).timestamp()))),
     "no key": ("I3", "no charge.requested holds", add_call(a_call(4, None, 7.6, 200))),
     "another invoice's key": ("I3", "no charge.requested", add_call(a_call(4, "key_2", 7.6, 200, invoice="in_2"))),
     "called before it was recorded": ("I3", "before its charge.requested", add_call(a_call(4, "key_2", 5.9, 200))),

@@ -11,8 +11,9 @@ import pytest
 
 from sandbox.models import Document
 from sandbox.store import Store
+from sandbox.stripe.idempotency import IdempotencyKeys
 from tests.faults.rounds import collect, round
-from tests.faults.rounds.evidence import Charge, Evidence, InboxRow, PayCall
+from tests.faults.rounds.evidence import Charge, Evidence, InboxRow, KeyLifetime, PayCall
 from tests.faults.rounds.plan import RoundPlan
 from tests.faults.rounds.round import Round, RoundOptions
 
@@ -58,6 +59,13 @@ def test_charges_and_delivered_events_are_read(books: Store, tmp_path: Path) -> 
     assert collect.list_undelivered(tmp_path / "sandbox.db") == ["evt_2"]
 
 
+def test_key_lifetime_is_a_day_until_it_is_shortened(books: Store, tmp_path: Path) -> None:
+    assert collect.read_key_lifetime(tmp_path / "sandbox.db") == KeyLifetime()
+    IdempotencyKeys(books).set_lifetime(25)
+    found = collect.read_key_lifetime(tmp_path / "sandbox.db")
+    assert (found.seconds, found.since > 1_700_000_000) == (25, True)
+
+
 class StandingClock:
     """Passes only while somebody sleeps."""
 
@@ -85,7 +93,7 @@ async def drain(reads: Iterator[Evidence], patch: pytest.MonkeyPatch, folder: Pa
     patch.setattr(collect, "collect_evidence", read_next)
     service: Any = SimpleNamespace(stack=SimpleNamespace(data_dir=folder))
     mail: Any = SimpleNamespace(mails=[])
-    playing = Round(RoundPlan(1, 1.0, (), ()), RoundOptions(1.0, 15.0, 60.0), service, mail, lambda _: None)
+    playing = Round(RoundPlan(1, 1.0, (), ()), RoundOptions(1.0, 15.0, 60.0), service, mail, None, lambda _: None)
     _, violations = await playing._drain()
     return [violation.what for violation in violations], clock.seconds - 1000.0
 
