@@ -1,7 +1,9 @@
 """House-keeping that must happen even when nobody sends anything."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from temporalio import activity
 
@@ -13,6 +15,9 @@ from db.session import Database
 from intake.recovery_runs import RecoveryRuns
 from intake.relay import run_relay
 from providers.base import Gateway
+
+LONGEST_RELAY_SECONDS: Final = 30.0
+"""After this many seconds a full pass is the last: the activity must end before its time-out."""
 
 
 class Maintenance:
@@ -32,11 +37,18 @@ class Maintenance:
 
     @activity.defn
     async def relay_inbox(self, order: RelayInput) -> RelayReport:
-        """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew."""
+        """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew.
+
+        A pass that was full is followed by the next at once, for LONGEST_RELAY_SECONDS at most.
+        """
         async with heartbeat_in_background():
-            report = await run_relay(
-                self._database, self._recoveries, self._gateways, datetime.now(UTC), order.limit, self._scope.rules
-            )
+            began, report = time.monotonic(), await self._relay_once(order.limit)
+            while report.delivered >= order.limit and time.monotonic() - began < LONGEST_RELAY_SECONDS:
+                report = await self._relay_once(order.limit)
             async with self._database.begin() as session:
                 await figures.refresh_figures(session)
         return report
+
+    async def _relay_once(self, limit: int) -> RelayReport:
+        now = datetime.now(UTC)
+        return await run_relay(self._database, self._recoveries, self._gateways, now, limit, self._scope.rules)
