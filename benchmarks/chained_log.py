@@ -12,6 +12,7 @@ from benchmarks.event_log_load import simulate_runs
 from core.events import Record
 from core.recovery import machine
 from core.recovery.state import Recovery
+from db import chain
 from db.models import METADATA
 from db.repositories import event_log, recoveries
 
@@ -64,7 +65,7 @@ def _copy_of(pattern: Sequence[Record], number: int) -> tuple[list[dict[str, Any
     blank = Recovery(provider="stripe", invoice_id=f"in_{number:08}")
     after = machine.fold_records(blank, moved)
     opened_on, ended_at = moved[0].occurred_at.date(), moved[-1].occurred_at
-    rows = event_log.chain_rows(after, moved, event_log.chain.GENESIS, opened_on, ended_at)
+    rows = event_log.chain_rows(after, moved, chain.GENESIS, opened_on, ended_at)
     return rows, recoveries.project_recovery(after, opened_on, ended_at)
 
 

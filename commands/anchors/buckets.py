@@ -134,7 +134,7 @@ def _first_version(entries: list[dict[str, Any]]) -> dict[str, Any]:
         raise AnchorPlaceFailed(f"{entries[0]['Key']} was deleted for good: its bucket did not lock it")
     others = "its object was overwritten or deleted later, by the bucket's versions"
     first = min(versions, key=lambda entry: entry["LastModified"])
-    return first | {"faults": (others,) if len(entries) > 1 else ()}
+    return {**first, "faults": (others,) if len(entries) > 1 else ()}
 
 
 def _lock_fault(found: dict[str, Any], now: datetime) -> str | None:

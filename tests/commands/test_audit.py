@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from commands import audit
+from db.audit import AuditReport
 from tests.commands.conftest import Pri
 from tests.commands.test_database import fresh, psycopg_address, record_canceled_recovery
 from tests.db.conftest import Addresses
@@ -53,7 +54,7 @@ def test_process_that_fails_is_an_error(pri: Pri, fresh: Addresses, monkeypatch:
 class BrokenVerifier(audit.DayVerifier):
     """Fails at every piece."""
 
-    def __call__(self, *_: int) -> audit.AuditReport:
+    def __call__(self, *_: int) -> AuditReport:
         raise ZeroDivisionError
 
 
