@@ -70,10 +70,14 @@ class RollingDeploy(Fault):
 
     async def find_problems(self) -> Sequence[str]:
         """That no run took the step that only the later version has."""
+        taken = await wait_until(self._is_step_taken, READY_SECONDS, every=0.5)
+        return () if taken else ("no run took the later version's step",)
+
+    async def _is_step_taken(self) -> bool:
         query = f"TemporalChangeVersion = '{PATCH}'"
         argv = ("workflow", "count", "--query", query, "--output", "json")
         found = json.loads(await self.target.service.run_temporal_cli(*argv))
-        return () if int(found.get("count", 0)) else ("no run was continued by the later version",)
+        return int(found.get("count", 0)) > 0
 
 
 def in_tree(program: Program, tree: Path) -> Program:
