@@ -221,7 +221,7 @@ def experiments(
 
 @app.command()
 def erase(customer_id: Annotated[str, typer.Argument(help="The provider's customer id.")]) -> None:
-    """Erase a customer's contact data and webhook bodies. The event log is kept; what was typed there was redacted."""
+    """Erase what is stored of a customer. The event log is kept: it holds ids and redacted text."""
     from commands import console, database
 
     count = database.erase_customer_data(Settings(), customer_id)

@@ -143,6 +143,17 @@ class Settings(BaseSettings):
     timestamp_ca_file: Path | None = Field(
         None, description="the authority's certificates (PEM), root included; verifies time stamps"
     )
+    customer_id_keys: Secrets = Field(
+        (),
+        description="hash customer ids that name a person, comma separated, newest first; empty: a key in the database",
+    )
+
+    webhook_body_days: int = Field(
+        90, ge=0, le=36_500, description="days that bodies of webhooks are kept; 0: until they are erased"
+    )
+    contact_days: int = Field(
+        90, ge=0, le=36_500, description="days that a contact is kept after the customer's last recovery; 0: as above"
+    )
 
     sentry_dsn: SecretStr = Field(SecretStr(""), description="Sentry DSN for error reports; empty: none are sent")
     otel_exporter_otlp_endpoint: str = Field("", description="OTLP/HTTP address for traces; empty: none are sent")
@@ -152,7 +163,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "stripe_webhook_secrets", "adyen_hmac_keys", "payload_encryption_keys", "unsubscribe_secrets",
-        "trusted_proxies", mode="before",
+        "customer_id_keys", "trusted_proxies", mode="before",
     )  # fmt: skip
     @classmethod
     def _split_lists(cls, value: object) -> object:
@@ -173,11 +184,11 @@ class Settings(BaseSettings):
             raise ValueError("BOOTSTRAP_API_KEY needs 8 characters or more")
         return value
 
-    @field_validator("unsubscribe_secrets")
+    @field_validator("unsubscribe_secrets", "customer_id_keys")
     @classmethod
-    def _long_enough_to_sign(cls, value: Secrets) -> Secrets:
+    def _long_enough_to_sign(cls, value: Secrets, field: ValidationInfo) -> Secrets:
         if any(len(one.get_secret_value()) < 32 for one in value):
-            raise ValueError("UNSUBSCRIBE_SECRETS needs 32 characters or more in each")
+            raise ValueError(f"{(field.field_name or '').upper()} needs 32 characters or more in each")
         return value
 
     @field_validator("session_secret", "metrics_key")
@@ -276,9 +287,9 @@ def exit_with_line(text: str) -> NoReturn:
     sys.exit(1)
 
 
-def unsubscribe_keys(settings: Settings) -> tuple[bytes, ...]:
-    """The keys for unsubscribe links in the settings, newest first; empty if none are set."""
-    return tuple(one.get_secret_value().encode() for one in settings.unsubscribe_secrets)
+def secret_keys(secrets: Secrets) -> tuple[bytes, ...]:
+    """The keys in a setting, newest first; empty if none are set."""
+    return tuple(one.get_secret_value().encode() for one in secrets)
 
 
 def read_environment() -> dict[str, str]:

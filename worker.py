@@ -6,7 +6,7 @@ import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -37,7 +37,9 @@ from core.errors import InvalidPolicy
 from core.notices import Audience
 from core.policy.scope import InvoiceScope
 from db.recovery_log import StoredRecoveryLog
+from db.retention import KeptFor
 from db.session import Database
+from intake.customer_ids import CustomerIds, create_gateways
 from lookups.customer_history import stored_history_lookup
 from lookups.fraud_signals import FraudSignalLookup, stored_velocity_count
 from lookups.planning import PlanLookups, StatisticsCache, stored_retry_count
@@ -49,8 +51,8 @@ from notifications.webhook_sender import WebhookSender
 from observability import error_reports, logging, tracing
 from observability.activity_observer import ActivityObserver, activity_seconds
 from observability.encryption import encryption_codec
-from providers.base import Gateway, Provider, load_providers
-from settings import Settings, exit_on_known_errors, read_environment, split_addresses, unsubscribe_keys
+from providers.base import Provider, load_providers
+from settings import Settings, exit_on_known_errors, read_environment, secret_keys, split_addresses
 from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveryRuns, webhook_poster
 from workflows.namespace import SearchableNames, kept_schedules
@@ -74,9 +76,8 @@ class WorkerParts:
         self.client = client
         self.providers = providers
         self.database = Database(settings.database_url.get_secret_value(), generic_plans=True)
-        self.gateways: dict[str, Gateway] = {
-            name: gateway for name, provider in providers.items() if (gateway := provider.create_gateway())
-        }
+        ids = CustomerIds(secret_keys(settings.customer_id_keys), lambda: datetime.now(UTC))
+        self.gateways = create_gateways(providers, self.database, ids)
         urls = split_addresses(settings.outgoing_webhook_urls)
         self.webhooks = WebhookSender(urls, settings.outgoing_webhook_secret.get_secret_value())
         operator_urls = split_addresses(settings.operator_notify_urls)
@@ -96,7 +97,7 @@ class WorkerParts:
         known = self.settings
         composer = create_composer(known.mail_from, known.message_dir, known.customer_page_url)
         links = UnsubscribeLinks(known.unsubscribe_url, known.public_url)
-        suppressions = StoredSuppressions(self.database, links, unsubscribe_keys(known))
+        suppressions = StoredSuppressions(self.database, links, secret_keys(known.unsubscribe_secrets))
         book = StoredContacts(self.database)
         return Messaging(self.channels, composer, book, StoredOutbox(self.database), suppressions)
 
@@ -142,7 +143,8 @@ def recovery_worker(parts: WorkerParts) -> Worker:
     recording = Recording(parts.log, SearchableNames(parts.client), memory, approvals, signals)
     simulating = DryRuns(parts.database, parts.settings.database_url.get_secret_value())
     notices = NoticeDelivery(parts.database, parts.operators, parts.webhooks, webhook_poster(parts.client))
-    maintenance = Maintenance(parts.database, TemporalRecoveryRuns(parts.client), parts.gateways, scope)
+    kept_for = KeptFor.from_days(parts.settings.webhook_body_days, parts.settings.contact_days)
+    maintenance = Maintenance(parts.database, TemporalRecoveryRuns(parts.client), parts.gateways, scope, kept_for)
     return Worker(
         parts.client,
         task_queue=RECOVERY_QUEUE,
@@ -154,6 +156,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
             decisions.segment_customer,
             decisions.plan_retry,
             maintenance.relay_inbox,
+            maintenance.apply_retention,
             simulating.end_simulation,
             parts.build_messaging().send_message,
             notices.hand_over,

@@ -8,9 +8,11 @@ from typing import Final
 from temporalio import activity
 
 from activities.heartbeat import heartbeat_in_background
-from core.contracts import RelayInput, RelayReport
+from core.contracts import RelayInput, RelayReport, RetentionInput, RetentionReport
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
+from db import retention
 from db.queries import figures
+from db.retention import KEPT_FOR_EVER, KeptFor
 from db.session import Database
 from intake.recovery_runs import RecoveryRuns
 from intake.relay import run_relay
@@ -29,7 +31,9 @@ class Maintenance:
         recoveries: RecoveryRuns,
         gateways: Mapping[str, Gateway],
         scope: InvoiceScope = SHIPPED_SCOPE,
+        kept_for: KeptFor = KEPT_FOR_EVER,
     ) -> None:
+        self._kept_for = kept_for
         self._scope = scope
         self._database = database
         self._recoveries = recoveries
@@ -48,6 +52,12 @@ class Maintenance:
             async with self._database.begin() as session:
                 await figures.refresh_figures(session)
         return report
+
+    @activity.defn
+    async def apply_retention(self, order: RetentionInput) -> RetentionReport:
+        """Blank what is older than it is kept: bodies of webhooks, contacts, original ids of customers."""
+        async with heartbeat_in_background():
+            return await retention.apply_retention(self._database, self._kept_for, datetime.now(UTC), order.limit)
 
     async def _relay_once(self, limit: int) -> RelayReport:
         now = datetime.now(UTC)

@@ -35,11 +35,12 @@ from api.rate_limits import RequestLimits
 from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
+from intake.customer_ids import CustomerIds
 from intake.recovery_runs import RecoveryRuns
 from observability.encryption import encryption_codec
 from observability.metrics import create_metrics
 from providers.base import Provider
-from settings import Settings
+from settings import Settings, secret_keys
 
 _FASTAPI_ERROR_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 DESCRIPTION: Final = """
@@ -78,6 +79,7 @@ def create_app(
         network_rules=NetworkLimits(policy).current_rules,
         policy=policy.current_policy,
         codec=encryption_codec(settings.payload_encryption_keys),
+        customer_ids=CustomerIds(secret_keys(settings.customer_id_keys), clock),
         limits=RequestLimits(settings.rate_limit_per_key, settings.rate_limit_per_address),
     )
     app = _create_bare_app()

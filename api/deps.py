@@ -20,6 +20,7 @@ from core.simulations import SimulationRunner
 from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
+from intake.customer_ids import CustomerIds
 from intake.recovery_runs import RecoveryRuns
 from observability.encryption import EncryptionCodec
 from observability.metrics import Metrics
@@ -49,6 +50,7 @@ class Parts:
     policy: Callable[[], Policy]
     """Returns the active policy. Raises InvalidPolicy if the policy file was never valid."""
     limits: RequestLimits
+    customer_ids: CustomerIds
     codec: EncryptionCodec | None = None
     """Of PAYLOAD_ENCRYPTION_KEYS; None where nothing is encrypted."""
     parsers: ParserThreads = field(default_factory=ParserThreads)

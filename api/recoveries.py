@@ -12,8 +12,9 @@ from core.classification.taxonomy import Category
 from core.errors import NotFound
 from core.events import State
 from core.ids import recovery_id
-from db.repositories import event_log, recoveries
+from db.repositories import customer_identities, event_log, recoveries
 from db.repositories.recoveries import ListFilters
+from db.session import Session
 from intake.recovery_store import RecoveryStore
 
 router: Final = APIRouter(
@@ -42,9 +43,18 @@ async def list_recoveries(
         state=state, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q
     )
     async with parts.database.begin() as session:
+        filters = await _search_by_known_id(parts, session, filters)
         page = await recoveries.find_recovery_page(session, filters, limit, cursor)
     items = [to_recovery_view(parts.settings, row) for row in page.items]
     return RecoveryPage(items=items, next_cursor=page.next_cursor)
+
+
+async def _search_by_known_id(parts: Parts, session: Session, filters: ListFilters) -> ListFilters:
+    """The filters with the hashed id in the place of a customer's id that names a person."""
+    given = filters.model_dump(include={"customer_id", "q"}, exclude_none=True)
+    keys = parts.customer_ids.keys
+    known = {name: await customer_identities.find_customer_id(session, text, keys) for name, text in given.items()}
+    return filters.model_copy(update=known)
 
 
 @router.get("/{provider}/{invoice_id}", responses=problem_responses(404), summary="One recovery")

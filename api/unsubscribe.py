@@ -16,7 +16,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from api.deps import Parts, PartsDep
 from core.messages.recipients import Subscription, read_unsubscribe_token
 from db.repositories import suppressions
-from settings import unsubscribe_keys
+from db.repositories.customer_identities import find_customer_id
+from settings import secret_keys
 
 router: Final = APIRouter(prefix="/unsubscribe", include_in_schema=False)
 _HEADERS: Final = {
@@ -69,6 +70,9 @@ async def unsubscribe_customer(token: str, request: Request, parts: PartsDep) ->
     if subscription is None:
         return _render_page(request, "unknown", 404)
     async with parts.database.begin() as session:
+        # Links in old mail name the customer as earlier releases did.
+        known = await find_customer_id(session, subscription.customer_id, parts.customer_ids.keys)
+        subscription = subscription.model_copy(update={"customer_id": known})
         await suppressions.add_suppression(session, subscription, "link", parts.clock())
     return _render_page(request, "done")
 
@@ -88,7 +92,7 @@ async def unsubscribe_customer_by_query(request: Request, parts: PartsDep, token
 async def _read_subscription(parts: Parts, token: str) -> Subscription | None:
     """What the token unsubscribes from; None for a token that none of our keys signed. Raises StoreUnavailable."""
     # The keys of the settings first: links signed with them need no database.
-    keys = unsubscribe_keys(parts.settings)
+    keys = secret_keys(parts.settings.unsubscribe_secrets)
     if found := read_unsubscribe_token(token, keys):
         return found
     async with parts.database.begin() as session:

@@ -67,12 +67,11 @@ async def ingest_verified(parts: Parts, provider: str, body: bytes, now: datetim
     webhooks = parts.webhooks[provider]
     events, people = _normalise_body(webhooks, provider, body, now), _extract_contacts(webhooks, provider, body)
     try:
-        kept = await parts.background.run_within(STORE_WITHIN, _store_events(parts, events, people, body, now))
+        stored = await parts.background.run_within(STORE_WITHIN, _store_events(parts, events, people, body, now))
     except TimeoutError:
         raise StoreUnavailable("The database does not answer in time.") from None
-    _start_deliveries(parts, events, kept, now)
-    pairs = zip(events, kept, strict=True)
-    return list(await asyncio.gather(*(_build_receipt(parts, event, one) for event, one in pairs)))
+    _start_deliveries(parts, stored, now)
+    return list(await asyncio.gather(*(_build_receipt(parts, one) for one in stored)))
 
 
 def _normalise_body(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
@@ -127,6 +126,8 @@ def _check_ids(event: ProviderEvent) -> ProviderEvent:
     if not any(whys):
         return event
     names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type[:MAX_ID_LENGTH]}
+    if event.customer_id is not None and not find_id_problem(event.customer_id):
+        names["customer_id"] = event.customer_id  # so that it can be erased with them
     detail = "unfit: an id in it is empty, too long or not plain text"
     if event.invoice_id is not None and (why := find_id_problem(event.invoice_id)):
         detail = f"reference can't be taken: {why}"
@@ -136,6 +137,8 @@ def _check_ids(event: ProviderEvent) -> ProviderEvent:
 class StoredEvent(NamedTuple):
     """An event as it was stored in the inbox."""
 
+    event: ProviderEvent
+    """With the customer's id as it is known here."""
     is_new: bool
     delivery: Delivery | None
     """The result, if it was decided without a delivery."""
@@ -147,24 +150,25 @@ async def _store_events(
     """Stores the events of one body and its contacts."""
     # One transaction for all events, since a sender repeats a batch as a whole.
     async with parts.database.begin() as session:
-        kept = [await _store_event(parts, session, event, body, now) for event in events]
+        name, hide = events[0].provider, parts.customer_ids.hide
+        kept = [await _store_event(parts, session, event, body, now) for event in await hide(session, name, events)]
         if len(events) > 1:
-            await inbox.blank_shared_body(session, events[0].provider, [event.event_id for event in events], now)
+            await inbox.blank_shared_body(session, name, [event.event_id for event in events], now)
         # Not for duplicates: an old webhook that is sent again must not overwrite a newer contact.
         if any(one.is_new for one in kept):
-            await contacts.learn_contacts(session, events[0].provider, people, now)
+            await contacts.learn_contacts(session, name, await hide(session, name, people), now)
         return kept
 
 
 async def _store_event(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> StoredEvent:
     names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
     if not await inbox.insert_webhook(session, **names, received_at=now, body=body, event=event):
-        return StoredEvent(is_new=False, delivery=None)
+        return StoredEvent(event, is_new=False, delivery=None)
     delivery = ignore_without_effect(event, current_scope_rules(parts), now)
     if delivery:
         await record_delivery(session, event.provider, event.event_id, delivery, now)
         await notices.add_notices(session, _dead_letter_notices(event, now))
-    return StoredEvent(is_new=True, delivery=delivery)
+    return StoredEvent(event, is_new=True, delivery=delivery)
 
 
 def current_scope_rules(parts: Parts) -> ScopeRules:
@@ -188,13 +192,13 @@ def _dead_letter_notices(event: ProviderEvent, now: datetime) -> list[Notice]:
     return [dead_letter_notice(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
 
 
-async def _build_receipt(parts: Parts, event: ProviderEvent, kept: StoredEvent) -> WebhookReceipt:
+async def _build_receipt(parts: Parts, kept: StoredEvent) -> WebhookReceipt:
     """`ignored` is answered for what the event alone decides; what its recovery makes of it is in the inbox later."""
     if not kept.is_new:
-        return await _duplicate_receipt(parts, event)
+        return await _duplicate_receipt(parts, kept.event)
     if kept.delivery:
         return WebhookReceipt(status="ignored", recovery_id=kept.delivery.recovery_id, reason=kept.delivery.reason)
-    return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(event), reason=None)
+    return WebhookReceipt(status="accepted", recovery_id=_expected_recovery_id(kept.event), reason=None)
 
 
 async def _duplicate_receipt(parts: Parts, event: ProviderEvent) -> WebhookReceipt:
@@ -219,10 +223,10 @@ def _expected_recovery_id(event: ProviderEvent) -> str | None:
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 
-def _start_deliveries(parts: Parts, events: tuple[ProviderEvent, ...], kept: list[StoredEvent], now: datetime) -> None:
+def _start_deliveries(parts: Parts, stored: list[StoredEvent], now: datetime) -> None:
     """Begins the delivery of every new event behind the answer; what is not begun here is the relay's."""
-    for event, stored in zip(events, kept, strict=True):
-        if stored.is_new and stored.delivery is None:
+    for event, is_new, delivery in stored:
+        if is_new and delivery is None:
             about = event.invoice_id or event.customer_id or event.payment_id or event.event_id
             parts.deliveries.start(f"{event.provider} {about}", partial(_deliver_or_leave, parts, event, now))
 

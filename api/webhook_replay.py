@@ -65,6 +65,8 @@ async def _deliver_again(parts: Parts, row: dict[str, Any], now: datetime) -> De
         return Delivery(status=DeliveryStatus.IGNORED, reason="its content is not known any more")
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
+            async with parts.database.begin() as session:
+                (event,) = await parts.customer_ids.hide(session, event.provider, [event])
             return await deliver_event(event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts))
     except (RecoveryError, TimeoutError) as away:
         return Delivery(status=DeliveryStatus.DEFERRED, reason=str(away) or "nobody answered in time")

@@ -13,10 +13,11 @@ from commands import console
 from core.errors import EngineUnavailable, InvalidInput
 from db import address, schema
 from db import rebuild as rebuilding
-from db.repositories import contacts, inbox, operator_actions
+from db.erasure import erase_customer
+from db.repositories import operator_actions
 from db.repositories.operator_actions import AuditAction, AuditEntry
 from db.session import Database
-from settings import Settings, read_environment
+from settings import Settings, read_environment, secret_keys
 from workflows import namespace
 from workflows.client import connect_temporal
 
@@ -101,14 +102,16 @@ def rebuild_from_log(settings: Settings) -> int:
 
 
 def erase_customer_data(settings: Settings, customer_id: str) -> int:
-    """Erases a customer's contact and webhook bodies; returns the number of webhooks. Raises StoreUnavailable."""
+    """Erases what is stored of a customer; returns the number of webhooks. Raises StoreUnavailable."""
 
     async def blank_rows() -> int:
         async with open_database(settings) as database, database.begin() as session:
             now = datetime.now(UTC)
-            await contacts.erase_contact(session, customer_id, now)
-            done = AuditEntry(actor=COMMAND_LINE_ACTOR, action=AuditAction.CUSTOMER_ERASED, subject=customer_id)
+            erased = await erase_customer(session, customer_id, secret_keys(settings.customer_id_keys), now)
+            # The audit log is never erased: it names the customer by the id that names nobody.
+            subject = erased.customer_id
+            done = AuditEntry(actor=COMMAND_LINE_ACTOR, action=AuditAction.CUSTOMER_ERASED, subject=subject)
             await operator_actions.record_entry(session, done, now)
-            return await inbox.erase_bodies(session, customer_id, now)
+            return erased.webhooks
 
     return asyncio.run(blank_rows())

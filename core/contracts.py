@@ -147,6 +147,20 @@ class RelayInput(Value):
     limit: int = 200
 
 
+class RetentionInput(Value):
+    """Input of one pass that blanks what is older than it is kept; `limit` is the number of rows per step."""
+
+    limit: int = 1_000
+
+
+class RetentionReport(Value):
+    """Counts of one pass: webhooks whose body was blanked, contacts and original ids that were."""
+
+    bodies: int = 0
+    contacts: int = 0
+    originals: int = 0
+
+
 class SimulationInput(Value):
     """Input of a dry run's activities. Policies and results are in the table `simulation`, not in histories."""
 

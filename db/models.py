@@ -16,7 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-)
+)  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA: Final = MetaData()
@@ -176,6 +176,15 @@ contact: Final = Table(
     Column("invoice_numbers", JSONB, nullable=False, server_default="{}"),
 )
 
+customer_identity: Final = Table(
+    "customer_identity",
+    METADATA,
+    Column("customer_id", Text, primary_key=True),
+    Column("original", Text),
+    Column("seen_at", MOMENT, nullable=False),
+    Column("erased_at", MOMENT),
+)
+
 message: Final = Table(
     "message",
     METADATA,
@@ -232,15 +241,10 @@ recovery_figure: Final = Table(
     Column("dimension", Text, nullable=False),
     Column("name", Text),
     Column("part", Text),
-    Column("at_risk", Numeric, nullable=False),
-    Column("recovered", Numeric, nullable=False),
-    Column("lost", Numeric, nullable=False),
-    Column("open_count", BigInteger, nullable=False),
-    Column("recovered_count", BigInteger, nullable=False),
-    Column("lost_count", BigInteger, nullable=False),
+    *(Column(name, Numeric, nullable=False) for name in ("at_risk", "recovered", "lost")),
+    *(Column(f"{name}_count", BigInteger, nullable=False) for name in ("open", "recovered", "lost")),
     Column("seconds", Numeric, nullable=False),
-    Column("paid_late", Numeric, nullable=False, server_default="0"),
-    Column("returned", Numeric, nullable=False, server_default="0"),
+    *(Column(name, Numeric, nullable=False, server_default="0") for name in ("paid_late", "returned")),
 )
 
 recovery_touched: Final = Table(

@@ -27,7 +27,8 @@ WRITER_PRIVILEGES: Final[dict[str, TablePrivileges]] = {
     "alembic_version": TablePrivileges(insert=False),
     "event_log": TablePrivileges(),
     "operator_action": TablePrivileges(),
-    "suppression": TablePrivileges(),
+    "suppression": TablePrivileges(update=frozenset({"customer_id"})),
+    "customer_identity": TablePrivileges(update=frozenset({"original", "seen_at", "erased_at"})),
     "signing_key": TablePrivileges(insert=False),
     "recovery": TablePrivileges(update=_all_but("recovery", "recovery_id")),
     "recovery_figure": TablePrivileges(delete=True),
@@ -41,15 +42,17 @@ WRITER_PRIVILEGES: Final[dict[str, TablePrivileges]] = {
              "network_advice"}
         )
     ),
-    "contact": TablePrivileges(update=_all_but("contact", "provider", "customer_id")),
+    "contact": TablePrivileges(update=_all_but("contact", "provider")),
     "message": TablePrivileges(update=frozenset({"state", "tries", "claimed_at", "ended_at", "reason", "language"})),
     "notice": TablePrivileges(update=frozenset({"handed_at", "outcome"}), delete=True),
     "simulation": TablePrivileges(
         update=frozenset({"state", "started_at", "ended_at", "done", "total", "result", "report", "problem"}),
         delete=True,
     ),
-    "approval": TablePrivileges(update=frozenset({"ended_at", "ended_by", "outcome", "request_id"})),
-    "operator_signal": TablePrivileges(update=frozenset({"tries", "next_try_at", "delivered_at", "problem"})),
+    "approval": TablePrivileges(update=frozenset({"reason", "ended_at", "ended_by", "outcome", "request_id"})),
+    "operator_signal": TablePrivileges(
+        update=frozenset({"command", "tries", "next_try_at", "delivered_at", "problem"})
+    ),
     "admin_session": TablePrivileges(
         update=frozenset({"role", "last_seen_at", "ended_at", "ended_by"}), delete=True
     ),

@@ -15,11 +15,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from core.errors import EngineUnavailable, RecoveryError
 from workflows.failures import EncodedFailureConverter, RedactingFailureConverter
-from workflows.maintenance import HandOverNotices, PostWebhook, Relay
+from workflows.maintenance import HandOverNotices, PostWebhook, Relay, Retention
 from workflows.recovery import PaymentRecovery
 from workflows.simulation import Simulation
 
-WORKFLOWS: Final = (PaymentRecovery, Relay, HandOverNotices, PostWebhook, Simulation)
+WORKFLOWS: Final = (PaymentRecovery, Relay, HandOverNotices, PostWebhook, Retention, Simulation)
 PASSTHROUGH_MODULES: Final = (
     "activities",
     "core",

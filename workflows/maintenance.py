@@ -1,11 +1,19 @@
-"""Workflows that schedules start: relay, notices, and outgoing webhooks."""
+"""Workflows that schedules start: relay, notices, outgoing webhooks, and retention."""
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.maintenance import Maintenance
 from activities.notices import NoticeDelivery
-from core.contracts import DeliverNoticesInput, DeliverNoticesReport, RelayInput, RelayReport, SendWebhookInput
+from core.contracts import (
+    DeliverNoticesInput,
+    DeliverNoticesReport,
+    RelayInput,
+    RelayReport,
+    RetentionInput,
+    RetentionReport,
+    SendWebhookInput,
+)
 from workflows import options
 
 
@@ -27,6 +35,16 @@ class HandOverNotices:
     async def run(self, order: DeliverNoticesInput) -> DeliverNoticesReport:
         """Run one pass over waiting notices; returns its counts."""
         return await workflow.execute_activity_method(NoticeDelivery.hand_over, order, **options.HAND_OVER)
+
+
+@workflow.defn(name="Retention")
+class Retention:
+    """Blanks what is older than it is kept."""
+
+    @workflow.run
+    async def run(self, order: RetentionInput) -> RetentionReport:
+        """Run one pass; returns its counts."""
+        return await workflow.execute_activity_method(Maintenance.apply_retention, order, **options.RETENTION)
 
 
 @workflow.defn(name="PostWebhook")

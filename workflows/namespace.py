@@ -1,4 +1,4 @@
-"""What the namespace must hold: the schedules that keep relay and notices going, and our search attributes."""
+"""What the namespace must hold: the schedules that keep relay, notices and retention going, and our search attributes."""
 
 import asyncio
 import time
@@ -23,18 +23,21 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
-from core.contracts import DeliverNoticesInput, RelayInput
+from core.contracts import DeliverNoticesInput, RelayInput, RetentionInput
 from workflows.options import (
     NOTICE_SCHEDULE,
     NOTICE_WORKFLOW,
     RECOVERY_QUEUE,
     RELAY_SCHEDULE,
     RELAY_WORKFLOW,
+    RETENTION_SCHEDULE,
+    RETENTION_WORKFLOW,
     SEARCH_ATTRIBUTES,
 )
 
 RELAY_EVERY: Final = timedelta(seconds=10)
 NOTICES_EVERY: Final = timedelta(seconds=10)
+RETENTION_EVERY: Final = timedelta(hours=1)
 LOOK_EVERY: Final = timedelta(seconds=10)
 
 
@@ -70,8 +73,10 @@ async def _keep_schedules(client: Client, notices: bool, every: timedelta, new: 
 
 async def _ensure_schedules(client: Client, notices: bool) -> bool:
     """Whether one had to be created."""
-    made = await _ensure_relay_schedule(client)
-    return (await _ensure_notice_schedule(client) if notices else False) or made
+    made = [await _ensure_relay_schedule(client), await _ensure_retention_schedule(client)]
+    if notices:
+        made.append(await _ensure_notice_schedule(client))
+    return any(made)
 
 
 async def _ensure_relay_schedule(client: Client) -> bool:
@@ -93,6 +98,15 @@ async def _ensure_notice_schedule(client: Client) -> bool:
         "Tell", DeliverNoticesInput(), id=NOTICE_WORKFLOW, task_queue=RECOVERY_QUEUE, static_summary=summary
     )
     return await _ensure_schedule(client, NOTICE_SCHEDULE, action, NOTICES_EVERY)
+
+
+async def _ensure_retention_schedule(client: Client) -> bool:
+    """As that of the relay, for blanking what is older than it is kept."""
+    summary = "blank what is older than it is kept"
+    action = ScheduleActionStartWorkflow(
+        "Retention", RetentionInput(), id=RETENTION_WORKFLOW, task_queue=RECOVERY_QUEUE, static_summary=summary
+    )
+    return await _ensure_schedule(client, RETENTION_SCHEDULE, action, RETENTION_EVERY)
 
 
 async def _ensure_schedule(client: Client, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> bool:

@@ -15,6 +15,9 @@ RELAY_WORKFLOW: Final = "relay"
 NOTICE_SCHEDULE: Final = "tell"
 NOTICE_WORKFLOW: Final = "tell"
 
+RETENTION_SCHEDULE: Final = "retention"
+RETENTION_WORKFLOW: Final = "retention"
+
 STATE_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("RecoveryState")
 CATEGORY_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("DeclineCategory")
 SEGMENT_ATTRIBUTE: Final = SearchAttributeKey.for_keyword("Segment")
@@ -116,6 +119,13 @@ HAND_OVER: Final = ActivityConfig(
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=2),
 )
+
+RETENTION: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=3),
+)
+"""A pass over what became too old since the last one; the first on a large database goes on in the next hour."""
 
 POST_WEBHOOK: Final = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=30),

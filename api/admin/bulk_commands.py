@@ -19,7 +19,7 @@ from api.admin.command_forms import (
     submit_from_console,
 )
 from api.admin.forms import GenuineForm, Tone, flash_message, redirect_to
-from api.admin.list_query import parse_list_query
+from api.admin.list_query import parse_list_query, search_known_customer
 from api.admin.pages import show_page
 from api.admin.sessions import ROOT, Operator, Person
 from api.deps import Parts, PartsDep
@@ -104,6 +104,7 @@ async def _load_matching(parts: Parts, narrowed: str) -> list[dict[str, Any]]:
     """The recoveries that match the list's filters, up to one more than the limit, to see if some are left out."""
     wanted = parse_list_query(QueryParams(narrowed), parts.clock())
     async with parts.database.begin() as session:
+        wanted = await search_known_customer(session, wanted, parts.customer_ids.keys)
         return await recovery_search.list_matches(session, wanted.filters, MOST_BULK_RECOVERIES + 1)
 
 

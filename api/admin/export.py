@@ -9,9 +9,10 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.admin.list_query import ListQuery, parse_list_query
+from api.admin.list_query import ListQuery, parse_list_query, search_known_customer
 from api.admin.sessions import Viewer
 from api.deps import Parts, PartsDep
+from core.customer_ids import names_person
 from core.events import format_timestamp
 from core.money import to_major_units
 from db.queries import recovery_search
@@ -38,15 +39,24 @@ async def export_recoveries(request: Request, parts: PartsDep, person: Viewer) -
     The export is recorded in the audit log with its filter.
     """
     wanted = parse_list_query(request.query_params, parts.clock())
-    kept = {name: value for name, value in wanted.chosen.items() if value}
-    done = AuditEntry(
-        actor=person.name, role=person.role.value, action=AuditAction.EXPORTED, subject="recoveries", detail=kept
-    )
     async with parts.database.begin() as session:
+        wanted = await search_known_customer(session, wanted, parts.customer_ids.keys)
+        done = AuditEntry(
+            actor=person.name, role=person.role.value, action=AuditAction.EXPORTED, subject="recoveries",
+            detail=_describe_filter(wanted),
+        )  # fmt: skip
         await operator_actions.record_entry(session, done, parts.clock())
     name = f"recoveries-{parts.clock():%Y-%m-%d-%H%M}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_csv_chunks(parts, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _describe_filter(wanted: ListQuery) -> dict[str, str]:
+    """The filter for the audit log, which is never erased: without a customer's name or address."""
+    kept = {name: value for name, value in wanted.chosen.items() if value}
+    if q := wanted.filters.q:
+        kept["q"] = "(a customer)" if names_person(q) else q
+    return kept
 
 
 async def _csv_chunks(parts: Parts, wanted: ListQuery) -> AsyncIterator[bytes]:

@@ -1,7 +1,7 @@
 """Parses filter and order from the address of the list. Tolerant, since people edit addresses too."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -15,6 +15,8 @@ from core.events import State
 from core.money import to_minor_units
 from core.policy.policy import Policy
 from db.queries.recovery_search import Order, RecoveryFilters, Sort
+from db.repositories.customer_identities import find_customer_id
+from db.session import Session
 
 LONGEST_TEXT: Final = 255
 ATTEMPT_WINDOWS: Final[Mapping[str, tuple[str, timedelta]]] = {
@@ -71,6 +73,14 @@ def parse_list_query(given: QueryParams | Mapping[str, str], now: datetime) -> L
         q=chosen["q"] or None,
     )
     return ListQuery(chosen, filters, _parse_sort(chosen), tuple(problems))
+
+
+async def search_known_customer(session: Session, wanted: ListQuery, keys: Sequence[bytes]) -> ListQuery:
+    """The query, searching for the hashed id where `q` is a customer's id that names a person."""
+    if not wanted.filters.q:
+        return wanted
+    known = await find_customer_id(session, wanted.filters.q, keys)
+    return replace(wanted, filters=wanted.filters.model_copy(update={"q": known}))
 
 
 def _clean_text(given: str) -> str:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from api.admin import masking_keys
 from core.base import Value
+from core.customer_ids import names_person
 
 MASK: Final = "••••"
 LONGEST_SHOWN: Final = 200_000
@@ -168,7 +169,7 @@ def mask_text(key: str, text: str, *, hidden: bool) -> str:
     """The text as it is, shortened to its beginning, or masked, by its key and shape."""
     if text.lower() in _PLAIN:
         return text
-    if _is_suspect(text):
+    if _is_suspect(text) or (masking_keys.is_customer_key(key) and names_person(text)):
         return MASK
     if hidden:
         return text if masking_keys.is_shown_inside(key) and _is_one_word(text) else MASK

@@ -40,6 +40,8 @@ SHOWN_KEYS: Final = frozenset(_SHOWN_KEYS.split())
 """Keys whose one-word values are shown: ids of objects, codes, states. Sentences are not."""
 AMOUNT_WORDS: Final = frozenset({"amount", "amounts", "total", "subtotal"})
 """Words of amounts, which are shown whatever else the key names, such as `total_excluding_tax`."""
+CUSTOMER_KEYS: Final = frozenset({"id", "customer", "customer_id"})
+"""Keys of a customer's id, for which some merchants take a name; `id` stands below `customer`."""
 SHOWN_INSIDE: Final = frozenset({"country", "currency", "last4", "type", "object", "status"})
 """Keys whose values are shown also below a key that hides, since they identify nobody."""
 
@@ -70,6 +72,11 @@ def is_shown_key(key: str) -> bool:
     """Whether one-word values of this key may be shown."""
     name = normalise_key(key) if len(key) <= LONGEST_KEY else ""
     return name in SHOWN_KEYS or name.endswith("_id")
+
+
+def is_customer_key(key: str) -> bool:
+    """Whether the value of this key may be a customer's id."""
+    return len(key) <= LONGEST_KEY and normalise_key(key) in CUSTOMER_KEYS
 
 
 def is_shown_inside(key: str) -> bool:

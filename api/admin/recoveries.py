@@ -34,6 +34,7 @@ async def show_recoveries_page(
     """One page of matching recoveries, newest first by default."""
     wanted = list_query.parse_list_query(request.query_params, parts.clock())
     async with parts.database.begin() as session:
+        wanted = await list_query.search_known_customer(session, wanted, parts.customer_ids.keys)
         count = await recovery_search.count_matches(session, wanted.filters)
         try:
             page = await recovery_search.search_recoveries(

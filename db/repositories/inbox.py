@@ -254,7 +254,7 @@ async def erase_bodies(session: Session, customer_id: str, now: datetime) -> int
     request = (table.c.provider, table.c.received_at, table.c.body)
     mine = tuple_(*request).in_(select(*request).where(named))
     needed = case((table.c.delivered_at.is_(None), table.c.event))
-    blank = {"body": b"", "erased_at": now, "event": needed}
+    blank = {"body": b"", "erased_at": now, "event": needed, "last_error": None}
     done = await session.execute(update(table).where(mine, table.c.erased_at.is_(None)).values(blank))
     return done.rowcount
 

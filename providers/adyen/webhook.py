@@ -12,6 +12,7 @@ from providers.adyen.config import AdyenConfig
 from providers.adyen.contacts import contact_of_item
 from providers.adyen.events import interpret_item
 from providers.adyen.extractors import TOKEN_TYPES, interpret_token_event
+from providers.adyen.failures import SHOPPER, first_reference
 from providers.adyen.notification import (
     InvalidReference,
     NotificationItem,
@@ -70,7 +71,8 @@ class AdyenWebhooks:
             # An event without effect needs no time; one of Adyen's own samples has none.
             acts = told["kind"] is not EventKind.OTHER
             at = item.occurred_at if acts else _parse_time(item.fields.raw.get("eventDate"))
-            return ProviderEvent.model_validate(_item_identity(item) | {"occurred_at": at} | told)
+            whom = {} if acts else _shopper_field(item)
+            return ProviderEvent.model_validate(_item_identity(item) | {"occurred_at": at} | whom | told)
         except InvalidReference as refused:
             return _ignored_event(item, f"reference can't be taken: {refused.why}")
         except InvalidField as unfit:
@@ -81,9 +83,10 @@ class AdyenWebhooks:
         kind = other_webhook_type(found)
         names: dict[str, Any] = {"provider": NAME, "event_id": other_webhook_id(found, kind, body), "event_type": kind}
         names["occurred_at"] = _parse_time(found.get("createdAt") or found.get("eventDate"))
+        data = Fields(Fields(found, lenient=True).child("data").raw, "data.", lenient=True)
+        names["customer_id"] = data.reference("shopperReference")
         if kind not in TOKEN_TYPES:
             return ProviderEvent(**names, kind=EventKind.OTHER, detail="this webhook tells nothing of a payment")
-        data = Fields(Fields(found, lenient=True).child("data").raw, "data.", lenient=True)
         try:
             if why := self._foreign_token_reason(data.text("merchantAccount"), str(found.get("environment")).lower()):
                 return ProviderEvent(**names, kind=EventKind.OTHER, detail=why)
@@ -117,7 +120,14 @@ def _ignored_event(item: NotificationItem, detail: str) -> ProviderEvent:
     except InvalidField:
         names = _lenient_identity(item)
     at = _parse_time(item.fields.raw.get("eventDate"))
-    return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=at, detail=detail)
+    return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=at, detail=detail, **_shopper_field(item))
+
+
+def _shopper_field(item: NotificationItem) -> dict[str, Any]:
+    """Whom an item without effect is about, so that it can be erased with them; empty where it names nobody."""
+    additional = item.fields.raw.get("additionalData")
+    told = Fields(additional if isinstance(additional, dict) else {}, lenient=True)
+    return {"customer_id": first_reference(told, SHOPPER)}
 
 
 def _lenient_identity(item: NotificationItem) -> dict[str, Any]:

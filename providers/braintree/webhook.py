@@ -90,9 +90,11 @@ class BraintreeWebhooks:
         names = {"provider": NAME, "event_type": notice.kind, "occurred_at": notice.at}
         names["event_id"] = f"{notice.kind}:{_subject_id(notice, xml)}:{int(notice.at.timestamp())}"
         try:
-            return (ProviderEvent.model_validate(names | interpret_notification(notice)),)
+            told = interpret_notification(notice)
         except InvalidField as unfit:
-            return (ProviderEvent(**names, kind=EventKind.OTHER, detail=f"unfit: {unfit.field}"[:200]),)
+            told = {"kind": EventKind.OTHER, "detail": f"unfit: {unfit.field}"[:200]}
+        whom = {"customer_id": _find_customer(notice.subject.raw)} if told["kind"] is EventKind.OTHER else {}
+        return (ProviderEvent.model_validate(names | whom | told),)
 
 
 def _parse_form(body: bytes) -> tuple[str, str]:
@@ -168,6 +170,17 @@ def _subject_id(notice: Notification, xml: bytes) -> str:
         if found:
             return f"{found}:{_newest_transaction_id(part)}" if name == "subscription" else found
     return hashlib.sha256(xml).hexdigest()[:32]
+
+
+def _find_customer(subject: Mapping[str, Any]) -> str | None:
+    """Whom a notification without effect is about, so that it can be erased with them; None where it names nobody."""
+    parts = [Fields(part, lenient=True) for part in subject.values() if isinstance(part, Mapping)]
+    tries = [one for part in parts for one in part.items("transactions")[:1]]
+    return next((found for one in (*parts, *tries) if (found := _customer_id(one))), None)
+
+
+def _customer_id(part: Fields) -> str | None:
+    return part.child("customer").id("id") or part.id("customer_id")
 
 
 def _newest_transaction_id(subscription: Any) -> str:

@@ -57,7 +57,10 @@ class StripeWebhooks:
         occurred_at = event.unix_time("created")
         if occurred_at is None:
             raise InvalidField("created")
-        return ProviderEvent.model_validate(_event_identity(event) | {"occurred_at": occurred_at} | found)
+        known: dict[str, Any] = {"occurred_at": occurred_at}
+        if found["kind"] is EventKind.OTHER:
+            known["customer_id"] = _customer_id(Fields(event.raw, lenient=True))
+        return ProviderEvent.model_validate(_event_identity(event) | known | found)
 
 
 def _foreign_account(event: Fields) -> str | None:

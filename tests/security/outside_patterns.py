@@ -72,6 +72,7 @@ OUTSIDE: Final = {
     "api.admin.masking_keys:_WORDS": OutsidePattern("findall", (Attack("A", after="a"), Attack("Aa1"), Attack("é"))),
     "api.admin.oidc:_ERROR_CODE": OutsidePattern("fullmatch"),
     "core.durations:_DURATION_SHAPE": OutsidePattern("fullmatch"),
+    "core.customer_ids:_CAPITALISED": OutsidePattern("fullmatch", (Attack("Aa-"),)),
     "core.ids:_HEADER_SAFE": OutsidePattern("fullmatch"),
     "core.policy.campaigns:_HOURS": OutsidePattern("fullmatch"),
     "core.redaction.card_numbers:_MOMENT": OutsidePattern("sub", (Attack("2026-01-01T10:10:10.1"), Attack("20"))),

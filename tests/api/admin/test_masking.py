@@ -36,6 +36,8 @@ VISIBLE_FIELDS = [
 HIDDEN_FIELDS = [
     ("customer_email", "jenny.rosen@example.com"),
     ("customer_name", "Jenny Rosen"),
+    ("customer-id", "Jenny-Rosen"),
+    ("id", "Jenny_Rosen"),
     ("name", "Jenny"),
     ("shopperName", "[first name=Jenny,infix=null,last name=Rosen,gender=UNKNOWN]"),
     ("cardHolderName", "J Rosen"),

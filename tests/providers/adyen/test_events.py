@@ -222,3 +222,19 @@ def test_a_refusal_that_quotes_the_card_is_redacted_and_ids_are_kept() -> None:
     assert (event.payment_id, event.failure.charge_id) == ("4111111111111111", "4111111111111111")
     noticed = read_one(webhook_item("NOTIFICATION_OF_CHARGEBACK", reason=reason))
     assert noticed.detail == f"Refused for {REDACTED} of {REDACTED}"
+
+
+@pytest.mark.parametrize("code", ["REPORT_AVAILABLE", "DISABLE_RECURRING", "NEW_CODE_OF_NEXT_YEAR"])
+def test_item_without_effect_names_its_shopper_so_that_it_can_be_erased(code: str) -> None:
+    assert read_one(webhook_item(code)).customer_id == "shopper_contract"
+
+
+def test_check_of_a_card_names_its_shopper_too() -> None:
+    event = read_one(webhook_item("AUTHORISATION", payment={"amount": 0}))
+    assert (event.kind, event.customer_id) == (EventKind.OTHER, "shopper_contract")
+
+
+def test_foreign_or_unreadable_item_names_its_shopper_too() -> None:
+    items = [webhook_item("AUTHORISATION") | {"merchantAccountCode": "Other"}]
+    items.append(webhook_item("AUTHORISATION") | {"success": "perhaps"})
+    assert [event.customer_id for event in read_items(*items)] == ["shopper_contract"] * 2

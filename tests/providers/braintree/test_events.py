@@ -246,3 +246,11 @@ def test_codes_that_hold_a_card_number_are_redacted_and_references_kept() -> Non
     assert event.failure
     assert event.failure.code == f"no:{REDACTED}"
     assert (event.invoice_id, event.payment_id, event.failure.charge_id) == (number, number, number)
+
+
+def test_notification_without_effect_names_its_customer_so_that_it_can_be_erased() -> None:
+    transaction = xml_trees.transaction_tree(a_transaction("order_1"))
+    subscription = xml_trees.subscription_tree(SUBSCRIPTION, [period_fields()])
+    for subject in ({"transaction": transaction}, {"subscription": subscription}):
+        event = read_notification("kind_of_next_year", subject)
+        assert (event.kind, event.customer_id) == (EventKind.OTHER, "cus_contract")

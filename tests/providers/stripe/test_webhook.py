@@ -133,3 +133,10 @@ def test_invalid_terms_do_not_invalidate_the_event() -> None:
     invoice = open_invoice(collection_method=7, billing_reason=["x"], status_transitions="never", created="yesterday")
     event = normalise_event(stripe_event("invoice.payment_failed", invoice))
     assert (event.kind, event.terms) == (EventKind.PAYMENT_FAILED, CollectionTerms())
+
+
+@pytest.mark.parametrize("type_", ["charge.failed", "payment_intent.succeeded", "payout.paid"])
+def test_event_without_effect_names_its_customer_so_that_it_can_be_erased(type_: str) -> None:
+    subject = {"id": "obj_1", "object": type_.partition(".")[0], "customer": "cus_1"}
+    event = normalise_event(stripe_event(type_, subject))
+    assert (event.kind, event.customer_id) == (EventKind.OTHER, "cus_1")
