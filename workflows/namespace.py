@@ -1,4 +1,4 @@
-"""What the namespace must hold: the schedules that keep relay, notices and retention going, and our search attributes."""
+"""What the namespace must hold: the schedules of relay, notices and retention, and our search attributes."""
 
 import asyncio
 import time
