@@ -6,7 +6,7 @@ import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -39,7 +39,7 @@ from core.policy.scope import InvoiceScope
 from db.recovery_log import StoredRecoveryLog
 from db.retention import KeptFor
 from db.session import Database
-from intake.customer_ids import CustomerIds, create_gateways
+from intake.customer_ids import create_gateways
 from lookups.customer_history import stored_history_lookup
 from lookups.fraud_signals import FraudSignalLookup, stored_velocity_count
 from lookups.planning import PlanLookups, StatisticsCache, stored_retry_count
@@ -76,8 +76,7 @@ class WorkerParts:
         self.client = client
         self.providers = providers
         self.database = Database(settings.database_url.get_secret_value(), generic_plans=True)
-        ids = CustomerIds(secret_keys(settings.customer_id_keys), lambda: datetime.now(UTC))
-        self.gateways = create_gateways(providers, self.database, ids)
+        self.gateways = create_gateways(providers, self.database, secret_keys(settings.customer_id_keys))
         urls = split_addresses(settings.outgoing_webhook_urls)
         self.webhooks = WebhookSender(urls, settings.outgoing_webhook_secret.get_secret_value())
         operator_urls = split_addresses(settings.operator_notify_urls)
@@ -234,10 +233,8 @@ async def run_workers(settings: Settings, client: Client, registry: CollectorReg
     parts = WorkerParts(settings, client, providers, registry)
     try:
         charging = (charges_worker(parts, name) for name in providers)
-        async with (
-            kept_schedules(client, notices=bool(parts.audiences)),
-            poll_together(recovery_worker(parts), simulations_worker(parts), *charging),
-        ):
+        workers = poll_together(recovery_worker(parts), simulations_worker(parts), *charging)
+        async with kept_schedules(client, notices=bool(parts.audiences)), workers:
             yield
     finally:
         await parts.close()

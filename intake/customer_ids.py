@@ -1,7 +1,7 @@
 """Replaces customer ids that name a person: in what webhooks say, in what gateways read, and back in what they send."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from core.customer_ids import names_person
@@ -116,8 +116,9 @@ def hide_customers(name: str, gateway: Gateway, database: Database, ids: Custome
     return HidingGateway(name, gateway, database, ids)
 
 
-def create_gateways(providers: Mapping[str, Provider], database: Database, ids: CustomerIds) -> dict[str, Gateway]:
+def create_gateways(providers: Mapping[str, Provider], database: Database, keys: Sequence[bytes]) -> dict[str, Gateway]:
     """The gateways of all providers that have an API key, by name, each behind `hide_customers`."""
+    ids = CustomerIds(keys, lambda: datetime.now(UTC))
     return {
         name: hide_customers(name, gateway, database, ids)
         for name, provider in providers.items()
