@@ -72,9 +72,7 @@ class WorkerParts:
     def __init__(
         self, settings: Settings, client: Client, providers: Mapping[str, Provider], registry: CollectorRegistry
     ) -> None:
-        self.settings = settings
-        self.client = client
-        self.providers = providers
+        self.settings, self.client, self.providers = settings, client, providers
         self.database = Database(settings.database_url.get_secret_value(), generic_plans=True)
         self.gateways = create_gateways(providers, self.database, secret_keys(settings.customer_id_keys))
         urls = split_addresses(settings.outgoing_webhook_urls)
