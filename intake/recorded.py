@@ -18,14 +18,20 @@ async def is_recorded(event: ProviderEvent, store: RecoveryStore, now: datetime)
     """
     if event.kind is EventKind.WAKE:
         return False  # it only has the invoice read; `is_heard` says whether a run is there to do so
-    targets = await list_targets(event, store, now)
-    return bool(targets) and all([await _shows_event(event, invoice_id, store) for invoice_id in targets])
+    shown = [await _shows_event(event, invoice_id, store) for invoice_id in await list_targets(event, store, now)]
+    return True in shown and False not in shown
 
 
-async def _shows_event(event: ProviderEvent, invoice_id: str, store: RecoveryStore) -> bool:
+async def _shows_event(event: ProviderEvent, invoice_id: str, store: RecoveryStore) -> bool | None:
+    """Whether the invoice's recovery has it; None if the invoice has no recovery, and nothing stored will open one.
+
+    A dispute of an invoice that never failed concerns the customer's other recoveries all the same.
+    """
     stored = await store.load_recovery(recovery_id(event.provider, invoice_id))
+    if stored is None:
+        return False if await store.find_opening_failure(event.provider, invoice_id) else None
     # The machine is asked, not the list of ids: a failure that is known from another event needs no row of its own.
-    return stored is not None and not react_to_event(stored, event)
+    return not react_to_event(stored, event)
 
 
 async def is_heard(event: ProviderEvent, store: RecoveryStore, recoveries: RecoveryRuns, now: datetime) -> bool:

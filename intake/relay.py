@@ -123,6 +123,9 @@ class _RelayPass:
         if await self._is_delivered(row, owned, delivery.store):
             return Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=_own_recovery(owned) or row.recovery_id)
         result = await delivery.deliver(owned)
+        if result.status is DeliveryStatus.IGNORED and row.recovery_id:
+            # A recovery has recorded it and ended since, as after a dispute: it is no target any more.
+            return Delivery(status=DeliveryStatus.ACCEPTED, recovery_id=row.recovery_id)
         return None if result.status is DeliveryStatus.ACCEPTED else result
 
     async def _is_delivered(self, row: StoredWebhook, event: ProviderEvent, store: RecoveryStore) -> bool:

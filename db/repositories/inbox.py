@@ -167,12 +167,15 @@ async def conclude_recorded(
     """The webhooks of this invoice whose events the log of its recovery shows are delivered.
 
     Call it in the transaction that writes those rows. One that concerns other recoveries of the customer as well stays,
-    until the relay has seen that all of them have it.
+    until the relay has seen that all of them have it; it names this recovery, which may have ended by then.
     """
     mine = (table.c.provider == provider, table.c.invoice_id == invoice_id, table.c.event_id.in_(event_ids))
     own = table.c.event["kind"].astext.not_in([kind.value for kind in INVOICE_AND_CUSTOMER_KINDS])
     columns = _outcome_columns(WebhookOutcome.ACCEPTED, now, recovery_id=recovery_id)
-    await session.execute(update(table).where(*mine, own, table.c.delivered_at.is_(None)).values(columns))
+    done = await session.execute(update(table).where(*mine, own, table.c.delivered_at.is_(None)).values(columns))
+    if done.rowcount < len(event_ids):
+        heard = (table.c.provider == provider, table.c.event_id.in_(event_ids), table.c.delivered_at.is_(None))
+        await session.execute(update(table).where(*heard).values(recovery_id=recovery_id))
 
 
 async def mark_handed_over(session: Session, provider: str, event_id: str, now: datetime) -> None:

@@ -105,7 +105,7 @@ def _replay(options: argparse.Namespace) -> int:
 def _print_played(played: Played, trace: bool) -> None:
     scenario = played.scenario
     print(f"seed {scenario.seed}: {scenario.provider.name}, {len(scenario.invoices)} invoices")
-    for part in (*scenario.faults, *scenario.actions, *scenario.fates):
+    for part in (*scenario.faults, *scenario.actions, *scenario.timings):
         print(f"  {part}")
     if trace:
         print("\n".join(played.lines))

@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.deterministic.world import START, World
 from tests.faults.rounds import checker
-from tests.faults.rounds.evidence import Evidence, InboxRow, PayCall
+from tests.faults.rounds.evidence import Evidence, InboxRow, KeyLifetime, PayCall
 
 FINAL_STATES: Final = checker.FINAL_STATES
 CANCEL_SECONDS: Final = 1_200.0
@@ -48,6 +48,7 @@ def collect_evidence(world: World) -> Evidence:
         inbox=inbox,
         accepted=tuple(world.accepted),
         running=frozenset(key for key, run in world.server.runs.items() if run.status == "open"),
+        key_lifetime=KeyLifetime(world.provider.key_age.total_seconds()),
         read_at=world.now().timestamp(),
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tests.deterministic.faults import Fault
 from tests.deterministic.provider import ABILITIES
-from tests.deterministic.scenario import Action, InvoicePlan, Scenario, WebhookFate
+from tests.deterministic.scenario import Action, InvoicePlan, Scenario, WebhookTiming
 
 KEPT_FILE: Final = Path(__file__).with_name("kept.json")
 
@@ -38,7 +38,7 @@ def _parse_scenario(plain: dict[str, Any]) -> Scenario:
         invoices=tuple(InvoicePlan(**one | {"declines": tuple(one["declines"])}) for one in plain["invoices"]),
         actions=tuple(Action(**one) for one in plain["actions"]),
         faults=tuple(Fault(**one) for one in plain["faults"]),
-        fates=tuple(WebhookFate(**one) for one in plain["fates"]),
+        timings=tuple(WebhookTiming(**one) for one in plain["timings"]),
         history_limit=plain["history_limit"],
         limits=(plain["limits"][0], plain["limits"][1]),
     )

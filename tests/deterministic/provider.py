@@ -225,7 +225,7 @@ class SimulatedProvider:
     ) -> None:
         invoice, key = self.invoices[order.invoice_id], (order.invoice_id, order.idempotency_key)
         known = self.results.get(key) if self.abilities.idempotency is not None else None
-        if known and self.clock() - known.at < self._key_age:
+        if known and self.clock() - known.at < self.key_age:
             self._book_call(order, invoice, left, known.status, replayed=True)
             return self._answer(answer, kind, known.result or unknown_result(f"http_{known.status}"))
         if kind in {"error_500", "kept_500"}:
@@ -240,7 +240,8 @@ class SimulatedProvider:
         return self._answer(answer, kind, result)
 
     @property
-    def _key_age(self) -> timedelta:
+    def key_age(self) -> timedelta:
+        """How long it keeps an idempotency key."""
         return max(KEY_AGE, self.abilities.idempotency or KEY_AGE)
 
     def _answer(self, answer: "asyncio.Future[ChargeResult]", kind: str | None, result: ChargeResult) -> None:

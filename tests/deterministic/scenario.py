@@ -64,7 +64,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class WebhookFate:
+class WebhookTiming:
     """How the provider delivers its `number`-th webhook."""
 
     number: int
@@ -81,7 +81,7 @@ class Scenario:
     invoices: tuple[InvoicePlan, ...]
     actions: tuple[Action, ...]
     faults: tuple[Fault, ...]
-    fates: tuple[WebhookFate, ...]
+    timings: tuple[WebhookTiming, ...]
     history_limit: int = 10_000
     limits: tuple[int, int] = (6, 12)
     """Attempts of a card that its network allows in a day and in 30 days."""
@@ -98,7 +98,7 @@ def draw_scenario(seed: int) -> Scenario:
         invoices=tuple(_draw_invoice(draw, 0 if shared else number) for number in range(count)),
         actions=tuple(_draw_action(draw, count) for _ in range(draw.choices(range(5), weights=(3, 4, 3, 2, 1))[0])),
         faults=tuple(draw_fault(draw) for _ in range(draw.choices(range(7), weights=(1, 3, 4, 4, 3, 2, 1))[0])),
-        fates=tuple(_draw_fate(draw, number) for number in range(8) if draw.random() < 0.35),
+        timings=tuple(_draw_timing(draw, number) for number in range(8) if draw.random() < 0.35),
         history_limit=draw.choices((10_000, 60), weights=(9, 1))[0],
         limits=draw.choice(((6, 12), (6, 12), (2, 3))),
     )
@@ -128,8 +128,8 @@ def _draw_action(draw: random.Random, invoices: int) -> Action:
     return Action(kind, invoice, at, 0, seconds)
 
 
-def _draw_fate(draw: random.Random, number: int) -> WebhookFate:
+def _draw_timing(draw: random.Random, number: int) -> WebhookTiming:
     delay = draw.choice(
         (draw.uniform(0.0, 2.0), draw.uniform(0.0, 60.0), draw.uniform(0.0, 3_600.0), draw.uniform(0.0, 3 * DAY))
     )
-    return WebhookFate(number, delay, draw.choice((1, 1, 2, 3)))
+    return WebhookTiming(number, delay, draw.choice((1, 1, 2, 3)))

@@ -20,8 +20,8 @@ def _smaller_scenarios(scenario: Scenario) -> Iterator[Scenario]:
         yield replace(scenario, faults=scenario.faults[:place] + scenario.faults[place + 1 :])
     for place in range(len(scenario.actions)):
         yield replace(scenario, actions=scenario.actions[:place] + scenario.actions[place + 1 :])
-    for place in range(len(scenario.fates)):
-        yield replace(scenario, fates=scenario.fates[:place] + scenario.fates[place + 1 :])
+    for place in range(len(scenario.timings)):
+        yield replace(scenario, timings=scenario.timings[:place] + scenario.timings[place + 1 :])
     if len(scenario.invoices) > 1 and not any(action.invoice for action in scenario.actions):
         yield replace(scenario, invoices=scenario.invoices[:1])
     for place, plan in enumerate(scenario.invoices):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio import activity
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 from core.base import Value
@@ -21,6 +21,7 @@ from core.errors import NotFound, RunClosed
 from core.ids import recovery_id
 from core.operators import Command
 from core.payments import ProviderEvent
+from tests.deterministic.activity_results import ActivityContext, activity_error, as_application_error
 from tests.deterministic.faults import Faults
 from tests.deterministic.instance import (
     Activation,
@@ -278,14 +279,14 @@ class TemporalServer:
                 async with asyncio.timeout_at(deadline):
                     return await self._execute(call, order, self.clock())
             except TimeoutError:
-                return _activity_error(order, ActivityTimeout("simulated", type=None, last_heartbeat_details=[]))
+                return activity_error(order, ActivityTimeout("simulated", type=None, last_heartbeat_details=[]))
             except Exception as error:
-                failure = _as_application_error(error)
+                failure = as_application_error(error)
             if failure.non_retryable or self.loop.time() + wait > deadline:
                 break
             await self.loop.sleep(wait)
             wait *= policy.backoff_coefficient
-        return _activity_error(order, failure)
+        return activity_error(order, failure)
 
     def _schedule(self, run: Run, execution: Execution, delay: float) -> None:
         self.loop.call_later(delay, self._begin_attempt, run, execution, context=Context())
@@ -333,7 +334,7 @@ class TemporalServer:
         try:
             result = await self._execute(call, execution.order, self.clock())
         except Exception as error:
-            failure = _as_application_error(error)
+            failure = as_application_error(error)
         await self.loop.sleep(self.draw.uniform(0.001, 0.005))
         kind = self.faults.visit("activity")
         if kind == "kill":
@@ -347,7 +348,7 @@ class TemporalServer:
 
     async def _execute(self, call: Callable[[Any], Awaitable[Any]], order: ActivityOrder, started: datetime) -> Any:
         """Runs the activity's own code in the context that Temporal gives it."""
-        activity._Context.set(_ActivityContext(started))  # type: ignore[arg-type]
+        activity._Context.set(ActivityContext(started))  # type: ignore[arg-type]
         return await call(order.given)
 
     def _time_out(self, run: Run, execution: Execution, attempt: int, task: "asyncio.Task[None]") -> None:
@@ -369,7 +370,7 @@ class TemporalServer:
         ends_at = execution.scheduled_at + whole.total_seconds() if whole else float("inf")
         final = isinstance(failure, ApplicationError) and failure.non_retryable
         if final or self.loop.time() + delay >= ends_at:
-            return self._finish(run, execution, _activity_error(execution.order, failure))
+            return self._finish(run, execution, activity_error(execution.order, failure))
         execution.attempt += 1  # what the lost attempt still answers doesn't count
         self._schedule(run, execution, delay)
         return None
@@ -379,45 +380,6 @@ class TemporalServer:
         run.executions.pop(execution.order.number, None)
         if run.status == "open":
             self.add_job(run, Job("activity", execution.order.number, result))
-
-
-class _ActivityContext:
-    """What `temporalio.activity` asks of its context."""
-
-    def __init__(self, started: datetime) -> None:
-        self._started = started
-
-    def info(self) -> "_ActivityContext":
-        """Itself: it holds the one field that is read."""
-        return self
-
-    @property
-    def started_time(self) -> datetime:
-        """When this attempt was started."""
-        return self._started
-
-    def heartbeat(self, *_: Any) -> None:
-        """The server looks at the process instead."""
-
-
-def _as_application_error(error: Exception) -> ApplicationError:
-    if isinstance(error, ApplicationError):
-        return error
-    return ApplicationError(str(error), type=type(error).__name__)
-
-
-def _activity_error(order: ActivityOrder, cause: BaseException | None) -> ActivityError:
-    error = ActivityError(
-        "simulated: the activity failed",
-        scheduled_event_id=0,
-        started_event_id=0,
-        identity="",
-        activity_type=order.name,
-        activity_id=str(order.number),
-        retry_state=None,
-    )
-    error.__cause__ = cause
-    return error
 
 
 def _answer(update: Update, answer: Any) -> None:

@@ -13,22 +13,21 @@ import api.deliveries
 from activities.charging import Charging
 from activities.decisions import Decisions
 from activities.recording import Recording, stored_inbox_lookup, stored_signal_lookup
-from api import operator_commands, webhook_ingest
+from api import webhook_ingest
 from api.background import Background
 from api.deliveries import Deliveries
 from core.card_networks.rules import NetworkRules
 from core.errors import RecoveryError
 from core.ids import recovery_id
-from core.operators import Action as CommandAction
-from core.operators import Command
-from core.payments import Card, EventKind, Failure, InvoiceStatus, ProviderEvent
+from core.payments import Card, EventKind, Failure, ProviderEvent
 from core.planning.decision_input import DecisionConfig
 from core.policy.scope import SHIPPED_SCOPE
 from db.queries.customer_history import CustomerHistory
 from db.recovery_log import StoredRecoveryLog
+from intake.customer_ids import CustomerIds
 from intake.relay import run_relay
+from tests.deterministic.actions import perform_action
 from tests.deterministic.faults import Faults
-from tests.deterministic.instance import Job
 from tests.deterministic.loop import Process, VirtualLoop, run_in_process
 from tests.deterministic.provider import ServerInvoice, SimulatedProvider
 from tests.deterministic.runs import SimulatedRuns
@@ -91,7 +90,7 @@ class World:
         self._sources = DecisionConfigSource(config, self.rules)
         self.invoices = [f"in_{number}" for number in range(len(scenario.invoices))]
         self.events: dict[bytes, ProviderEvent] = {}
-        self._fates = {fate.number: fate for fate in scenario.fates}
+        self._timings = {timing.number: timing for timing in scenario.timings}
         self._open_work = 0
         """Webhooks on their way, and actions that are not over."""
         self._charge_counts = dict.fromkeys(self.invoices, 0)
@@ -141,6 +140,7 @@ class World:
             webhooks={self.scenario.provider.name: self},
             clock=self.now,
             policy=lambda: self._sources.decision_config().policy,
+            customer_ids=CustomerIds((b"simulated",), self.now),
         )
 
     def _restart_api(self) -> None:
@@ -181,10 +181,10 @@ class World:
     def _send_webhook(self, event: ProviderEvent) -> None:
         number, body = len(self.events), event.event_id.encode()
         self.events[body] = event
-        fate = self._fates.get(number)
+        timing = self._timings.get(number)
         self.trace(f"  provider sends {event.event_id} {event.kind.value}")
-        for copy in range(fate.copies if fate else 1):
-            delay = (fate.delay if fate else self.draw.uniform(0.05, 1.0)) * (1 + copy * self.draw.random())
+        for copy in range(timing.copies if timing else 1):
+            delay = (timing.delay if timing else self.draw.uniform(0.05, 1.0)) * (1 + copy * self.draw.random())
             self._begin(self._deliver_webhook(body), delay)
 
     async def _deliver_webhook(self, body: bytes) -> None:
@@ -206,9 +206,9 @@ class World:
                 answer.set_result(False)
 
         run_in_process(parts.process, self.loop.create_task, handle())
-        return await self._wait_for(answer, 30.0)
+        return await self.wait_for(answer, 30.0)
 
-    async def _wait_for(self, answer: Any, seconds: float) -> bool:
+    async def wait_for(self, answer: Any, seconds: float) -> bool:
         timer = self.loop.call_later(seconds, lambda: answer.done() or answer.set_result(False))
         try:
             return bool(await answer)
@@ -277,92 +277,7 @@ class World:
                 run_in_process(None, self._begin, self._act(action), action.at)
 
     async def _act(self, action: Action) -> None:
-        name = self.invoices[action.invoice]
-        self.trace(f"{action.kind} {name}")
-        invoice, until = self.provider.invoices[name], self.loop.time() + action.seconds
-        match action.kind:
-            case "database_away":
-                self.database.away_until = until
-            case "provider_away":
-                self.provider.away_until = until
-            case "temporal_away":
-                self.runs.away_until = until
-            case "kill_api":
-                self.kill(self.api.process)
-            case "kill_worker" if self.server.workers:
-                self.kill(self.server.workers[0][0])
-            case "terminate" | "forget" | "cancel_workflow" | "signal_retry" | "signal_cancel" | "signal_pause":
-                self._act_on_run(action.kind, name)
-            case "retry" | "cancel" | "pause" | "resume" | "approve" | "reject":
-                await self._command(action, name)
-            case _:
-                self._act_as_customer(action.kind, invoice)
-
-    def _act_on_run(self, kind: str, name: str) -> None:
-        run = self.server.runs.get(recovery_id(self.scenario.provider.name, name))
-        if run is None or run.status != "open":
-            return
-        match kind:
-            case "terminate":
-                self.server.end_run(run, "terminated")
-            case "forget":
-                self.server.forget_run(run)
-            case "cancel_workflow":
-                self.server.add_job(run, Job("cancel"))
-            case _:
-                signal = {"signal_retry": "retry_now", "signal_cancel": "cancel", "signal_pause": "pause"}[kind]
-                self.server.add_job(run, Job("signal", signal, {"reason": "simulated", "actor": "ann"}))
-
-    def _act_as_customer(self, kind: str, invoice: ServerInvoice) -> None:
-        provider, is_open = self.provider, invoice.status is InvoiceStatus.OPEN
-        if kind in {"void", "write_off", "dispute"} and is_open:
-            invoice.barred_at = self.now()
-        match kind:
-            case "pay" if is_open:
-                provider.pay(invoice, "page", f"ch_page_{invoice.invoice_id}")
-            case "void" if is_open:
-                invoice.status = InvoiceStatus.VOID
-                provider.emit(EventKind.INVOICE_VOIDED, invoice)
-            case "write_off" if is_open:
-                invoice.status = InvoiceStatus.UNCOLLECTIBLE
-                provider.emit(EventKind.INVOICE_UNCOLLECTIBLE, invoice)
-            case "dispute":
-                invoice.disputed = True
-                provider.emit(EventKind.DISPUTE_OPENED, invoice)
-            case "warning":
-                provider.emit(EventKind.FRAUD_WARNING, invoice)
-            case "wake":
-                provider.emit(EventKind.WAKE, invoice)
-            case "fail_again" if is_open:
-                invoice.attempts += 1
-                invoice.last_failure = Failure(code="insufficient_funds", charge_id=f"ch_own_{invoice.attempts}")
-                provider.emit(EventKind.PAYMENT_FAILED, invoice, failure=invoice.last_failure)
-            case "new_method":
-                invoice.method_id = f"pm_{invoice.attempts + 1}"
-                provider.emit(EventKind.METHOD_UPDATED, invoice, method_id=invoice.method_id)
-
-    async def _command(self, action: Action, name: str) -> None:
-        """An operator's request to the API; who gets no answer asks no second time."""
-        kind = {"approve": "review", "reject": "review"}.get(action.kind, action.kind)
-        decision = action.kind if kind == "review" else None
-        request = f"request-{action.kind}-{self.loop.time():.6f}"
-        command = Command(
-            action=CommandAction(kind), actor="ann", reason="simulated", decision=decision, request_id=request
-        )
-        parts, answer = self.api, self.loop.create_future()
-
-        async def handle() -> None:
-            try:
-                done = await operator_commands._await_effect(parts, self.scenario.provider.name, name, command)
-                self.commands[request] = (action, self.loop.time())
-                self.trace(f"{request}: {'done' if done else 'stored'}")
-                answer.set_result(True)
-            except RecoveryError as refused:
-                self.trace(f"{request}: {type(refused).__name__} {refused}")
-                answer.set_result(False)
-
-        run_in_process(parts.process, self.loop.create_task, handle())
-        await self._wait_for(answer, 30.0)
+        await perform_action(self, action)
 
     # --- the story ------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from db.models import notice, operator_signal
 from db.repositories import event_log, operator_signals
 from db.session import Database
 from intake.operator_signals import MOST_TRIES, NEVER_RECORDED, deliver_signals
+from tests.db.conftest import Addresses, run_as_owner
 from tests.intake.fakes import (
     NOW,
     TEMPORAL_AWAY,
@@ -25,10 +26,9 @@ LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
-async def no_signals(database: Database) -> None:
+def no_signals(addresses: Addresses) -> None:
     """Begins each test without stored commands."""
-    async with database.begin() as session:
-        await session.execute(operator_signal.delete())
+    run_as_owner(addresses, "DELETE FROM operator_signal")
 
 
 async def leave_signal(database: Database, *more: Event) -> tuple[str, Command]:

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from core.errors import RecoveryError
 from core.events import Event, EventType
@@ -16,6 +15,7 @@ from db.session import Database
 from intake import relay as module
 from intake.lost_runs import ensure_runs
 from intake.relay import MOST_TRIES, MOST_TRIES_OF_AN_OUTAGE, UNRECORDED, run_relay
+from tests.db.conftest import Addresses, run_as_owner
 from tests.intake.fakes import (
     NOW,
     PROVIDER_AWAY,
@@ -36,11 +36,9 @@ LATER = NOW + timedelta(minutes=1)
 
 
 @pytest.fixture
-async def empty_inbox(database: Database) -> Database:
+def empty_inbox(database: Database, addresses: Addresses) -> Database:
     """A database with an empty inbox and no recoveries."""
-    async with database.begin() as session:
-        await session.execute(text("DELETE FROM webhook_inbox"))
-        await session.execute(text("DELETE FROM recovery"))
+    run_as_owner(addresses, "DELETE FROM webhook_inbox", "DELETE FROM recovery")
     return database
 
 
@@ -216,6 +214,35 @@ class TestRecorded:
         await store_in_inbox(empty_inbox, again)
         report = await run_relay(empty_inbox, recoveries, {}, LATER, 200)
         assert (report.delivered, report.waiting, recoveries.started_events) == (1, 0, [])
+
+    @pytest.mark.parametrize("kind", [EventKind.DISPUTE_OPENED, EventKind.METHOD_UPDATED])
+    async def test_an_invoice_without_a_recovery_is_not_waited_for(
+        self, kind: EventKind, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
+        failure = failure_event(unique_id("in"), customer_id=unique_id("cus"))
+        recoveries.running.add((await store_recovery(empty_inbox, failure)).recovery_id)
+        event = provider_event(
+            kind, invoice_id=unique_id("in"), customer_id=failure.customer_id, method_id="pm_2", detail="fraudulent"
+        )
+        await store_in_inbox(empty_inbox, event)
+        await run_relay(empty_inbox, recoveries, {}, LATER, 200)
+        await run_relay(empty_inbox, recoveries, {}, LATER + FIRST_WAIT, 200)
+        (row,) = await inbox_rows(empty_inbox, [event])
+        assert (row.outcome, len(recoveries.signalled_events)) == ("accepted", 1)
+
+    async def test_an_invoice_whose_failure_waits_is_waited_for(
+        self, empty_inbox: Database, recoveries: FakeRecoveries
+    ) -> None:
+        failure = failure_event(unique_id("in"), customer_id=unique_id("cus"))
+        recoveries.running.add((await store_recovery(empty_inbox, failure)).recovery_id)
+        other, recoveries.log = failure_event(unique_id("in"), customer_id=failure.customer_id), None
+        method = provider_event(
+            EventKind.METHOD_UPDATED, invoice_id=other.invoice_id, customer_id=failure.customer_id, method_id="pm_2"
+        )
+        await store_in_inbox(empty_inbox, other)
+        await store_in_inbox(empty_inbox, method)
+        await run_relay(empty_inbox, recoveries, {}, LATER, 200)
+        assert [row.outcome for row in await inbox_rows(empty_inbox, [other, method])] == [None, None]
 
     async def test_it_waits_for_an_earlier_event_that_may_give_it_an_effect(
         self, empty_inbox: Database, recoveries: FakeRecoveries

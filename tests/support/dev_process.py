@@ -11,6 +11,7 @@ from pathlib import Path
 
 from devstack.ports import free_port
 from devstack.processes import start_mark
+from settings import read_environment
 from tests.support import stacks
 from tests.support.service import ServiceEndpoints
 
@@ -99,10 +100,11 @@ class DevProcess:
 
 
 @contextmanager
-def run_provider(port: int, *options: str) -> Iterator[str]:
+def run_provider(port: int, *options: str, secret: str = "") -> Iterator[str]:
     """The address of a Stripe-compatible server outside of the stack."""
     argv = (sys.executable, "-m", "sandbox", "--port", str(port), *options)
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=CLI.parent)
+    env = {**read_environment(), "SANDBOX_WEBHOOK_SECRET": secret} if secret else None
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, cwd=CLI.parent, env=env)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -63,7 +63,7 @@ class DevTreeKilled(Fault):
             process.data.mkdir()
             books = ("--state", str(process.data / "sandbox.db"))
             webhooks = ("--webhook-url", f"http://{LOOPBACK}:{process.api_port}/webhooks/stripe")
-            exits.enter_context(run_provider(port, *books, *webhooks, "--webhook-secret", SECRET))
+            exits.enter_context(run_provider(port, *books, *webhooks, secret=SECRET))
             stack = DevTree(process)
             exits.callback(process.close)
             endpoints = await asyncio.to_thread(process.start_stack)

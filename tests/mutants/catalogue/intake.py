@@ -9,7 +9,7 @@ RELAY: Final = "intake/relay.py"
 
 STORE_BEHIND_THE_ANSWER: Final = """    storing = partial(_store_events, parts, events, people, body, now)
     parts.deliveries.start("store", storing)
-    kept = [StoredEvent(is_new=True, delivery=None) for _ in events]
+    stored = [StoredEvent(one, is_new=True, delivery=None) for one in events]
     try:
         pass
 """
@@ -22,7 +22,7 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file=INGEST,
-                old="    try:\n        kept = await parts.background.run_within("
+                old="    try:\n        stored = await parts.background.run_within("
                 "STORE_WITHIN, _store_events(parts, events, people, body, now))\n",
                 new=STORE_BEHIND_THE_ANSWER,
             ),
