@@ -7,7 +7,7 @@ ids and codes are never anything else. A merchant's own references may hold any 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -47,6 +47,10 @@ class Fields:
 
     def __bool__(self) -> bool:
         return bool(self.raw)
+
+    def leniently(self) -> "Fields":
+        """The same object, lenient."""
+        return replace(self, lenient=True)
 
     def code(self, name: str) -> str | None:
         """A text of at most 100 characters without spaces, such as a status or an error code."""

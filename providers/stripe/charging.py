@@ -129,11 +129,7 @@ async def _read_payment_afterwards(api: StripeApi, invoice: Fields) -> Payment:
             payment = await read_main_payment(api, invoice)
     except (ProviderUnavailable, InvalidField, TimeoutError):
         return Payment()
-    return Payment(_lenient_fields(payment.intent), _lenient_fields(payment.charge))
-
-
-def _lenient_fields(fields: Fields) -> Fields:
-    return Fields(fields.raw, fields.path, lenient=True)
+    return Payment(payment.intent.leniently(), payment.charge.leniently())
 
 
 async def _interpret_decline(api: StripeApi, order: ChargeOrder, error: Fields) -> ChargeResult:

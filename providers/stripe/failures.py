@@ -29,7 +29,11 @@ def is_generic_failure(failure: Failure) -> bool:
 
 
 def failure_of_error(error: Fields) -> Failure:
-    """The codes of a payment error: of a 402 answer or of `payment_intent.last_payment_error`."""
+    """The codes of a payment error: of a 402 answer or of `payment_intent.last_payment_error`.
+
+    Here as below an invalid field counts as absent: a code of an odd form must not hide that the payment failed.
+    """
+    error = error.leniently()
     code, intent = error.code("decline_code") or error.code("code"), error.expanded_object("payment_intent")
     # These codes are given whatever the payment waits for; only the intent shows whether it is authentication.
     if code in _ASKS_FOR_AUTHENTICATION:
@@ -49,6 +53,7 @@ def failure_of_error(error: Fields) -> Failure:
 
 def failure_of_charge(charge: Fields) -> Failure:
     """The codes of a failed charge; for an issuer's decline the outcome's reason, more exact than `failure_code`."""
+    charge = charge.leniently()
     outcome = charge.child("outcome")
     by_issuer = outcome.code("reason") if outcome.code("type") == "issuer_declined" else None
     return Failure(
@@ -92,7 +97,7 @@ def merge_failures(*failures: Failure | None) -> Failure:
 
 def risk_of_charge(charge: Fields, early_warning: bool | None, disputed: bool | None = None) -> Risk:
     """The provider risk level and score of a charge, unchanged; `disputed` overrides the charge's own mark."""
-    outcome = charge.child("outcome")
+    outcome = charge.leniently().child("outcome")
     return Risk(
         level=outcome.code("risk_level"),
         score=outcome.integer("risk_score"),

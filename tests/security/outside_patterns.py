@@ -222,6 +222,7 @@ OWN: Final = {
     "db.address:_check_parameters": "our settings",
     "db.address:_restore_blanks": "our settings",
     "db.address:settings_of": "our settings",
+    "db.audit:UNQUOTABLE": "a snapshot's id, which our database gave out",
     "db.connections:_REFUSES_OPTIONS": "messages of our database",
     "db.errors:_ADVICE": "messages of our database",
     "db.errors:_BEFORE": "messages of our database",

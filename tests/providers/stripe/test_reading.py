@@ -8,7 +8,8 @@ from core.errors import ProviderUnavailable
 from core.payments import CustomerView, Failure, InvoiceStatus, Risk
 from providers.stripe.gateway import StripeGateway
 from sandbox.stripe.client import StripeSandboxClient
-from tests.providers.stripe.builders import dispute_of
+from tests.providers.stripe.builders import dispute_of, open_invoice
+from tests.providers.stripe.canned_server import CannedServer
 
 
 async def test_an_open_invoice(box: StripeSandboxClient, gateway: StripeGateway) -> None:
@@ -190,3 +191,15 @@ async def test_payment_is_assigned_to_its_invoice(box: StripeSandboxClient, gate
     assert await gateway.resolve_event(unknown_dispute) == unknown_dispute
     bare_dispute = dispute_of(None)
     assert await gateway.resolve_event(bare_dispute) is bare_dispute
+
+
+@pytest.mark.parametrize("outcome", [{"reason": "not a code", "type": ["x"]}, "blocked", 7], ids=str)
+async def test_an_odd_reason_does_not_hide_the_failure(
+    canned: CannedServer, foreign: StripeGateway, outcome: object
+) -> None:
+    charge = {"id": "ch_1", "status": "failed", "failure_code": "card_declined", "outcome": outcome}
+    intent = {"id": "pi_1", "status": "requires_payment_method", "latest_charge": charge}
+    payments = {"data": [{"status": "open", "payment": {"type": "payment_intent", "payment_intent": "pi_1"}}]}
+    canned.set_answer("GET /v1/invoices/in_1", open_invoice(payments=payments))
+    canned.set_answer("GET /v1/payment_intents/pi_1", intent)
+    assert (await foreign.read_failure("in_1", None)).failure.code == "card_declined"
