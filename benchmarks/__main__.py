@@ -2,10 +2,19 @@
 
 import sys
 
-from benchmarks import admin_queries, audit_speed, decisions, engine_parity, replay, simulator_speed
+from benchmarks import (
+    admin_queries,
+    audit_speed,
+    decisions,
+    engine_parity,
+    recovery_costs,
+    replay,
+    simulator_speed,
+)
 
 BENCHMARKS = {
     "decide": decisions.main,
+    "costs": recovery_costs.main,
     "simulate": simulator_speed.main,
     "replay": replay.main,
     "admin": admin_queries.main,

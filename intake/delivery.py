@@ -18,6 +18,7 @@ from core.policy.scope import (
     describe_scope_rule,
     find_scope_rule,
 )
+from core.recovery.state import Recovery
 from db.session import Database
 from intake.recovery_runs import RecoveryRuns
 from intake.recovery_store import RecoveryStore
@@ -168,11 +169,11 @@ class EventDelivery:
         # recovery of the same invoice.
         stored = await self.store.load_recovery(name)
         if stored and stored.stage.is_final:
-            return await self._append_late(event, invoice_id)
+            return await self._append_late(event, stored)
         try:
             await self.recoveries.start_recovery(event)
         except RunClosed:
-            return await self._append_late(event, invoice_id)
+            return await self._append_if_closed(event, invoice_id)
         return _accepted_delivery(name)
 
     async def _send_event(self, event: ProviderEvent, invoice_id: str) -> Delivery:
@@ -187,7 +188,7 @@ class EventDelivery:
         """Delivers to a recovery without a run: closed, lost run, not started yet, or non-existent."""
         stored = await self.store.load_recovery(recovery_id(event.provider, invoice_id))
         if stored and stored.stage.is_final:
-            return await self._append_late(event, invoice_id)
+            return await self._append_late(event, stored)
         if stored:
             return await self._restart_and_send(
                 event, invoice_id, self.recoveries.ensure_running(event.provider, invoice_id)
@@ -204,23 +205,27 @@ class EventDelivery:
             await start
             await self.recoveries.send_event(name, event)
         except RunClosed:
-            return await self._append_late(event, invoice_id)
+            return await self._append_if_closed(event, invoice_id)
         except NotFound:
             return Delivery(
                 status=DeliveryStatus.DEFERRED, reason="its recovery could not be started again", recovery_id=name
             )
         return _accepted_delivery(name)
 
-    async def _append_late(self, event: ProviderEvent, invoice_id: str) -> Delivery:
-        """Appends `event.late` or a late payment to a closed recovery; DEFERRED if its log has no end."""
+    async def _append_if_closed(self, event: ProviderEvent, invoice_id: str) -> Delivery:
+        """As `_append_late` for a recovery whose run has completed; DEFERRED if its log has no end."""
         name = recovery_id(event.provider, invoice_id)
         stored = await self.store.load_recovery(name)
-        if stored is None or not stored.stage.is_final:
-            reason = "its run has completed in Temporal, but its log has no end"
-            return Delivery(status=DeliveryStatus.DEFERRED, reason=reason, recovery_id=name)
-        news = await self.store.append_late(invoice_id, event, self.now)
+        if stored and stored.stage.is_final:
+            return await self._append_late(event, stored)
+        reason = "its run has completed in Temporal, but its log has no end"
+        return Delivery(status=DeliveryStatus.DEFERRED, reason=reason, recovery_id=name)
+
+    async def _append_late(self, event: ProviderEvent, closed: Recovery) -> Delivery:
+        """Appends `event.late` or a late payment to a closed recovery."""
+        news = await self.store.append_late(closed.invoice_id, event, self.now)
         effect = "late" if news else "nothing new"
-        return _ignored_delivery(f"{effect}: this recovery has ended {stored.state.value}", name)
+        return _ignored_delivery(f"{effect}: this recovery has ended {closed.state.value}", closed.recovery_id)
 
 
 def _accepted_delivery(name: str) -> Delivery:

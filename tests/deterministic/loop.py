@@ -127,6 +127,7 @@ class VirtualLoop(CallbackLoop):
 
     def run(self, main: Coroutine[Any, Any, None], most_steps: int) -> bool:
         """Runs `main` to its end. False where it took more than `most_steps`, or waits for nothing that comes."""
+        outer = events._get_running_loop()  # a test with a loop of its own may play a world
         events._set_running_loop(self)
         try:
             task = self.create_task(main)
@@ -136,7 +137,7 @@ class VirtualLoop(CallbackLoop):
             task.result()
             return True
         finally:
-            events._set_running_loop(None)
+            events._set_running_loop(outer)
 
     def _step(self) -> bool:
         if not self._ready:

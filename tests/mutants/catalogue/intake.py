@@ -174,7 +174,7 @@ INTAKE: Final = (
             Edit(
                 file="intake/delivery.py",
                 old="        if stored and stored.stage.is_final:\n"
-                "            return await self._append_late(event, invoice_id)\n"
+                "            return await self._append_late(event, stored)\n"
                 "        try:",
                 new="        try:",
             ),
