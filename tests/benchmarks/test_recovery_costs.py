@@ -5,10 +5,10 @@ import pytest
 from benchmarks.recovery_costs import RecoveryCosts, counted_stack, measure_recovery
 
 MOST = RecoveryCosts(
-    api_statements=24,
-    api_transactions=19,
+    api_statements=2,
+    api_transactions=2,
     worker_statements=31,
-    worker_transactions=11,
+    worker_transactions=12,
     history_events=30,
     activities=2,
     # Stripe allows 25 calls a second to one endpoint.
