@@ -20,12 +20,15 @@ router: Final = APIRouter(
     | {202: {"model": RecoveryView, "description": "no worker answered in 5 s; the command is left as a signal"}},
 )
 
+NOT_BLANK: Final = r"\S"
+"""Says in the description, too, that blanks alone are no reason."""
+
 
 class CommandRequest(BaseModel):
     """The reason for a command; recorded in the log with the name of the API key."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=NOT_BLANK)]
 
 
 class ReviewRequest(BaseModel):

@@ -26,11 +26,14 @@ AUDIT_EVERY: Final = timedelta(minutes=1)
 router: Final = APIRouter(prefix="/v1/codec", tags=["codec"])
 
 
-class PayloadJson(BaseModel):
-    """One payload in protobuf's JSON; both values are base64."""
+Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 
-    metadata: dict[str, str] = {}
-    data: str = ""
+
+class PayloadJson(BaseModel):
+    """One payload in protobuf's JSON; all values are base64."""
+
+    metadata: dict[str, Base64] = {}
+    data: Base64 = ""
 
 
 class PayloadsJson(BaseModel):

@@ -1,0 +1,150 @@
+"""Requests that schemathesis draws from the OpenAPI description, sent over a socket to the running application."""
+
+import asyncio
+import copy
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import cycle
+from typing import Any, Final
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from requests.auth import AuthBase
+from schemathesis import Case, GenerationMode, Response
+from schemathesis.checks import CheckFunction
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import openapi_description
+from tests.api.harness import sign_headers
+
+DOCUMENTED: Final[tuple[CheckFunction, ...]] = (
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
+"""Status, media type, headers and body are as the description says."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was stored before: parts of requests that lead to something. Parts that are left out are drawn."""
+
+    paths: Sequence[dict[str, str]] = ()
+    queries: Sequence[dict[str, str]] = ()
+    bodies: Sequence[dict[str, Any]] = ()
+
+    def fixed_parts(self) -> Iterator[dict[str, Any]]:
+        """Every combination, as `as_strategy` takes it."""
+        for path in self.paths or ({},):
+            for query in self.queries or ({},):
+                for body in self.bodies or ({},):
+                    parts = {"path_parameters": path, "query": query, "body": body}
+                    yield {name: part for name, part in parts.items() if part}
+
+
+class Caller(AuthBase):
+    """Signs webhooks and sends one key after the other: what a key may do in a minute or an hour is limited."""
+
+    def __init__(self, keys: Sequence[dict[str, str]]) -> None:
+        self._keys = cycle(keys)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request with the headers that its sender would add."""
+        request.headers.update(next(self._keys))
+        body = request.body or b""
+        if request.path_url == "/webhooks/stripe":
+            request.headers.update(sign_headers(body.encode() if isinstance(body, str) else body))
+        return request
+
+
+@dataclass
+class Outcome:
+    """What came of the cases of one operation."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    problems: set[str] = field(default_factory=set)
+
+    @property
+    def share_of_success(self) -> float:
+        """The share of answers with a 2xx."""
+        return sum(count for status, count in self.statuses.items() if status < 300) / self.statuses.total()
+
+
+@dataclass(frozen=True)
+class SchemaCases:
+    """The cases of one operation, against the service at this address."""
+
+    address: str
+    label: str
+    """Method and path."""
+    keys: Sequence[dict[str, str]]
+
+    @cached_property
+    def operation(self) -> schemathesis.APIOperation:
+        """The operation, without the keys that it asks for: the caller adds them."""
+        method, path = self.label.split(" ")
+        described = copy.deepcopy(openapi_description())
+        described["components"].pop("securitySchemes", None)
+        described["paths"][path][method.lower()].pop("security", None)
+        return schemathesis.openapi.from_dict(described)[path][method]
+
+    async def send(self, drawn: st.SearchStrategy[Case], most: int, *checks: CheckFunction) -> Outcome:
+        """Sends up to so many cases, the same ones in every run, and checks each answer."""
+        return await asyncio.to_thread(self._send, drawn, most, [*DOCUMENTED, *checks])
+
+    def _send(self, drawn: st.SearchStrategy[Case], most: int, checks: list[CheckFunction]) -> Outcome:
+        outcome, caller = Outcome(), Caller(self.keys)
+
+        @settings(
+            max_examples=most, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(drawn)
+        def send_one(case: Case) -> None:
+            answer = case.call(self.address, session=session, auth=caller)
+            outcome.statuses[answer.status_code] += 1
+            outcome.problems |= problems_of(case, answer, checks)
+
+        # An operation without any parameter has no invalid request.
+        with requests.Session() as session, suppress(Unsatisfiable):
+            send_one()
+        return outcome
+
+    def valid(self, known: Known) -> st.SearchStrategy[Case]:
+        """Requests that match the description and lead to something known."""
+        return st.one_of([self.operation.as_strategy(**parts) for parts in known.fixed_parts()])
+
+    def valid_beside(self, known: Known) -> st.SearchStrategy[Case]:
+        """Requests that match the description, with bodies, queries and at times ids that nobody knows."""
+        return st.one_of(self._drawn_for_paths(known, GenerationMode.POSITIVE))
+
+    def invalid(self, known: Known) -> st.SearchStrategy[Case]:
+        """Requests that don't match the description."""
+        return st.one_of(self._drawn_for_paths(known, GenerationMode.NEGATIVE))
+
+    def _drawn_for_paths(self, known: Known, mode: GenerationMode) -> list[st.SearchStrategy[Case]]:
+        operation = self.operation
+        paths = [{"path_parameters": path} for path in known.paths]
+        return [operation.as_strategy(mode, **parts) for parts in [*paths, {}]]
+
+
+def problems_of(case: Case, answer: Response, checks: list[CheckFunction]) -> set[str]:
+    """What the checks say against the answer."""
+    try:
+        case.validate_response(answer, checks=checks)
+    except FailureGroup as found:
+        return {f"{one.title}: {one.message}\n{case.as_curl_command()[:600]}" for one in found.exceptions}
+    return set()
