@@ -1,10 +1,11 @@
 """Sums of recoveries: amounts at risk, recovered and lost, per currency."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
 from api.auth import Scope, require_scope
 from api.deps import PartsDep
@@ -23,6 +24,17 @@ router: Final = APIRouter(
     responses=problem_responses(401, 403, 422, 429, 503),
 )
 DEFAULT_SPAN: Final = timedelta(days=30)
+_DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+
+
+def _refuse_unix_time(text: object) -> object:
+    """The text, unless it is a number or a date. Raises ValueError for those, which pydantic would take for a time."""
+    if isinstance(text, str) and not _DATE_AND_TIME.match(text):
+        raise ValueError("a time is written as RFC 3339 has it: 2026-09-01T12:00:00Z")
+    return text
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_refuse_unix_time)]
 Currency = Annotated[str | None, Query(pattern=r"^[A-Za-z]{3}$", description="ISO 4217; every one when left out")]
 
 
@@ -76,8 +88,8 @@ class Summary(BaseModel):
 @router.get("", summary="Amounts at risk, recovered and lost")
 async def get_summary(
     parts: PartsDep,
-    since: Annotated[AwareDatetime | None, Query(alias="from", description="30 days before `to` if left out")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="not included; now if left out")] = None,
+    since: Annotated[Time | None, Query(alias="from", description="30 days before `to` if left out")] = None,
+    until: Annotated[Time | None, Query(alias="to", description="not included; now if left out")] = None,
     currency: Currency = None,
 ) -> Summary:
     """Sums of the recoveries that opened in the period, per currency, and a comparison of the experiments' arms."""

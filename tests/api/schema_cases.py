@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import cycle
+from itertools import cycle, product
 from typing import Any, Final
 
 import requests
@@ -37,6 +37,10 @@ DOCUMENTED: Final[tuple[CheckFunction, ...]] = (
 )
 """Status, media type, headers and body are as the description says."""
 
+REJECTED: Final = ["400", "404", "413", "422"]
+"""What may answer a request that doesn't match the description."""
+CONFIG: Final = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": REJECTED}}})
+
 
 @dataclass(frozen=True)
 class Known:
@@ -44,15 +48,14 @@ class Known:
 
     paths: Sequence[dict[str, str]] = ()
     queries: Sequence[dict[str, str]] = ()
+    headers: Sequence[dict[str, str]] = ()
     bodies: Sequence[dict[str, Any]] = ()
 
     def fixed_parts(self) -> Iterator[dict[str, Any]]:
         """Every combination, as `as_strategy` takes it."""
-        for path in self.paths or ({},):
-            for query in self.queries or ({},):
-                for body in self.bodies or ({},):
-                    parts = {"path_parameters": path, "query": query, "body": body}
-                    yield {name: part for name, part in parts.items() if part}
+        parts = {"path_parameters": self.paths, "query": self.queries, "headers": self.headers, "body": self.bodies}
+        given = {name: values for name, values in parts.items() if values}
+        return (dict(zip(given, chosen, strict=True)) for chosen in product(*given.values()))
 
 
 class Caller(AuthBase):
@@ -99,7 +102,7 @@ class SchemaCases:
         described = copy.deepcopy(openapi_description())
         described["components"].pop("securitySchemes", None)
         described["paths"][path][method.lower()].pop("security", None)
-        return schemathesis.openapi.from_dict(described)[path][method]
+        return schemathesis.openapi.from_dict(described, config=CONFIG)[path][method]
 
     async def send(self, drawn: st.SearchStrategy[Case], most: int, *checks: CheckFunction) -> Outcome:
         """Sends up to so many cases, the same ones in every run, and checks each answer."""

@@ -7,8 +7,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from starlette.routing import Mount
 
 from api.auth import Scope
 from core.contracts import RecoveryStatus
@@ -121,7 +124,8 @@ async def seed_known(harness: ApiHarness, operation: Operation, key: dict[str, s
         "POST /v1/codec/decode": payloads,
     }
     name, parameters = operation.name, tuple(operation.parameters("path"))
-    return Known(paths.get(parameters, ()), queries.get(name, ()), bodies.get(name, ()))
+    headers = [{"X-Namespace": "default"}] if "X-Namespace" in operation.parameters("header") else []
+    return Known(paths.get(parameters, ()), queries.get(name, ()), headers, bodies.get(name, ()))
 
 
 async def create_keys(harness: ApiHarness, *scopes: str) -> list[dict[str, str]]:
@@ -157,3 +161,21 @@ async def test_every_answer_is_described(service: tuple[ApiHarness, str], operat
     problems = sorted(set().union(handled.problems, *(one.problems for one in more)))
     assert not problems, "\n\n".join(problems[:MOST_SHOWN])
     assert handled.share_of_success >= LEAST_SHARE, handled.statuses
+
+
+@pytest.mark.parametrize(
+    ("planted", "name"),
+    [
+        (Response(status_code=418), "Undocumented status code"),
+        (Response(status_code=500), "Server error"),
+        (PlainTextResponse("hello"), "Undocumented Content-Type"),
+        (JSONResponse({"currencies": "many"}), "Response violates schema"),
+        (Response(status_code=422), "Schema-valid request rejected"),
+    ],
+)
+async def test_an_answer_beside_the_description_is_found(planted: Response, name: str) -> None:
+    checks = (not_a_server_error, positive_data_acceptance)
+    async with run_server(FastAPI(routes=[Mount("/", planted)])) as address:
+        cases = SchemaCases(address, "GET /v1/summary", [{}])
+        problems = (await cases.send(cases.valid(Known()), 3, *checks)).problems
+    assert any(problem.startswith(name) for problem in problems), problems
