@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 from api.app import openapi_description
 from tests.api.harness import sign_headers
 
+AnyCase = Case[Any]
 DOCUMENTED: Final[tuple[CheckFunction, ...]] = (
     status_code_conformance,
     content_type_conformance,
@@ -96,7 +97,7 @@ class SchemaCases:
     keys: Sequence[dict[str, str]]
 
     @cached_property
-    def operation(self) -> schemathesis.APIOperation:
+    def operation(self) -> schemathesis.APIOperation[Any, Any, Any, Any]:
         """The operation, without the keys that it asks for: the caller adds them."""
         method, path = self.label.split(" ")
         described = copy.deepcopy(openapi_description())
@@ -104,11 +105,11 @@ class SchemaCases:
         described["paths"][path][method.lower()].pop("security", None)
         return schemathesis.openapi.from_dict(described, config=CONFIG)[path][method]
 
-    async def send(self, drawn: st.SearchStrategy[Case], most: int, *checks: CheckFunction) -> Outcome:
+    async def send(self, drawn: st.SearchStrategy[AnyCase], most: int, *checks: CheckFunction) -> Outcome:
         """Sends up to so many cases, the same ones in every run, and checks each answer."""
         return await asyncio.to_thread(self._send, drawn, most, [*DOCUMENTED, *checks])
 
-    def _send(self, drawn: st.SearchStrategy[Case], most: int, checks: list[CheckFunction]) -> Outcome:
+    def _send(self, drawn: st.SearchStrategy[AnyCase], most: int, checks: list[CheckFunction]) -> Outcome:
         outcome, caller = Outcome(), Caller(self.keys)
 
         @settings(
@@ -116,7 +117,7 @@ class SchemaCases:
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(drawn)
-        def send_one(case: Case) -> None:
+        def send_one(case: AnyCase) -> None:
             answer = case.call(self.address, session=session, auth=caller)
             outcome.statuses[answer.status_code] += 1
             outcome.problems |= problems_of(case, answer, checks)
@@ -126,25 +127,23 @@ class SchemaCases:
             send_one()
         return outcome
 
-    def valid(self, known: Known) -> st.SearchStrategy[Case]:
+    def valid(self, known: Known) -> st.SearchStrategy[AnyCase]:
         """Requests that match the description and lead to something known."""
         return st.one_of([self.operation.as_strategy(**parts) for parts in known.fixed_parts()])
 
-    def valid_beside(self, known: Known) -> st.SearchStrategy[Case]:
+    def valid_beside(self, known: Known) -> st.SearchStrategy[AnyCase]:
         """Requests that match the description, with bodies, queries and at times ids that nobody knows."""
         return st.one_of(self._drawn_for_paths(known, GenerationMode.POSITIVE))
 
-    def invalid(self, known: Known) -> st.SearchStrategy[Case]:
+    def invalid(self, known: Known) -> st.SearchStrategy[AnyCase]:
         """Requests that don't match the description."""
         return st.one_of(self._drawn_for_paths(known, GenerationMode.NEGATIVE))
 
-    def _drawn_for_paths(self, known: Known, mode: GenerationMode) -> list[st.SearchStrategy[Case]]:
-        operation = self.operation
-        paths = [{"path_parameters": path} for path in known.paths]
-        return [operation.as_strategy(mode, **parts) for parts in [*paths, {}]]
+    def _drawn_for_paths(self, known: Known, mode: GenerationMode) -> list[st.SearchStrategy[AnyCase]]:
+        return [self.operation.as_strategy(mode, path_parameters=path or None) for path in [*known.paths, {}]]
 
 
-def problems_of(case: Case, answer: Response, checks: list[CheckFunction]) -> set[str]:
+def problems_of(case: AnyCase, answer: Response, checks: list[CheckFunction]) -> set[str]:
     """What the checks say against the answer."""
     try:
         case.validate_response(answer, checks=checks)

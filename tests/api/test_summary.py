@@ -103,7 +103,10 @@ async def test_fees_of_the_networks_are_in_their_own_currency(harness: ApiHarnes
     assert answer["network_fees"] == [{"currency": "USD", "caused": 50, "avoided": 30}]
 
 
-@pytest.mark.parametrize("query", ["currency=euros", "from=yesterday", "to=2026-01-01T00:00:00"])
+@pytest.mark.parametrize(
+    "query",
+    ["currency=euros", "from=yesterday", "to=2026-01-01T00:00:00", "from=1767225600", "to=0.5", "to=2026-01-01"],
+)
 async def test_invalid_query_is_refused(harness: ApiHarness, query: str) -> None:
     assert (await harness.client.get(f"/v1/summary?{query}", headers=ALL_SCOPES)).status_code == 422
 
