@@ -47,7 +47,7 @@ HISTORIES: Final[tuple[tuple[Event, ...], ...]] = (
     (*WAITING, event_of(EventType.PAID_ELSEWHERE)),
     (*WAITING, canceled_event()),
 )
-"""What follows the failure in each recovery that is stored before: open ones in seven states, and two that ended."""
+"""What follows the failure in each recovery that is stored before: open ones in seven states, and ended ones in two."""
 LEAST_SHARE: Final = 0.25
 """Of the answers to valid requests about what is stored: with a 2xx."""
 MOST_SHOWN: Final = 5
@@ -64,17 +64,19 @@ async def service(database: Database, recoveries: FakeRecoveries) -> AsyncIterat
 
 async def seed_recoveries(harness: ApiHarness) -> list[str]:
     """The invoices of recoveries with these histories, whose runs are open or completed as their logs say."""
-    invoices = []
+    invoices, states = [], set()
     for history in HISTORIES:
         recovery = blank_recovery(unique_id("in_schema"))
         rows = [failed_event(event_id=unique_id("evt_schema"), customer_id="cus_schema"), *history]
         async with harness.db.begin() as session:
-            await event_log.append_to_log(session, recovery, rows, app_now())
+            await event_log.append_to_log(session, recovery, rows, NOW)
             stored = await event_log.load_recovery(session, recovery.recovery_id)
         assert stored
         runs = harness.recoveries.completed if stored.stage.is_final else harness.recoveries.running
         runs.add(recovery.recovery_id)
         invoices.append(recovery.invoice_id)
+        states.add(stored.state)
+    assert states == set(State) - {State.SEGMENTED, State.EXHAUSTED, State.BLOCKED}
     return invoices
 
 
