@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import namespace
 from workflows.namespace import kept_schedules
-from workflows.options import NOTICE_SCHEDULE, RELAY_SCHEDULE
+from workflows.options import NOTICE_SCHEDULE, RELAY_SCHEDULE, RETENTION_SCHEDULE
 
 SOON = timedelta(milliseconds=5)
 
@@ -55,16 +55,16 @@ async def wait_for_schedules(server: ForgetfulTemporal, *names: str) -> None:
 
 async def test_lost_schedules_and_attributes_are_created_again(temporal: Any) -> None:
     async with kept_schedules(temporal, notices=True, every=SOON):
-        await wait_for_schedules(temporal, RELAY_SCHEDULE, NOTICE_SCHEDULE)
+        await wait_for_schedules(temporal, RELAY_SCHEDULE, RETENTION_SCHEDULE, NOTICE_SCHEDULE)
         for losses in (1, 2, 3):
             await asyncio.sleep(0.03)
             assert temporal.registered == losses, "once for each new set of schedules: it isn't allowed"
             temporal.schedules.clear()
-            await wait_for_schedules(temporal, RELAY_SCHEDULE, NOTICE_SCHEDULE)
+            await wait_for_schedules(temporal, RELAY_SCHEDULE, RETENTION_SCHEDULE, NOTICE_SCHEDULE)
 
 
 async def test_attributes_are_left_alone_where_the_schedules_are_there(temporal: Any) -> None:
-    temporal.schedules.add(RELAY_SCHEDULE)
+    temporal.schedules |= {RELAY_SCHEDULE, RETENTION_SCHEDULE}
     async with kept_schedules(temporal, notices=False, every=SOON):
         await asyncio.sleep(0.03)
     assert temporal.registered == 0
@@ -83,7 +83,7 @@ async def test_outage_is_waited_for(temporal: Any) -> None:
         temporal.schedules.clear()
         await asyncio.sleep(0.03)
         temporal.away = False
-        await wait_for_schedules(temporal, RELAY_SCHEDULE)
+        await wait_for_schedules(temporal, RELAY_SCHEDULE, RETENTION_SCHEDULE)
 
 
 async def test_worker_does_not_start_without_temporal(temporal: Any) -> None:
