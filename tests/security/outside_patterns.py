@@ -71,6 +71,7 @@ OUTSIDE: Final = {
     "api.admin.masking:_WORD": OutsidePattern("findall", (Attack("sk_"), Attack("a "))),
     "api.admin.masking_keys:_WORDS": OutsidePattern("findall", (Attack("A", after="a"), Attack("Aa1"), Attack("é"))),
     "api.admin.oidc:_ERROR_CODE": OutsidePattern("fullmatch"),
+    "api.summary:_DATE_AND_TIME": OutsidePattern("match", (Attack("2026-01-01"),)),
     "core.durations:_DURATION_SHAPE": OutsidePattern("fullmatch"),
     "core.customer_ids:_CAPITALISED": OutsidePattern("fullmatch", (Attack("Aa-"),)),
     "core.ids:_HEADER_SAFE": OutsidePattern("fullmatch"),
