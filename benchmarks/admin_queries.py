@@ -6,12 +6,9 @@
 
 import argparse
 import asyncio
-import shutil
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -21,10 +18,11 @@ from sqlalchemy import text
 from benchmarks.admin_query_cases import DASHBOARD_CASES, LIST_CASES, QueryCase, SampleRecoveries, read_sample
 from benchmarks.database_load import RECOVERIES, load_recoveries
 from benchmarks.decisions import print_line
+from benchmarks.temporary_cluster import temporary_cluster
 from db import schema
 from db.queries import figures
 from db.session import Database
-from devstack.postgres import WRITER, Cluster, running_cluster
+from devstack.postgres import WRITER, Cluster
 
 DEFAULT_RECOVERIES: Final = 100_000
 """Recoveries of `make bench`; the marks are those of a million."""
@@ -37,15 +35,11 @@ SETTINGS: Final = ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB
 
 def main(recoveries: int = DEFAULT_RECOVERIES) -> bool:
     """Prints milliseconds of each query, and how many round trips that is; whether all keep below their marks."""
-    folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
-    try:
-        with running_cluster(folder) as server:
-            _prepare_database(server)
-            now = datetime.now(UTC)
-            _fill_database(server.owner_url, recoveries, now)
-            return asyncio.run(measure_queries(server.writer_url, now))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_cluster() as server:
+        _prepare_database(server)
+        now = datetime.now(UTC)
+        _fill_database(server.owner_url, recoveries, now)
+        return asyncio.run(measure_queries(server.writer_url, now))
 
 
 def _prepare_database(server: Cluster) -> None:

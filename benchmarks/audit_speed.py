@@ -1,19 +1,17 @@
 """`pri audit verify` of a million rows with genuine chains, in as many processes as there are cores."""
 
 import os
-import shutil
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
 from benchmarks.chained_log import load_chained_log
+from benchmarks.temporary_cluster import temporary_cluster
 from commands.audit import verify_audit
 from db import schema
-from devstack.postgres import WRITER, running_cluster
+from devstack.postgres import WRITER
 from settings import Settings
 
 EVENTS: Final = 1_000_000
@@ -22,14 +20,10 @@ MARK_SECONDS: Final = 60
 
 def main(events: int = EVENTS) -> bool:
     """Prints seconds on the clock and of the processors; whether the verification keeps below its mark."""
-    folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
-    try:
-        with running_cluster(folder) as server:
-            schema.upgrade_schema(server.owner_url, WRITER)
-            load_chained_log(server.owner_url, events)
-            return _measure(Settings(database_url=SecretStr(server.writer_url)))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_cluster() as server:
+        schema.upgrade_schema(server.owner_url, WRITER)
+        load_chained_log(server.owner_url, events)
+        return _measure(Settings(database_url=SecretStr(server.writer_url)))
 
 
 def _measure(settings: Settings) -> bool:

@@ -5,19 +5,17 @@ The floor is the time in which PostgreSQL alone reads the same rows, measured in
 
 import asyncio
 import resource
-import shutil
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Final
 
 import psycopg
 
 from benchmarks.event_log_load import fill_event_log, shipped_world
+from benchmarks.temporary_cluster import temporary_cluster
 from db import schema
 from db.session import Database
-from devstack.postgres import WRITER, running_cluster
+from devstack.postgres import WRITER
 from simulator.history.calibration import calibrate_model
 from simulator.history.columns import History
 from simulator.history.event_log import read_event_log
@@ -32,14 +30,10 @@ MARK_SECONDS: Final = 60
 
 def main(events: int = EVENTS) -> bool:
     """Prints seconds and memory of each step; whether the whole replay keeps below its mark."""
-    folder = Path(tempfile.mkdtemp(prefix="pri-bench-"))
-    try:
-        with running_cluster(folder) as server:
-            schema.upgrade_schema(server.owner_url, WRITER)
-            written = fill_event_log(server.owner_url, events)
-            return _measure_replay(server.writer_url, written)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_cluster() as server:
+        schema.upgrade_schema(server.owner_url, WRITER)
+        written = fill_event_log(server.owner_url, events)
+        return _measure_replay(server.writer_url, written)
 
 
 def _measure_replay(address: str, written: int) -> bool:

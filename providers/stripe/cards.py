@@ -87,7 +87,7 @@ def _card_of_type(holder: Fields, type_: str | None) -> Card:
 
 def _account_details(details: Fields, kind: MethodKind) -> Card:
     """A bank account or a wallet, without a card network: no network's limits apply to it."""
-    whatever = Fields(details.raw, details.path, lenient=True)
+    whatever = details.leniently()
     known = {name: whatever.code(name) for name in ("fingerprint", "last4", "country")}
     return Card(kind=kind, **known)
 

@@ -37,7 +37,7 @@ def event_without_effect(detail: str) -> EventFields:
 
 def extract_invoice(found: Fields, _: Fields) -> EventFields:
     """Ids, open amount in minor units, Stripe's attempt count and collection terms of an invoice, in either shape."""
-    lenient = Fields(found.raw, found.path, lenient=True)
+    lenient = found.leniently()
     return {
         "invoice_id": found.require_id("id"),
         "customer_id": found.id("customer"),
@@ -62,7 +62,7 @@ def extract_failed_invoice(found: Fields, before: Fields) -> EventFields:
 
 def _shown_failure(found: Fields) -> Failure | None:
     """The failure in the event; usually None, since current events don't carry it and it must be read from Stripe."""
-    lenient = Fields(found.raw, found.path, lenient=True)
+    lenient = found.leniently()
     told = failures.merge_failures(
         failures.failure_of_payment(lenient.expanded_object("payment_intent"), lenient.expanded_object("charge")),
         failures.failure_of_error(lenient.child("last_finalization_error")),
@@ -74,7 +74,7 @@ def _shown_failure(found: Fields) -> Failure | None:
 def extract_invoice_action(found: Fields, before: Fields) -> EventFields:
     """The invoice, with the code for 3-D Secure if its expanded payment waits for authentication."""
     taken = extract_failed_invoice(found, before)
-    if needs_authentication(Fields(found.raw, found.path, lenient=True).expanded_object("payment_intent")):
+    if needs_authentication(found.leniently().expanded_object("payment_intent")):
         return taken | {"failure": Failure(code=failures.AUTHENTICATION_REQUIRED)}
     return taken
 

@@ -133,7 +133,7 @@ async def _read_owner(api: StripeApi, shown: Fields, kind: str, object_id: str |
     """A subscription or customer: expanded, else read by a call of its own; None if that fails, empty without an id."""
     if object_id is None:
         return EMPTY
-    return Fields(shown.raw, shown.path, lenient=True) if shown else await read_optional(api, api_path(kind, object_id))
+    return shown.leniently() if shown else await read_optional(api, api_path(kind, object_id))
 
 
 async def read_invoice(api: StripeApi, invoice_id: str, expand: tuple[str, ...] = EXPAND_PAYMENTS) -> Fields | None:

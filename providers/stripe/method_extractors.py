@@ -22,7 +22,7 @@ def extract_attached_method(found: Fields, _: Fields) -> EventFields:
         "method_version": method,
         "customer_id": found.id("customer"),
         "method_role": MethodRole.ATTACHED,
-        "card": card_of_method(Fields(found.raw, found.path, lenient=True)),
+        "card": card_of_method(found.leniently()),
     }
 
 

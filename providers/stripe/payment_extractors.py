@@ -40,7 +40,7 @@ def extract_failed_payment(found: Fields, before: Fields) -> EventFields:
     A debit may fail days later. The invoice's event may then repeat a known `attempt_count`, since Stripe counts only
     its own attempts, and would be taken for old.
     """
-    whole = Fields(found.raw, found.path, lenient=True)
+    whole = found.leniently()
     tried = card_of_error(whole.child("last_payment_error")).kind or kind_of_intent(whole)
     if tried in {None, MethodKind.CARD}:
         return {}
@@ -54,7 +54,7 @@ def extract_failed_charge(found: Fields, _: Fields) -> EventFields:
     """
     if found.id("failure_balance_transaction") is None:
         return {}
-    whole = Fields(found.raw, found.path, lenient=True)
+    whole = found.leniently()
     return _charge_fields(found) | {
         "kind": EventKind.PAYMENT_REVERSED,
         "detail": found.code("failure_code"),

@@ -98,8 +98,13 @@ async def read_payment(api: StripeApi, link: Link, *, needed: bool = False) -> P
 
 def shown_intent(payments: tuple[Fields, ...], link: Link) -> Fields:
     """The intent behind this link as the invoice's payments show it expanded; empty if they don't."""
-    shown = (one.child("payment").expanded_object("payment_intent") for one in payments if link_to(one) == link)
+    shown = (_expanded_intent(one) for one in payments if link_to(one) == link)
     return next(filter(None, shown), EMPTY)
+
+
+def _expanded_intent(payment: Fields) -> Fields:
+    """The intent of one invoice payment as it shows it expanded; empty if it doesn't."""
+    return payment.child("payment").expanded_object("payment_intent")
 
 
 async def read_payment_state(api: StripeApi, payments: tuple[Fields, ...], link: Link) -> Payment:
@@ -123,7 +128,7 @@ async def has_others_under_way(
         return False
     chosen = link_of(invoice, payments)
     others = [one for one in payments if one.code("status") not in _CLOSED_STATUSES and link_to(one) != chosen]
-    shown = [one.child("payment").expanded_object("payment_intent") for one in others]
+    shown = [_expanded_intent(one) for one in others]
     if any(is_under_way(intent) for intent in shown):
         return True
     asked = [link_to(one) for one, intent in zip(others, shown, strict=True) if not intent]

@@ -58,7 +58,7 @@ def amount_paid_since(order: ChargeOrder, invoice: Fields) -> int | None:
 
     Source: docs.stripe.com/api/invoice-payment/object, `amount_paid` and `status_transitions.paid_at`.
     """
-    listed = Fields(invoice.raw, invoice.path, lenient=True).items("payments")
+    listed = invoice.leniently().items("payments")
     since = order.requested_at - CLOCK_SKEW
     paid = [(one.child("status_transitions").unix_time("paid_at"), one.integer("amount_paid") or 0) for one in listed]
     return sum(amount for at, amount in paid if at and at >= since) or None
