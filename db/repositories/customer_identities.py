@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, case, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from core.customer_ids import hash_customer_id, is_hashed, names_person
+from core.customer_ids import hash_customer_id, names_person
 from db.models import contact, recovery, suppression
 from db.models import customer_identity as table
 from db.repositories.suppressions import signing_keys
@@ -46,8 +46,6 @@ async def find_customer_id(session: Session, given: str, keys: Sequence[bytes]) 
 
 async def find_original_id(session: Session, customer_id: str) -> str | None:
     """The id that the provider knows; None for an erased customer."""
-    if not is_hashed(customer_id):
-        return customer_id
     found = (await session.execute(select(table.c.original).where(table.c.customer_id == customer_id))).first()
     # No row: the merchant's own id only looks like one of ours.
     return found[0] if found else customer_id

@@ -8,7 +8,7 @@ MOST = RecoveryCosts(
     api_statements=2,
     api_transactions=2,
     worker_statements=31,
-    worker_transactions=12,
+    worker_transactions=11,
     history_events=30,
     activities=2,
     # Stripe allows 25 calls a second to one endpoint.

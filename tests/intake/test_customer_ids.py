@@ -122,3 +122,10 @@ async def test_nothing_is_sent_while_the_id_can_t_be_looked_up() -> None:
         await hiding_gateway(wrapped, away).charge(ORDER.model_copy(update={"customer_id": "hashed_x"}))
     assert wrapped.asked == []
     await away.close()
+
+
+async def test_an_id_that_names_nobody_needs_no_look_up() -> None:
+    wrapped, away = AddressGateway(), Database("postgresql+psycopg://x@127.0.0.1:1/x")
+    await hiding_gateway(wrapped, away).charge(ORDER.model_copy(update={"customer_id": "cus_1"}))
+    assert wrapped.asked == ["cus_1"]
+    await away.close()
