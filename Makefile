@@ -71,8 +71,8 @@ format: setup ## Let ruff repair and format
 audit: setup ## What can be said of the locked packages without an advisory service (INDEX=1 asks the package index)
 	$(BIN)/python -m tests.security.dependency_audit $(if $(INDEX),--index)
 
-bench: setup ## Benchmarks, as ratios against a floor measured in the same run
-	$(BIN)/python -m benchmarks
+bench: tools ## Benchmarks, as ratios against a floor measured in the same run, into benchmarks/latest.json (SIZE=full: hours)
+	$(BIN)/python -m benchmarks --save --size $(or $(SIZE),small)
 
 reference: setup ## Write docs/openapi.json, docs/events.schema.json and the table in docs/events.md anew
 	@$(BIN)/python -m commands.reference_docs

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.counted_service import TALLY_VARIABLE
+from benchmarks.measures import Measure, Size
 from devstack.programs import Commands, Options
 from devstack.stack import DevStack
 from tests.support.service import Recovery, RunningService, endpoints_of, open_service
@@ -93,14 +94,9 @@ async def _history_events(service: RunningService, workflow_id: str) -> list[str
     return [one["eventType"] for one in json.loads(shown)["events"]]
 
 
-def main() -> bool:
-    """Prints the costs of one recovery. There is no mark here: the test has it."""
+def measure(_: Size = Size.SMALL) -> Iterator[Measure]:
+    """The costs of one recovery. There is no mark here: the test has it."""
     with counted_stack() as (stack, tally):
         costs = asyncio.run(measure_recovery(stack, tally))
     for name, count in costs._asdict().items():
-        sys.stdout.write(f"{name.replace('_', ' '):<22} {count:>5}\n")
-    return True
-
-
-if __name__ == "__main__":
-    sys.exit(0 if main() else 1)
+        yield Measure(f"one recovery, {name.replace('_', ' ')}", [count], "")

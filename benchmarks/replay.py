@@ -5,13 +5,14 @@ The floor is the time in which PostgreSQL alone reads the same rows, measured in
 
 import asyncio
 import resource
-import sys
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import psycopg
 
 from benchmarks.event_log_load import fill_event_log, shipped_world
+from benchmarks.measures import Measure, Size
 from benchmarks.temporary_cluster import temporary_cluster
 from db import schema
 from db.session import Database
@@ -28,15 +29,15 @@ EVENTS: Final = 1_000_000
 MARK_SECONDS: Final = 60
 
 
-def main(events: int = EVENTS) -> bool:
-    """Prints seconds and memory of each step; whether the whole replay keeps below its mark."""
+def measure(_: Size = Size.SMALL, events: int = EVENTS) -> Iterator[Measure]:
+    """Seconds and memory of each step; the mark is that of the whole replay."""
     with temporary_cluster() as server:
         schema.upgrade_schema(server.owner_url, WRITER)
         written = fill_event_log(server.owner_url, events)
-        return _measure_replay(server.writer_url, written)
+        yield from _measure_replay(server.writer_url, written)
 
 
-def _measure_replay(address: str, written: int) -> bool:
+def _measure_replay(address: str, written: int) -> Iterator[Measure]:
     floor = _measure_floor(address)
     began, memory = time.perf_counter(), _peak_megabytes()
     history = asyncio.run(_read_history(address))
@@ -52,15 +53,13 @@ def _measure_replay(address: str, written: int) -> bool:
     )
     result = simulate_policies(source, world, shipped_world("candidate"), seed=1)
     took = time.perf_counter() - began
-    _print_line(f"floor, the same rows counted in PostgreSQL: {floor:.1f} s")
-    _print_line(f"replay: {written} events, {len(history)} recoveries, {len(history.charges)} charges")
-    _print_line(f"replay: read in {read_in:.1f} s ({written / read_in:.0f} events/s, {grown:.0f} MB more)")
-    _print_line(f"replay: fitted in {fitted_in:.1f} s")
-    _print_line(f"replay: gap {found.gap:+.3f} ({found.ci_low:+.3f} to {found.ci_high:+.3f}), "
-         f"baseline {result.arms[0].recovery_rate:.3f}, really {found.real_rate:.3f}")  # fmt: skip
-    kept = took < MARK_SECONDS
-    _print_line(f"replay: {took:.1f} s in all, {'below' if kept else 'ABOVE'} the mark of {MARK_SECONDS} s")
-    return kept
+    raw = {"floor, the same rows counted in PostgreSQL, s": [floor], "events": [written], "recoveries": [len(history)]}
+    yield Measure("replay, reading the log", [read_in], "s", raw=raw)
+    yield Measure("replay, memory for it", [grown], "MB")
+    yield Measure("replay, fitting", [fitted_in], "s")
+    rates = {"replayed": [result.arms[0].recovery_rate], "recorded": [found.real_rate]}
+    yield Measure("replay, gap to the recorded rate", [found.gap], raw=rates)
+    yield Measure("replay, all", [took], "s", at_most=MARK_SECONDS)
 
 
 async def _read_history(address: str) -> History:
@@ -81,11 +80,3 @@ def _measure_floor(address: str) -> float:
 def _peak_megabytes() -> float:
     """The peak memory of this process so far, in megabytes (`ru_maxrss` is in kilobytes on Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _print_line(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(0 if main(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS) else 1)
