@@ -32,7 +32,11 @@ def _measure_verification(settings: Settings) -> Measure:
     report = verify_audit(settings, None, jobs)
     took, own = time.perf_counter() - began, _processor_seconds() - before
     assert report.is_clean, report.problems
-    raw = {"rows": [report.rows], "processes": [jobs], "processor time without PostgreSQL's, s": [own]}
+    raw: dict[str, list[float]] = {
+        "rows": [report.rows],
+        "processes": [jobs],
+        "processor time without PostgreSQL's, s": [own],
+    }
     return Measure(f"audit, {report.rows:,} rows verified", [took], "s", at_most=MARK_SECONDS, raw=raw)
 
 

@@ -53,7 +53,11 @@ def _measure_replay(address: str, written: int) -> Iterator[Measure]:
     )
     result = simulate_policies(source, world, shipped_world("candidate"), seed=1)
     took = time.perf_counter() - began
-    raw = {"floor, the same rows counted in PostgreSQL, s": [floor], "events": [written], "recoveries": [len(history)]}
+    raw: dict[str, list[float]] = {
+        "floor, the same rows counted in PostgreSQL, s": [floor],
+        "events": [written],
+        "recoveries": [len(history)],
+    }
     yield Measure("replay, reading the log", [read_in], "s", raw=raw)
     yield Measure("replay, memory for it", [grown], "MB")
     yield Measure("replay, fitting", [fitted_in], "s")
