@@ -11,6 +11,7 @@ from activities.heartbeat import heartbeat_in_background
 from core.contracts import RelayInput, RelayReport, RetentionInput, RetentionReport
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
 from db import retention
+from db.partitions import make_partitions_ahead
 from db.queries import figures
 from db.retention import KEPT_FOR_EVER, KeptFor
 from db.session import Database
@@ -55,9 +56,16 @@ class Maintenance:
 
     @activity.defn
     async def apply_retention(self, order: RetentionInput) -> RetentionReport:
-        """Blank what is older than it is kept: bodies of webhooks, contacts, original ids of customers."""
+        """Blank what is older than it is kept: bodies of webhooks, contacts, original ids of customers.
+
+        Makes the log's coming partitions too: both are what a growing database needs once in a while.
+        """
+        now = datetime.now(UTC)
         async with heartbeat_in_background():
-            return await retention.apply_retention(self._database, self._kept_for, datetime.now(UTC), order.limit)
+            async with self._database.begin() as session:
+                made = await make_partitions_ahead(session, now.date())
+            report = await retention.apply_retention(self._database, self._kept_for, now, order.limit)
+        return report.model_copy(update={"partitions": made})
 
     async def _relay_once(self, limit: int) -> RelayReport:
         now = datetime.now(UTC)

@@ -154,11 +154,12 @@ class RetentionInput(Value):
 
 
 class RetentionReport(Value):
-    """Counts of one pass: webhooks whose body was blanked, contacts and original ids that were."""
+    """Counts of one pass: webhooks whose body was blanked, contacts and original ids that were, partitions made."""
 
     bodies: int = 0
     contacts: int = 0
     originals: int = 0
+    partitions: int = 0
 
 
 class SimulationInput(Value):
