@@ -1,12 +1,10 @@
 """One call of Adyen's Checkout API over the official client: an answer with its status, or CallFailed.
 
-The client blocks, so each call runs in a thread. The event loop enforces the time limit, so that an answer that arrives
-slowly can't exceed it.
+The client blocks, so each call runs in a thread; its requests go over the event loop (`providers.transport`).
 """
 
-import asyncio
+import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -27,26 +25,24 @@ class AdyenTransport:
     def __init__(self, base: str, seconds: float) -> None:
         self.user_agent = "payments-risk-intelligence"
         self._base = base or _LIBRARY_BASE
-        self._transport = BlockingTransport(seconds)
+        self.calls = BlockingTransport(seconds, "adyen")
 
     def request(
         self, method: str, url: str, json: Any = None, xapikey: str = "", headers: Mapping[str, str] | None = None
     ) -> tuple[str, Any, int, Mapping[str, str]]:
         """Body, request, status and headers, as the library wants them. Raises CallFailed."""
-        sent = {**(headers or {}), "x-api-key": xapikey}
+        named = {"Content-Type": "application/json", **(headers or {}), "x-api-key": xapikey}
         where = self._base + url.removeprefix(_LIBRARY_BASE)
-        answer, body = self._transport.send(method, where, json=json, headers=sent)
-        return body.decode("utf-8", "replace"), json, answer.status_code, answer.headers
+        answer = self.calls.send(method, where, named, _to_json(json))
+        return answer.body.decode("utf-8", "replace"), json, answer.status, answer.headers
 
-    def close(self) -> None:
-        """Closes all connections."""
-        self._transport.close()
+
+def _to_json(request: Any) -> bytes | None:
+    return None if request is None else json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 CALL_SECONDS: Final = 20.0
 """Seconds that a payment call may take; far below the activities' time-out."""
-_THREADS: Final = 64
-"""Calls at a time. The task queue's rate limit lets fewer through within CALL_SECONDS, so none waits for a thread."""
 
 
 @dataclass(frozen=True)
@@ -72,22 +68,16 @@ class AdyenApi:
     """Calls with one key, each sent once. Repeats are decided by the activity, which has the event log."""
 
     def __init__(self, config: AdyenConfig, call_seconds: float = CALL_SECONDS) -> None:
-        self._seconds = call_seconds
         self._transport = AdyenTransport(config.api_base, call_seconds)
         # The library builds addresses of its test platform; the transport puts the configured one in their place.
         self._client = Adyen.Adyen(xapikey=config.api_key, platform="test")
         self._client.client.http_client, self._client.client.http_init = self._transport, True
-        self._threads = ThreadPoolExecutor(_THREADS, "adyen")
 
     async def send_payment(self, request: Mapping[str, Any], key: str) -> Answer:
         """Sends a payment under this idempotency key; any status is an answer. Raises CallFailed without one."""
         call = partial(self._client.checkout.payments_api.payments, dict(request), idempotency_key=key)
         try:
-            async with asyncio.timeout(self._seconds):
-                found = await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except TimeoutError:
-            # The thread goes on: whether it had sent the request is unknown here, so it counts as sent.
-            raise CallFailed("timeout", sent=True) from None
+            found = await self._transport.calls.run(call)
         except Adyen.AdyenError as error:
             return _to_answer(int(error.status_code or 0), error.message, error.headers)
         except CallFailed:
@@ -98,8 +88,7 @@ class AdyenApi:
 
     async def close(self) -> None:
         """Closes all connections and cancels calls that haven't begun."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._transport.close()
+        await self._transport.calls.close()
 
 
 def _to_answer(status: int, body: object, headers: object) -> Answer:

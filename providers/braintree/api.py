@@ -3,20 +3,17 @@
 Reads raise ProviderUnavailable without an answer, and NotAllowed if the key may not read. Writes raise CallFailed.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import braintree
-import httpx
 from braintree.exceptions.not_found_error import NotFoundError
 
 from core.errors import NotAllowed, ProviderUnavailable
 from providers.braintree.config import BraintreeConfig
-from providers.transport import BlockingTransport, CallFailed
+from providers.transport import BlockingTransport, CallFailed, HttpAnswer
 
 _READABLE: Final = frozenset({200, 201, 204, 404, 422})
 """Statuses that the client itself interprets; 422 is also the status of a decline."""
@@ -28,27 +25,23 @@ class BraintreeTransport:
     def __init__(self, base: str, clients_base: str, seconds: float) -> None:
         self._base = base
         self._clients_base = clients_base
-        self._transport = BlockingTransport(seconds)
+        self.calls = BlockingTransport(seconds, "braintree")
 
     def http_do(self, verb: str, path: str, headers: Mapping[str, str | bytes], body: str) -> tuple[int, str]:
         """Status and body, as the client expects them. Raises CallFailed, also for a status not in `_READABLE`."""
         where = self._base + path.removeprefix(self._clients_base)
-        named = [(name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]
-        answer, text = self._transport.send(verb, where, content=body.encode(), headers=named)
-        if answer.status_code not in _READABLE:
+        named = {name: text.decode() if isinstance(text, bytes) else text for name, text in headers.items()}
+        answer = self.calls.send(verb, where, named, body.encode())
+        if answer.status not in _READABLE:
             raise _to_call_failed(answer)
-        return answer.status_code, text.decode("utf-8", "replace")
-
-    def close(self) -> None:
-        """Closes all connections."""
-        self._transport.close()
+        return answer.status, answer.body.decode("utf-8", "replace")
 
 
-def _to_call_failed(answer: httpx.Response) -> CallFailed:
+def _to_call_failed(answer: HttpAnswer) -> CallFailed:
     """The failure for a status that the client doesn't interpret."""
     seconds = answer.headers.get("retry-after", "")
     known = timedelta(seconds=min(int(seconds), 86_400)) if seconds.isascii() and seconds.isdigit() else None
-    status = answer.status_code
+    status = answer.status
     # 429 is the one status that means "not executed": behind any other, a 5xx say, a sale may have been made.
     return CallFailed(f"http_{status}", sent=status != 429, status=status, retry_after=known)
 
@@ -57,7 +50,6 @@ T = TypeVar("T")
 
 CALL_SECONDS: Final = 20.0
 """Seconds that one call may take; far below the activities' time-out."""
-_THREADS: Final = 64
 REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
     {
         401: "it does not know this pair of public and private key, or they are not of this merchant (HTTP 401)",
@@ -76,8 +68,6 @@ class BraintreeApi:
         base = config.api_base or braintree.Environment.Sandbox.base_url
         place = f"{_ENVIRONMENT.protocol}{_ENVIRONMENT.server_and_port}"
         self._transport = BraintreeTransport(base, place, call_seconds)
-        self._seconds = call_seconds
-        self._threads = ThreadPoolExecutor(_THREADS, "braintree")
         self._client = braintree.BraintreeGateway(
             braintree.Configuration(
                 _ENVIRONMENT,
@@ -139,8 +129,7 @@ class BraintreeApi:
 
     async def close(self) -> None:
         """Closes all connections and cancels calls that haven't begun."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._transport.close()
+        await self._transport.calls.close()
 
     async def _send_charge(self, call: Callable[[], T]) -> T:
         """The answer to a pay call. Raises CallFailed."""
@@ -162,11 +151,7 @@ class BraintreeApi:
 
     async def _run_in_thread(self, call: Callable[[], T]) -> T:
         try:
-            async with asyncio.timeout(self._seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except TimeoutError:
-            # The thread goes on: whether it had sent the request is unknown here, so it counts as sent.
-            raise CallFailed("timeout", sent=True) from None
+            return await self._transport.calls.run(call)
         except (CallFailed, NotFoundError):
             raise
         except Exception:  # the client raises its own errors for answers of another form than it expects

@@ -8,6 +8,7 @@ from core.money import PROVIDER_DECIMALS, currency_decimals, rescale_amount
 _SNAKE_CASE: Final = re.compile(r"[a-z_]{1,100}")
 _AMOUNT_WORDS: Final = frozenset({"amount", "total", "subtotal", "balance"})
 
+_NESTED: Final = (dict, list)
 _MAX_DEPTH: Final = 24
 """Levels of nesting that are converted; Stripe's objects have ten at most, and deeper JSON is no object of Stripe's."""
 
@@ -23,7 +24,21 @@ def to_iso_amounts(body: Any) -> Any:
     Whole answers and events are converted at once, so that no reader of a field can forget it. An object without a
     currency counts in that of the object around it. Source: docs.stripe.com/currencies, "Special cases".
     """
-    return _convert_value(body, "", _MAX_DEPTH)
+    return _convert_value(body, "", _MAX_DEPTH) if _has_other_decimals(body) else body
+
+
+def _has_other_decimals(body: Any) -> bool:
+    """Whether anything in it is in a currency that Stripe counts otherwise; little is, and conversion takes longer."""
+    left: list[Any] = [[body]]
+    while left:
+        found = left.pop()
+        if isinstance(found, dict):
+            named = found.get("currency")
+            if isinstance(named, str) and named.upper() in PROVIDER_DECIMALS["stripe"]:
+                return True
+            found = found.values()
+        left += [one for one in found if isinstance(one, _NESTED)]
+    return False
 
 
 def _convert_value(found: Any, around: str, left: int) -> Any:

@@ -25,7 +25,7 @@ from providers.transport import AsyncTransport, CallFailed
 class StripeTransport(stripe.HTTPClient):
     """Replaces the library's HTTP client, so that a failed call says whether it was sent (`providers.transport`)."""
 
-    name = "httpx"
+    name = "aiohttp"
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -35,8 +35,8 @@ class StripeTransport(stripe.HTTPClient):
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Body, status and headers of the answer. Raises CallFailed."""
-        answer, body = await self._transport.send(method, url, headers=headers, content=post_data)
-        return body, answer.status_code, answer.headers
+        answer = await self._transport.send(method, url, headers, post_data)
+        return answer.body, answer.status, answer.headers
 
     async def close_async(self) -> None:
         """Closes all connections."""

@@ -90,6 +90,13 @@ def test_every_amount_of_a_stripe_event_is_in_iso_units() -> None:
     assert (converted["charge"], converted["attempt_count"], converted["total"]) == (inner, 100, -5000)
 
 
+def test_one_object_in_such_a_currency_is_found_wherever_it_is() -> None:
+    inner = {"payments": [[{"payment": {"charge": {"currency": "Isk", "amount": 500000}}}]]}
+    converted = stripe.to_iso_amounts({"currency": "eur", "amount": 100, **inner})
+    assert converted["payments"][0][0]["payment"]["charge"] == {"currency": "Isk", "amount": 5000}
+    assert converted["amount"] == 100
+
+
 def test_unaffected_objects_stay_identical() -> None:
     body = open_invoice(currency="eur")
     assert stripe.to_iso_amounts(body) is body

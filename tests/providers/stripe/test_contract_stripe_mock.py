@@ -5,11 +5,13 @@ description but knows no state, gets the same requests afterwards.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 import pytest
 
+from providers.stripe.api import StripeTransport
 from providers.stripe.gateway import StripeGateway
 from sandbox.stripe.client import StripeSandboxClient
 from sandbox.stripe.models import FailedInvoiceIds
@@ -26,11 +28,16 @@ class RequestChecker:
         self._http = http
         self.requests: list[httpx.Request] = []
 
-    def record_requests(self, gateway: StripeGateway) -> None:
-        gateway._api._http._transport._http.event_hooks = {"request": [self._record_request]}
+    def record_requests(self, http: StripeTransport) -> None:
+        send = http.request_async
 
-    async def _record_request(self, request: httpx.Request) -> None:
-        self.requests.append(request)
+        async def record_and_send(
+            method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+        ) -> tuple[bytes, int, Mapping[str, str]]:
+            self.requests.append(httpx.Request(method, url, headers=headers, content=post_data))
+            return await send(method, url, headers, post_data)
+
+        http.request_async = record_and_send  # type: ignore[method-assign]
 
     @property
     def request_kinds(self) -> set[str]:
@@ -67,7 +74,7 @@ async def mock(mock_address: str) -> AsyncIterator[RequestChecker]:
 async def test_requests_of_a_recovery_fit_stripes_api(
     mock: RequestChecker, box: StripeSandboxClient, gateway: StripeGateway
 ) -> None:
-    mock.record_requests(gateway)
+    mock.record_requests(gateway._api._http)
     failed_invoice = await box.create_failed_invoice(script=("decline:generic_decline", "succeed"))
     await gateway.read_failure(failed_invoice.invoice, None)
     await gateway.charge(order_for(failed_invoice.invoice))
@@ -97,7 +104,7 @@ async def test_requests_of_a_recovery_fit_stripes_api(
 async def test_requests_with_few_known_ids_fit_stripes_api(
     mock: RequestChecker, canned: CannedServer, foreign: StripeGateway
 ) -> None:
-    mock.record_requests(foreign)
+    mock.record_requests(foreign._api._http)
     canned.set_answer("GET /v1/invoices/in_1", open_invoice())
     canned.set_answer("GET /v1/invoice_payments", {"data": [{"status": "open", "invoice": "in_1", "payment": PAYMENT}]})
     canned.set_answer("GET /v1/payment_intents/pi_1", {"id": "pi_1", "latest_charge": "ch_1"})

@@ -171,7 +171,7 @@ async def test_key_without_permission_is_reported(own: OwnSandbox) -> None:
 async def test_import_requests_fit_stripes_api(mock: RequestChecker, own: OwnSandbox) -> None:
     box, reader = own
     await box.create_failed_invoice()
-    reader._api._http._transport._http.event_hooks = {"request": [mock._record_request]}
+    mock.record_requests(reader._api._http)
     page = await reader.read_page(datetime(2020, 1, 1, tzinfo=UTC), FAR_FUTURE, None)
     await reader.read_page(None, FAR_FUTURE, page.failed_invoices[0].invoice_id)
     assert mock.request_kinds == {"GET /v1/invoices", "GET /v1/charges"}
