@@ -10,6 +10,7 @@ from benchmarks import (
     audit_speed,
     decisions,
     engine_parity,
+    provider_calls,
     recovery_costs,
     replay,
     simulator_speed,
@@ -19,6 +20,7 @@ from benchmarks.measures import LATEST, Benchmark, Measure, Size, save_measures
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     "decide": decisions.measure,
     "costs": recovery_costs.measure,
+    "calls": provider_calls.measure,
     "simulate": simulator_speed.measure,
     "replay": replay.measure,
     "admin": admin_queries.measure,
