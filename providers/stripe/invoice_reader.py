@@ -83,7 +83,10 @@ EXPAND_ALL: Final = (
     "customer.invoice_settings.default_payment_method",
     "customer.default_source",
 )
-"""What the one read before a charge expands; Stripe allows four levels (docs.stripe.com/api/expanding_objects)."""
+"""What the one read before a charge expands; Stripe allows four levels (docs.stripe.com/api/expanding_objects).
+
+A list's `data` is a level (github.com/stripe/stripe-java/issues/2011), so an intent's charge would be the fifth.
+"""
 _CHARGE_STATUSES: Final = frozenset({"succeeded", "failed", "pending"})
 _STATUSES: Final = {
     "open": InvoiceStatus.OPEN,
