@@ -274,4 +274,24 @@ CHARGES: Final = (
             "tests/core/recovery/test_reactions.py::test_while_a_charge_is_in_flight_every_failure_since_is_its_echo",
         ),
     ),
+    Mutant(
+        name="lost-answer-not-sent",
+        promise="I3",
+        bug="a request without a whole answer counts as not sent",
+        edits=(
+            Edit(
+                file="providers/transport.py",
+                old='else "connection_lost", sent=True)',
+                new='else "connection_lost", sent=False)',
+            ),
+        ),
+        checks=("tests/providers/test_transport.py::test_without_a_whole_answer_it_counts_as_sent_and_is_sent_once",),
+    ),
+    Mutant(
+        name="repeated-by-the-transport",
+        promise="I3",
+        bug="a PUT or GET goes out again when a kept connection ends",
+        edits=(Edit(file="providers/transport.py", old="        middlewares=(_send_once,),\n", new=""),),
+        checks=("tests/providers/test_transport.py::test_a_request_on_a_kept_connection_is_not_sent_twice",),
+    ),
 )
