@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -34,8 +35,15 @@ _DURATION_SHAPE = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 
 def parse_duration(text: object) -> int:
     """A duration text such as `90s` or `7d` as whole seconds, 1 or more. Raises InvalidPolicy for anything else."""
-    found = _DURATION_SHAPE.fullmatch(text) if isinstance(text, str) else None
-    length = int(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0
+    length = _parse_seconds(text) if isinstance(text, str) else 0
     if not length:
         raise InvalidPolicy(f"{text!r} is no length of time; write it like 90s, 15m, 3h or 7d")
     return length
+
+
+# A policy has a few dozen of these texts, and each decision builds its strategy anew.
+@lru_cache(maxsize=1024)
+def _parse_seconds(text: str) -> int:
+    """The length in seconds; 0 for text that is none."""
+    found = _DURATION_SHAPE.fullmatch(text)
+    return int(found[1]) * _SECONDS_PER_UNIT[found[2]] if found else 0

@@ -8,6 +8,7 @@ Pure: the rules are data with effective dates and a source per row (`network_lim
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from itertools import groupby
 from typing import Final
 
@@ -163,9 +164,23 @@ class NetworkRules(Value):
 
     def limits_in_force(self, network: str | None, on: date) -> tuple[NetworkLimit, ...]:
         """The limits of a network on a day; those of `any` for a network without rules of its own."""
-        known = any(limit.network == network for limit in self.limits)
-        mine = sorted((one for one in self.limits if one.network == (network if known else ANY_NETWORK)), key=_by_date)
-        return tuple(_limit_in_force(list(dated), on) for _, dated in groupby(mine, key=lambda limit: limit.name))
+        return tuple(_limit_in_force(dated, on) for dated in self._dated_limits(network))
+
+    def versions_of(self, network: str | None) -> tuple[NetworkLimit, ...]:
+        """Every version of these limits, past and future ones too."""
+        return tuple(limit for dated in self._dated_limits(network) for limit in dated)
+
+    def _dated_limits(self, network: str | None) -> tuple[tuple[NetworkLimit, ...], ...]:
+        return self._versions_by_network.get(network) or self._versions_by_network.get(ANY_NETWORK, ())
+
+    @cached_property
+    def _versions_by_network(self) -> Mapping[str | None, tuple[tuple[NetworkLimit, ...], ...]]:
+        """By network: the versions of each of its limits, oldest first."""
+        found: dict[str | None, tuple[tuple[NetworkLimit, ...], ...]] = {}
+        dated = sorted(self.limits, key=lambda limit: (limit.network, limit.name, limit.effective))
+        for (network, _), versions in groupby(dated, key=lambda limit: (limit.network, limit.name)):
+            found[network] = (*found.get(network, ()), tuple(versions))
+        return found
 
     def limit_ceilings(self) -> Mapping[str, int]:
         """The highest number that each rule ever allows, by name: a policy may not set more."""
@@ -173,6 +188,8 @@ class NetworkRules(Value):
 
     def lower_limits(self, wanted: Mapping[str, int]) -> "NetworkRules":
         """The same rules with a merchant's own lower limits by name; one above the network's changes nothing."""
+        if not wanted:
+            return self
         limits = (one.model_copy(update={"allowed": min(one.allowed, wanted[one.name])}) if one.name in wanted else one
                   for one in self.limits)  # fmt: skip
         return self.model_copy(update={"limits": tuple(limits)})
@@ -181,10 +198,6 @@ class NetworkRules(Value):
         """The fee for an attempt over a limit (`excess`) or after a stop (`stop`) on a day; None if not published."""
         known = [fee for fee in self.fees if (fee.network, fee.kind) == (network, kind) and fee.effective <= on]
         return max(known, key=lambda fee: fee.effective, default=None)
-
-
-def _by_date(limit: NetworkLimit) -> tuple[str, date]:
-    return limit.name, limit.effective
 
 
 def _limit_in_force(dated: Sequence[NetworkLimit], on: date) -> NetworkLimit:
@@ -224,6 +237,11 @@ def _matches_stop(stop: StopRule, one: LedgerEntry, credential: Credential) -> b
     return (code or "").strip().upper().zfill(2) == stop.code and stop.network in {ANY_NETWORK, network or stop.network}
 
 
+def _counting(limit: NetworkLimit) -> tuple[bool, bool]:
+    """All that decides which attempts a limit counts."""
+    return limit.per_amount, limit.approval_resets
+
+
 def _counted_moments(limit: NetworkLimit, credential: Credential, tries: Sequence[LedgerEntry]) -> list[datetime]:
     """The times of the attempts that this limit counts, newest first."""
     mine = [one for one in tries if not limit.per_amount or _is_same_amount(one, credential)]
@@ -237,17 +255,21 @@ def _is_same_amount(one: LedgerEntry, credential: Credential) -> bool:
     return (one.amount, one.currency.upper()) == (credential.amount, credential.currency.upper())
 
 
+def _is_used_up(limit: NetworkLimit, counted: Sequence[datetime], at: datetime) -> bool:
+    """Whether no further attempt is allowed at `at`; `counted` are those that the limit counts, newest first."""
+    # Once the attempt at index `allowed - 1` leaves the window, fewer than `allowed` are inside.
+    return len(counted) >= limit.allowed and counted[limit.allowed - 1] > at - limit.length
+
+
 def _limit_usage(limit: NetworkLimit, counted: Sequence[datetime], at: datetime) -> LimitUsage:
     inside = [moment for moment in counted if moment > at - limit.length]
-    full = len(inside) >= limit.allowed
-    # Newest first: once the attempt at index `allowed - 1` leaves the window, fewer than `allowed` are inside.
     return LimitUsage(
         rule=limit.name,
         seconds=int(limit.length.total_seconds()),
         allowed=limit.allowed,
         used=len(inside),
         left=max(limit.allowed - len(inside), 0),
-        free_at=inside[limit.allowed - 1] + limit.length if full else None,
+        free_at=counted[limit.allowed - 1] + limit.length if _is_used_up(limit, counted, at) else None,
         per_amount=limit.per_amount,
         source=limit.source,
     )
@@ -259,12 +281,16 @@ def find_free_moment(
     """The earliest moment from `at` on at which an attempt is allowed, if none is made before; None: never."""
     if find_stop_reason(rules, credential, tries):
         return None
+    limits = rules.versions_of(credential.network)
+    counted = {_counting(limit): _counted_moments(limit, credential, tries) for limit in limits}
     # The verdict changes only when an attempt leaves a window or a rule begins: only these moments are checked.
-    lengths = {limit.length for limit in rules.limits}
-    leaving = {one.at + length for one in tries for length in lengths}
-    dawns = {datetime(*limit.effective.timetuple()[:3], tzinfo=at.tzinfo) for limit in rules.limits}
+    leaving = {one.at + length for one in tries for length in {limit.length for limit in limits}}
+    dawns = {datetime(*limit.effective.timetuple()[:3], tzinfo=at.tzinfo) for limit in limits}
     later = sorted(moment for moment in leaving | dawns if moment > at)
-    return next((moment for moment in (at, *later) if check_attempt(rules, credential, tries, moment).is_allowed), None)
+    in_force = ((moment, rules.limits_in_force(credential.network, moment.date())) for moment in (at, *later))
+    return next(
+        (at for at, mine in in_force if not any(_is_used_up(one, counted[_counting(one)], at) for one in mine)), None
+    )
 
 
 def fee_of(rules: NetworkRules, credential: Credential, verdict: Verdict, at: datetime) -> NetworkFee | None:

@@ -96,8 +96,9 @@ def classify_with_card(
     provider: str,
 ) -> Classification:
     """As `classify`, by the card's network where the failure itself names none. Never raises."""
-    network = failure.network or card.network
-    return classify(failure.model_copy(update={"network": network}), tables, overrides, provider=provider)
+    if not failure.network and card.network:
+        failure = failure.model_copy(update={"network": card.network})
+    return classify(failure, tables, overrides, provider=provider)
 
 
 def network_name(text: str | None) -> str | None:
@@ -165,8 +166,10 @@ def _find_provider_row(
     tables: DeclineTables, provider: str, text: str | None, kinds: tuple[CodeKind, ...]
 ) -> DeclineRow | None:
     code = (text or "").strip().lower()
-    found = (tables.providers.get((provider, kind, code)) for kind in kinds)
-    return next((row for row in found if row), None)
+    for kind in kinds:
+        if row := tables.providers.get((provider, kind, code)):
+            return row
+    return None
 
 
 def _normalize_code(text: str | None) -> str:

@@ -38,7 +38,7 @@ class Event(Value):
     def _read(cls, given: Any, info: ValidationInfo) -> Any:
         # `type` stands before `data`: without it the type itself was no event type, which is the error to report.
         kind = info.data.get("type")
-        if kind is None or isinstance(given, MODELS[kind] | UnreadableData):
+        if kind is None or isinstance(given, (MODELS[kind], UnreadableData)):
             return given
         return read_data(kind, given.stored if isinstance(given, EventData) else given)
 

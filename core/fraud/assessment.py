@@ -8,7 +8,7 @@ from core.base import Value
 from core.classification.taxonomy import Cause, Classification
 from core.fraud.rules import FraudRules, SignalKind
 from core.fraud.signals import FraudSignals
-from core.payments import FailureFacts, Risk
+from core.payments import Card, CustomerView, FailureFacts, Risk
 
 HIGHEST_SCORE: Final = 100
 """Scores are whole numbers from 0 to this."""
@@ -101,17 +101,12 @@ _RISK_LEVELS: Final = {"highest": SignalKind.HIGHEST_RISK, "elevated": SignalKin
 def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_ScoredSignal]:
     """Signals counted in our own event log."""
     seen = signals.velocity
-    counts = (
-        (
-            SignalKind.MANY_CARDS,
-            seen.cards_of_customer,
-            rules.cards_of_customer,
-            "cards of this customer failed lately",
-        ),
-        (SignalKind.MANY_CUSTOMERS, seen.customers_on_card, rules.customers_on_card, "customers used this card lately"),
-        (SignalKind.BURST, seen.failures_in_burst, rules.failures_in_burst, "payments failed in a burst"),
-    )
-    for signal, count, threshold, words in counts:
+    cards, customers, burst = seen.cards_of_customer, seen.customers_on_card, seen.failures_in_burst
+    for signal, count, threshold, words in (
+        (SignalKind.MANY_CARDS, cards, rules.cards_of_customer, "cards of this customer failed lately"),
+        (SignalKind.MANY_CUSTOMERS, customers, rules.customers_on_card, "customers used this card lately"),
+        (SignalKind.BURST, burst, rules.failures_in_burst, "payments failed in a burst"),
+    ):
         # A score of 0 turns a signal off: it is not named among the reasons either.
         if count is not None and count >= threshold and rules.points_for(signal):
             yield _ScoredSignal(rules.points_for(signal), f"{count} {words}")
@@ -119,14 +114,14 @@ def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_Sco
 
 def _country_signals(facts: FailureFacts, rules: FraudRules) -> Iterator[_ScoredSignal]:
     """A card from another country than the billing address; its shipped score is low, since many are legitimate."""
-    home, card = (_country_of(one) for one in (facts.customer, facts.card))
+    home, card = _country_of(facts.customer), _country_of(facts.card)
     points = rules.points_for(SignalKind.COUNTRY_MISMATCH)
     if home and card and home != card and points:
         yield _ScoredSignal(points, f"the card is from {card}, the customer from {home}")
 
 
-def _country_of(known: object) -> str:
-    return (getattr(known, "country", None) or "").upper()
+def _country_of(known: CustomerView | Card | None) -> str:
+    return (known.country or "").upper() if known else ""
 
 
 def _scorer_signals(signals: FraudSignals) -> Iterator[_ScoredSignal]:

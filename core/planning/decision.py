@@ -116,7 +116,14 @@ def _plan_row(decision_input: DecisionInput, segment_policy: SegmentPolicy, conf
     )
     if isinstance(found, Exhausted):
         return _give_up_row(decision_input, found, inputs, config, segment_policy)
-    data = found.model_dump(exclude={"at"}) | {"at": format_timestamp(found.at), "rejected": list(found.rejected)}
+    data = {
+        "delay_seconds": found.delay_seconds,
+        "strategy": found.strategy,
+        "policy_version": found.policy_version,
+        "why": found.why,
+        "rejected": list(found.rejected),
+        "at": format_timestamp(found.at),
+    }
     checkable = _budget_data(decision_input, segment_policy) | {"inputs": dump_planner_inputs(inputs)}
     return EventType.RETRY_PLANNED, data | checkable
 

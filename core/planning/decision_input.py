@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 
 from core.base import Value
 from core.calendar import Calendar
@@ -49,10 +50,15 @@ class DecisionConfig(Value):
     """Channels that messages to customers can be sent over here."""
     time_scale: TimeScale = TimeScale()
 
-    @property
+    @cached_property
     def merchant_rules(self) -> NetworkRules:
         """The networks' limits, lowered where the merchant's policy asks for it."""
         return self.network_rules.lower_limits(self.policy.network_limits)
+
+    @cached_property
+    def arm_configs(self) -> dict[Assignment | None, "ArmConfig"]:
+        """The configs of the arms that were asked for, which `experiment_arms` makes once each."""
+        return {}
 
 
 class ArmConfig(DecisionConfig):

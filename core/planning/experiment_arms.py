@@ -16,10 +16,12 @@ def resolve_arm(config: DecisionConfig, recovery: Recovery, facts: FailureFacts)
 
 def config_of_arm(config: DecisionConfig, assignment: Assignment | None) -> ArmConfig:
     """The config with this arm's changes; None: outside of every experiment."""
-    # Every part of it was validated before, and this runs once for each decision of a dry run.
-    return ArmConfig.model_construct(
-        **dict(config) | {"policy": apply_arm(config.policy, assignment), "assignment": assignment}
-    )
+    known = config.arm_configs
+    if assignment not in known:
+        parts = dict(config) | {"policy": apply_arm(config.policy, assignment), "assignment": assignment}
+        # Every part of it was validated before, and a policy is large.
+        known[assignment] = ArmConfig.model_construct(**parts)
+    return known[assignment]
 
 
 def find_assignment(policy: Policy, recovery: Recovery, facts: FailureFacts) -> Assignment | None:

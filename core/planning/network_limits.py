@@ -39,7 +39,7 @@ def apply_network_limits(
     if new and any((one.recovery_id, one.key) == (new.recovery_id, new.key) for one in tries):
         new = None
     known = (*tries, new) if new else tuple(tries)
-    ends = recovery.window_ends_at or next((_window_end(event) for event in events if _window_end(event)), None)
+    ends = recovery.window_ends_at or next(filter(None, map(_window_end, events)), None)
     priced = (_add_network_fee(event, card, rules, tries, new) for event in events)
     return tuple(_move_plan(event, card, rules, known, ends) for event in priced)
 

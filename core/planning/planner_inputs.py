@@ -90,4 +90,6 @@ def required_lookups(
     """The lookups that the strategy for these failures needs; empty if it isn't installed or declares none validly."""
     spec = policy.strategy_for(segment, cause)
     said = getattr(strategies.get(spec.use), "needs", NO_LOOKUPS) if spec else NO_LOOKUPS
-    return frozenset(one for one in Need if isinstance(said, set | frozenset | tuple | list) and one in said)
+    if not said or not isinstance(said, (set, frozenset, tuple, list)):
+        return NO_LOOKUPS
+    return frozenset(one for one in Need if one in said)

@@ -107,7 +107,12 @@ class Policy(Value):
 
     def segment_named(self, name: str) -> SegmentPolicy:
         """The segment of this name; the default one if this version doesn't have it."""
-        return next((one for one in self.segments if one.name == name), self.segments[-1])
+        return self._segments_by_name.get(name) or self.segments[-1]
+
+    @cached_property
+    def _segments_by_name(self) -> Mapping[str, SegmentPolicy]:
+        # Reversed, so that of two of one name the first stays.
+        return {one.name: one for one in reversed(self.segments)}
 
     def strategy_for(self, segment: str, cause: Cause) -> StrategySpec | None:
         """The strategy for failures of this cause; None if they have no scheduled retries."""

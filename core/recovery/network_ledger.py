@@ -132,7 +132,11 @@ def _forbidden_entry(recovery: Recovery, record: Record) -> LedgerEntry | None:
 
 
 def _failure_codes(failure: Failure) -> dict[str, str | None]:
-    return failure.model_dump(include={"code", "network_code", "network_advice"})
+    return {
+        "code": failure.code,
+        "network_code": failure.network_code,
+        "network_advice": failure.network_advice,
+    }
 
 
 def _refusal_outcome(failure: Failure) -> AttemptOutcome:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from core.base import Value
@@ -23,7 +24,11 @@ class PaymentTally(Value):
 
         The two added payments, a Beta(1, 1) prior, keep a single payment from reading as 0 or 100 percent.
         """
-        return (self.successes + 1) * 100 // (self.successes + self.failures + 2)
+        return _success_percent(self.successes, self.failures)
+
+
+def _success_percent(successes: int, failures: int) -> int:
+    return (successes + 1) * 100 // (successes + failures + 2)
 
 
 class CustomerProfile(Value):
@@ -56,13 +61,13 @@ class CustomerProfile(Value):
         """As `PaymentTally.success_percent`; None if neither successes nor failures are known."""
         if self.successes is None and self.failures is None:
             return None
-        return PaymentTally(successes=self.successes or 0, failures=self.failures or 0).success_percent
+        return _success_percent(self.successes or 0, self.failures or 0)
 
     def field_value(self, field: str) -> Any:
         """A field's value by its name in conditions; `successes_CAUSE` and the like are of one cause. None: unknown."""
-        of_all, of_cause = _PER_CAUSE.get(field, (field, None))
-        if of_cause is None:
-            return getattr(self, of_all)
+        if field not in _PER_CAUSE:
+            return getattr(self, field)
+        of_all, of_cause = _PER_CAUSE[field]
         if self.successes is None and self.failures is None:
             return None
         return getattr(self.by_cause.get(of_cause, PaymentTally()), of_all)
@@ -126,6 +131,11 @@ class SegmentRule(Value):
     name: str
     when: tuple[Condition, ...] = ()
 
+    @cached_property
+    def described(self) -> str:
+        """Its conditions as the policy file writes them, joined by `and`."""
+        return " and ".join(map(str, self.when))
+
 
 class Segment(Value):
     """The segment of a customer, with the rule that matched and the values that it matched on."""
@@ -152,7 +162,7 @@ def find_segment(profile: CustomerProfile | None, rules: Sequence[SegmentRule]) 
 def _matched_segment(rule: SegmentRule, profile: CustomerProfile) -> Segment:
     seen = {condition.field: profile.field_value(condition.field) for condition in rule.when}
     why = ", ".join(f"{field} is {value}" for field, value in seen.items())
-    return Segment(name=rule.name, rule=" and ".join(map(str, rule.when)), why=why, profile=profile)
+    return Segment(name=rule.name, rule=rule.described, why=why, profile=profile)
 
 
 def _default_segment(why: str, profile: CustomerProfile | None = None) -> Segment:

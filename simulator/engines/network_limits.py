@@ -1,5 +1,6 @@
 """Network limits for many plans: arrays find the few cards near a limit, and the live rules decide about those."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,9 @@ from core.payments import Failure
 from simulator.engines.arm import World
 from simulator.engines.live_records import to_utc_datetime
 from simulator.engines.results import MAX_CHARGES
-from simulator.engines.situations import CaseFeatures
+from simulator.engines.situations import CaseFeatures, LimitLength
 from simulator.model.cases import NEVER, Cases, Integers
+from simulator.model.local_clocks import DAY
 
 
 class LimitedPlan(NamedTuple):
@@ -52,6 +54,13 @@ def limit_plan(rules: NetworkRules, card: CardTries, planned: int, ends: int) ->
     fee = fee_of(rules, credential, verdict, to_utc_datetime(planned))
     at = int(free.timestamp()) if free else None
     return LimitedPlan(at if at is not None and at <= ends else None, fee.amount if fee else 0)
+
+
+def is_within_limits(limits: Iterable[LimitLength], tries: Sequence[int], at: int) -> bool:
+    """Whether one more charge at `at` exceeds none of these limits, by the live rules' count; times in seconds."""
+    # Every simulated charge is a decline of the same amount, so that each limit counts all of them.
+    newest = sorted(tries, reverse=True)
+    return all(len(newest) < one.allowed or newest[one.allowed - 1] <= at - one.seconds for one in limits)
 
 
 def excess_try_fee(rules: NetworkRules, card: CardTries, at: int) -> int:
@@ -117,8 +126,9 @@ class ChargeLedger:
             self._features.lowest_limit[self._cases.failure],
         )
         for row in np.flatnonzero(sent & (self._cases.earlier_counts >= fewest)).tolist():
-            card = self._card_tries(row, self._cases.earlier[row], Failure())
-            self.fees[row] = excess_try_fee(self._rules, card, int(self._cases.failed_at[row]))
+            tries, at = self._cases.earlier[row], int(self._cases.failed_at[row])
+            if not self._is_within_limits(row, tries, at):
+                self.fees[row] = excess_try_fee(self._rules, self._card_tries(row, tries, Failure()), at)
 
     def record_charges(self, rows: Integers, at: Integers) -> None:
         """Counts one more charge of each row; only the first MAX_CHARGES keep their time."""
@@ -137,22 +147,27 @@ class ChargeLedger:
     ) -> tuple[Integers, Integers]:
         """The rows whose plan a rule forbids, and when each may be charged instead; NEVER: not within the window."""
         # `lowest_limit` is the strictest rule of any date: whoever is below it is allowed without asking the rules.
-        own = np.where(self._features.reached_network[failure], self.charge_count[rows] - self._since[rows], 0)
+        sent = self._features.reached_network[failure]
+        own = np.where(sent, self.charge_count[rows] - self._since[rows], 0)
         tries = self._before[rows] + own
-        near = (tries >= self._features.lowest_limit[failure]) | (self._features.forbids_retries[failure] & (tries > 0))
+        stopped = self._features.forbids_retries[failure] & (tries > 0)
         moved, moments = [], []
-        for place in np.flatnonzero(near).tolist():
-            row = int(rows[place])
-            kind = self._features.failures[failure[place]]
-            card = self._card_tries(
-                row, self._counted_tries(row, bool(self._features.reached_network[failure[place]])), kind.failure
-            )
-            if answer := limit_plan(self._rules, card, int(due[place]), int(ends[place])):
+        for place in np.flatnonzero((tries >= self._features.lowest_limit[failure]) | stopped).tolist():
+            row, planned = int(rows[place]), int(due[place])
+            counted = self._counted_tries(row, bool(sent[place]))
+            # Ledger entries cost more than all else here: the rules get only those that they will forbid.
+            if not stopped[place] and self._is_within_limits(row, counted, planned):
+                continue
+            card = self._card_tries(row, counted, self._features.failures[failure[place]].failure)
+            if answer := limit_plan(self._rules, card, planned, int(ends[place])):
                 self.blocked[row] += 1
                 self.fees_avoided[row] += answer.fee
                 moved.append(row)
                 moments.append(NEVER if answer.at is None else answer.at)
         return np.array(moved, dtype=np.int64), np.array(moments, dtype=np.int64)
+
+    def _is_within_limits(self, row: int, tries: Sequence[int], at: int) -> bool:
+        return is_within_limits(self._features.limits_in_force(self._network_of(row), at // DAY), tries, at)
 
     def _counted_tries(self, row: int, sent: bool) -> tuple[int, ...]:
         own = tuple(self.charged_at[row, self._since[row] : self.charge_count[row]].tolist()) if sent else ()
@@ -163,5 +178,7 @@ class ChargeLedger:
 
     def _card_tries(self, row: int, tries: tuple[int, ...], failure: Failure) -> CardTries:
         payer = self._cases.book.payers[self._cases.payer[row]]
-        network = self._cases.book.failures[self._cases.failure[row]].card.network
-        return CardTries(network, payer.amount, payer.currency, tries, failure)
+        return CardTries(self._network_of(row), payer.amount, payer.currency, tries, failure)
+
+    def _network_of(self, row: int) -> str | None:
+        return self._cases.book.failures[self._cases.failure[row]].card.network

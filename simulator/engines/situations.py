@@ -1,8 +1,9 @@
 """Features of cases that don't depend on time: classification, segment, arm, fraud level; computed once per kind."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,15 @@ from simulator.model.cases import Booleans, Codebook, FailureKind, Integers, Mem
 from simulator.model.local_clocks import Location
 from simulator.model.success_chances import CAUSE_INDEX
 
+EPOCH: Final = date(1970, 1, 1)
 NO_INVOICE: Final = InvoiceView(invoice_id="in_any", status=InvoiceStatus.OPEN)
+
+
+class LimitLength(NamedTuple):
+    """A network's limit: so many charges within so many seconds."""
+
+    seconds: int
+    allowed: int
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,19 @@ class CaseFeatures:
     def lowest_limit(self) -> Integers:
         """By failure kind: the lowest number of charges that any rule of its network allows, of any effective date."""
         return np.array([_lowest_limit(self.world, one.card.network) for one in self.failures], dtype=np.int64)
+
+    def limits_in_force(self, network: str | None, day: int) -> tuple[LimitLength, ...]:
+        """The limits that the live rules apply to a network's cards on a day; `day` counts from 1970-01-01, UTC."""
+        if (network, day) not in self._limits_by_day:
+            found = self.world.merchant_rules.limits_in_force(network, EPOCH + timedelta(days=day))
+            self._limits_by_day[network, day] = tuple(
+                LimitLength(int(one.length.total_seconds()), one.allowed) for one in found
+            )
+        return self._limits_by_day[network, day]
+
+    @cached_property
+    def _limits_by_day(self) -> dict[tuple[str | None, int], tuple[LimitLength, ...]]:
+        return {}
 
     @cached_property
     def arms(self) -> tuple[Assignment | None, ...]:

@@ -27,8 +27,8 @@ NETWORKS: Final = (
         edits=(
             Edit(
                 file=RULES,
-                old="full = len(inside) >= limit.allowed",
-                new="full = len(inside) > limit.allowed",
+                old="len(counted) >= limit.allowed and counted[limit.allowed - 1] >",
+                new="len(counted) > limit.allowed and counted[limit.allowed] >",
             ),
         ),
         checks=(
