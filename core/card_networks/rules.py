@@ -37,7 +37,7 @@ class AttemptOutcome(StrEnum):
     @property
     def is_counted(self) -> bool:
         """Whether the network counts it as a declined attempt, or may do so."""
-        return self in {AttemptOutcome.REQUESTED, AttemptOutcome.DECLINED}
+        return self is AttemptOutcome.REQUESTED or self is AttemptOutcome.DECLINED
 
 
 class LedgerEntry(Value):
@@ -164,13 +164,10 @@ class NetworkRules(Value):
 
     def limits_in_force(self, network: str | None, on: date) -> tuple[NetworkLimit, ...]:
         """The limits of a network on a day; those of `any` for a network without rules of its own."""
-        return tuple(_limit_in_force(dated, on) for dated in self._dated_limits(network))
+        return tuple(_limit_in_force(dated, on) for dated in self.dated_limits(network))
 
-    def versions_of(self, network: str | None) -> tuple[NetworkLimit, ...]:
-        """Every version of these limits, past and future ones too."""
-        return tuple(limit for dated in self._dated_limits(network) for limit in dated)
-
-    def _dated_limits(self, network: str | None) -> tuple[tuple[NetworkLimit, ...], ...]:
+    def dated_limits(self, network: str | None) -> tuple[tuple[NetworkLimit, ...], ...]:
+        """The versions of each of these limits, oldest first."""
         return self._versions_by_network.get(network) or self._versions_by_network.get(ANY_NETWORK, ())
 
     @cached_property
@@ -201,10 +198,7 @@ class NetworkRules(Value):
 
 
 def _limit_in_force(dated: Sequence[NetworkLimit], on: date) -> NetworkLimit:
-    """The version in force on a day; before the first, the first, since counting early does no harm.
-
-    `dated` are the versions of one limit, oldest first.
-    """
+    """The version (of `dated`, oldest first) in force on a day; before the first, the first: counting early is safe."""
     return next((limit for limit in reversed(dated) if limit.effective <= on), dated[0])
 
 
@@ -214,6 +208,13 @@ def check_attempt(rules: NetworkRules, credential: Credential, tries: Sequence[L
     limits = rules.limits_in_force(credential.network, at.date())
     windows = tuple(_limit_usage(limit, _counted_moments(limit, credential, tries), at) for limit in limits)
     return Verdict(windows=windows, never=find_stop_reason(rules, credential, tries))
+
+
+def is_attempt_allowed(rules: NetworkRules, card: Credential, tries: Sequence[LedgerEntry], at: datetime) -> bool:
+    """`check_attempt(…).is_allowed`, without the usage of each limit."""
+    limits = rules.limits_in_force(card.network, at.date()) if tries else ()
+    used_up = any(_is_used_up(one, _counted_moments(one, card, tries), at) for one in limits)
+    return not used_up and find_stop_reason(rules, card, tries) is None
 
 
 def find_stop_reason(rules: NetworkRules, credential: Credential, tries: Iterable[LedgerEntry]) -> str | None:
@@ -235,11 +236,6 @@ def _matches_stop(stop: StopRule, one: LedgerEntry, credential: Credential) -> b
     network = one.network or credential.network
     code = one.network_code if stop.kind == "response_code" else one.network_advice
     return (code or "").strip().upper().zfill(2) == stop.code and stop.network in {ANY_NETWORK, network or stop.network}
-
-
-def _counting(limit: NetworkLimit) -> tuple[bool, bool]:
-    """All that decides which attempts a limit counts."""
-    return limit.per_amount, limit.approval_resets
 
 
 def _counted_moments(limit: NetworkLimit, credential: Credential, tries: Sequence[LedgerEntry]) -> list[datetime]:
@@ -281,16 +277,17 @@ def find_free_moment(
     """The earliest moment from `at` on at which an attempt is allowed, if none is made before; None: never."""
     if find_stop_reason(rules, credential, tries):
         return None
-    limits = rules.versions_of(credential.network)
-    counted = {_counting(limit): _counted_moments(limit, credential, tries) for limit in limits}
+    limits = [one for dated in rules.dated_limits(credential.network) for one in dated]
+    counted = {(one.window, one.effective): _counted_moments(one, credential, tries) for one in limits}
     # The verdict changes only when an attempt leaves a window or a rule begins: only these moments are checked.
     leaving = {one.at + length for one in tries for length in {limit.length for limit in limits}}
     dawns = {datetime(*limit.effective.timetuple()[:3], tzinfo=at.tzinfo) for limit in limits}
     later = sorted(moment for moment in leaving | dawns if moment > at)
     in_force = ((moment, rules.limits_in_force(credential.network, moment.date())) for moment in (at, *later))
-    return next(
-        (at for at, mine in in_force if not any(_is_used_up(one, counted[_counting(one)], at) for one in mine)), None
+    free = (
+        at for at, mine in in_force if not any(_is_used_up(one, counted[one.window, one.effective], at) for one in mine)
     )
+    return next(free, None)
 
 
 def fee_of(rules: NetworkRules, credential: Credential, verdict: Verdict, at: datetime) -> NetworkFee | None:

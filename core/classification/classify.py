@@ -71,7 +71,9 @@ def classify(
     stop instructions can't be overridden. The wait is the longest that any matching row asks for, even if another row
     decided the cause.
     """
-    answers = tuple(_apply_override(answer, overrides) for answer in _list_answers(failure, tables, provider))
+    answers = tuple(_list_answers(failure, tables, provider))
+    if overrides:
+        answers = tuple(_apply_override(answer, overrides) for answer in answers)
     if not answers:
         return _classify_unknown(failure, provider)
     row = _decisive_answer(answers).row
@@ -109,7 +111,7 @@ def network_name(text: str | None) -> str | None:
 
 def _decisive_answer(answers: tuple[Answer, ...]) -> Answer:
     """The answer that decides; of equal ones the first, since answers come in order of precedence."""
-    best = min(answers, key=_answer_rank)
+    best = min(answers, key=_answer_rank) if len(answers) > 1 else answers[0]
     if best.level is AnswerLevel.ADVICE and best.row.cause is Cause.PERMANENT:
         # "Do not try again" gives no reason: it must not hide another answer that says fraud, which needs a review.
         return next((answer for answer in answers if answer.row.cause is Cause.FRAUD), best)

@@ -148,7 +148,8 @@ class DisputeKind(StrEnum):
 
 def format_timestamp(moment: datetime) -> str:
     """A time as `data` holds it: RFC 3339 in UTC with suffix Z, to the microsecond."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat()[:-6]}Z"
 
 
 def parse_timestamp(text: Any) -> datetime | None:

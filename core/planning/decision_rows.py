@@ -27,8 +27,9 @@ def classification_row(decision_input: DecisionInput) -> RowDraft:
         "source": found.source,
         "decided_by": found.decided_by,
         "wait_seconds": found.wait_seconds,
-        "failure": failure.model_dump(mode="json", exclude_none=True),
-        "card": decision_input.facts.card.model_dump(mode="json", exclude_none=True),
+        # As values, not as JSON: they were validated and redacted when they were read.
+        "failure": failure.without_unknown(),
+        "card": decision_input.facts.card.without_unknown(),
         "missing": list(decision_input.facts.missing),
     }
     able, defaults = (

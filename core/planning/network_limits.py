@@ -6,7 +6,15 @@ The same rules are checked once more, and bindingly, by `core.recovery.network_c
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.card_networks.rules import Credential, LedgerEntry, NetworkRules, check_attempt, fee_of, find_free_moment
+from core.card_networks.rules import (
+    Credential,
+    LedgerEntry,
+    NetworkRules,
+    check_attempt,
+    fee_of,
+    find_free_moment,
+    is_attempt_allowed,
+)
 from core.card_networks.verdicts import explain_verdict, forbidden_attempt_data, rule_usage
 from core.events import Event, EventType, format_timestamp
 from core.events.decision_data import CustomerSegmented, FailureClassified, RetryPlanned
@@ -55,6 +63,8 @@ def _add_network_fee(
     if event.type is not EventType.FAILURE_CLASSIFIED or new is None or not new.outcome.is_counted:
         return event
     earlier = [one for one in tries if one.at <= new.at]
+    if is_attempt_allowed(rules, card, earlier, new.at):
+        return event
     fee = fee_of(rules, card, check_attempt(rules, card, earlier, new.at), new.at)
     return event.having(network_fee={"amount": fee.amount, "currency": fee.currency}) if fee else event
 
@@ -66,9 +76,9 @@ def _move_plan(
     if event.type is not EventType.RETRY_PLANNED:
         return event
     planned = event.read(RetryPlanned)
-    verdict = check_attempt(rules, card, tries, planned.at)
-    if verdict.is_allowed:
+    if is_attempt_allowed(rules, card, tries, planned.at):
         return event
+    verdict = check_attempt(rules, card, tries, planned.at)
     at = find_free_moment(rules, card, tries, planned.at)
     first = {"planned_at": format_timestamp(planned.at), "planned_why": planned.why}
     network = forbidden_attempt_data(rules, card, verdict, planned.at) | first

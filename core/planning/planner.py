@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from core.base import Value
 from core.durations import TimeScale
@@ -12,6 +12,7 @@ from core.policy.policy import Policy, StrategyFactory, StrategySpec
 from core.strategies.base import Situation
 from core.strategies.fixed_ladder import FixedLadder
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 LONGEST_DELAY_SECONDS = 10 * 366 * 86_400
 """Seconds, more than any window; a delay beyond it is invalid and could overflow a date."""
 
@@ -104,9 +105,8 @@ def plan_next_retry(
 def bound_situation(situation: Situation, policy: Policy, window_ends_at: datetime, time_scale: TimeScale) -> Situation:
     """The situation with its earliest delay and window length, in seconds of policy time."""
     asked = _asked_wait(situation) * time_scale.factor
-    elapsed, window = (
-        _to_policy_seconds(one - situation.failed_at, time_scale) for one in (situation.now, window_ends_at)
-    )
+    elapsed = _to_policy_seconds(situation.now - situation.failed_at, time_scale)
+    window = _to_policy_seconds(window_ends_at - situation.failed_at, time_scale)
     earliest = max(asked, elapsed, policy.cool_down_seconds.get(situation.cause, 0), 0)
     return situation.model_copy(
         update={
@@ -117,7 +117,7 @@ def bound_situation(situation: Situation, policy: Policy, window_ends_at: dateti
 
 
 def _to_policy_seconds(span: timedelta, time_scale: TimeScale) -> int:
-    return span // timedelta(microseconds=1) * time_scale.factor // 1_000_000
+    return span // _MICROSECOND * time_scale.factor // 1_000_000
 
 
 def _ask_strategy(
@@ -189,6 +189,8 @@ def _due_time(context: _PlanContext, delay: int) -> datetime:
 
 def _list_overruled(context: _PlanContext, answer: _StrategyAnswer, delay: int, asked: int) -> tuple[str, ...]:
     """Why the strategy's own delay was lengthened; empty if it wasn't."""
+    if delay == answer.delay_seconds and asked <= delay:
+        return ()
     early = f"{answer.strategy}: {answer.delay_seconds} s is earlier than"
     cool_down = (f"{early} the cool-down of {delay} s after {context.situation.cause}",)
     advice = (f"{early} the {asked} s that were asked for",)

@@ -154,9 +154,10 @@ def find_segment(profile: CustomerProfile | None, rules: Sequence[SegmentRule]) 
     """
     if profile is None:
         return _default_segment(PROFILE_NOT_LOADED)
-    fitting = (rule for rule in rules if rule.when and all(one.is_met_by(profile) for one in rule.when))
-    found = next(fitting, None)
-    return _matched_segment(found, profile) if found else _default_segment("no other rule fits", profile)
+    for rule in rules:
+        if rule.when and all(one.is_met_by(profile) for one in rule.when):
+            return _matched_segment(rule, profile)
+    return _default_segment("no other rule fits", profile)
 
 
 def _matched_segment(rule: SegmentRule, profile: CustomerProfile) -> Segment:
