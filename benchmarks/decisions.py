@@ -48,6 +48,8 @@ STRATEGY_TABLES: Final = {
     "adaptive": 'use = "adaptive"\ndelays = ["3h", "24h", "72h", "168h"]',
 }
 STRATEGIES: Final = catalog.installed_strategies()
+LOYAL_CUSTOMER: Final = CustomerProfile(tenure_days=400, successes=19, failures=1)
+NO_SIGNALS: Final = FraudSignals()
 
 
 class DecisionLoad:
@@ -69,11 +71,11 @@ class DecisionLoad:
 
     def find_profile(self) -> CustomerProfile:
         """A customer of more than a year."""
-        return CustomerProfile(tenure_days=400, successes=19, failures=1)
+        return LOYAL_CUSTOMER
 
     def find_signals(self, _: FraudRules) -> FraudSignals:
         """Signals without suspicion."""
-        return FraudSignals()
+        return NO_SIGNALS
 
     def find_calendar(self, *_: object) -> Calendar:
         """A calendar that was built before."""

@@ -22,7 +22,7 @@ class TimeScale(Value):
 
     def shorten(self, span: timedelta) -> timedelta:
         """The span divided by the factor, rounded down to the microsecond."""
-        return span // self.factor
+        return span if self.factor == 1 else span // self.factor
 
 
 REAL_TIME: Final = TimeScale()

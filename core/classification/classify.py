@@ -13,6 +13,7 @@ Without any answer the cause is UNKNOWN, in the category REVIEW. Unknown codes n
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -105,7 +106,13 @@ def classify_with_card(
 
 def network_name(text: str | None) -> str | None:
     """The canonical name of a card network in lower case: `mc` is `mastercard`. None if none is given."""
-    name = "_".join((text or "").lower().replace("-", " ").split())
+    return _canonical_name(text) if text else None
+
+
+# A handful of networks, each spelled in a few ways.
+@lru_cache(maxsize=256)
+def _canonical_name(text: str) -> str | None:
+    name = "_".join(text.lower().replace("-", " ").split())
     return _NETWORK_NAMES.get(name, name) or None
 
 
@@ -146,10 +153,10 @@ def _find_advice(
     failure: Failure, tables: DeclineTables, provider: str, network: str | None, response: str
 ) -> Iterator[DeclineRow]:
     # Only Mastercard numbers its advice, so a number without a network is Mastercard's.
-    code, whose = _normalize_code(failure.network_advice), network or "mastercard"
-    row = tables.advice.get((whose, code, response)) or tables.advice.get((whose, code, ""))
-    if row:
-        yield row
+    if code := _normalize_code(failure.network_advice):
+        whose = network or "mastercard"
+        if row := tables.advice.get((whose, code, response)) or tables.advice.get((whose, code, "")):
+            yield row
     if found := _find_provider_row(tables, provider, failure.advice, (CodeKind.ADVICE_CODE,)):
         yield found
 
@@ -167,7 +174,9 @@ def _find_response(tables: DeclineTables, network: str | None, code: str) -> Dec
 def _find_provider_row(
     tables: DeclineTables, provider: str, text: str | None, kinds: tuple[CodeKind, ...]
 ) -> DeclineRow | None:
-    code = (text or "").strip().lower()
+    if not text:
+        return None
+    code = text.strip().lower()
     for kind in kinds:
         if row := tables.providers.get((provider, kind, code)):
             return row
@@ -176,7 +185,9 @@ def _find_provider_row(
 
 def _normalize_code(text: str | None) -> str:
     """A response or advice code as the tables have it: upper case, a single digit with a leading zero."""
-    code = (text or "").strip().upper()
+    if not text:
+        return ""
+    code = text.strip().upper()
     return f"0{code}" if len(code) == 1 and code.isdigit() else code
 
 

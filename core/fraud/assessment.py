@@ -115,8 +115,8 @@ def _velocity_signals(signals: FraudSignals, rules: FraudRules) -> Iterator[_Sco
 def _country_signals(facts: FailureFacts, rules: FraudRules) -> Iterator[_ScoredSignal]:
     """A card from another country than the billing address; its shipped score is low, since many are legitimate."""
     home, card = _country_of(facts.customer), _country_of(facts.card)
-    points = rules.points_for(SignalKind.COUNTRY_MISMATCH)
-    if home and card and home != card and points:
+    if home and card and home != card and rules.points_for(SignalKind.COUNTRY_MISMATCH):
+        points = rules.points_for(SignalKind.COUNTRY_MISMATCH)
         yield _ScoredSignal(points, f"the card is from {card}, the customer from {home}")
 
 

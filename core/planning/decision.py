@@ -38,7 +38,7 @@ def build_decision_rows(decision_input: DecisionInput, config: ArmConfig) -> tup
     )
     made_by = {"policy_version": config.policy.version} | (config.assignment.model_dump() if config.assignment else {})
     at, attempt = decision_input.now, decision_input.recovery.attempt or None
-    return tuple(Event(type=kind, occurred_at=at, attempt=attempt, data={**data, **made_by}) for kind, data in rows)
+    return tuple([Event(type=kind, occurred_at=at, attempt=attempt, data={**data, **made_by}) for kind, data in rows])
 
 
 def _next_row(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> RowDraft:
@@ -150,18 +150,15 @@ def _give_up_row(
 def _kept_time(decision_input: DecisionInput, segment_policy: SegmentPolicy, config: ArmConfig) -> datetime | None:
     """The scheduled time that stays after an unscheduled attempt; None if a longer wait or no retry is due."""
     recovery, cause = decision_input.recovery, decision_input.classification.cause
-    retried = (
-        config.policy.strategy_for(segment_policy.name, cause)
-        and recovery.attempts_used < segment_policy.attempts_allowed
-    )
     at = recovery.next_attempt_at
-    return (
-        at
-        if retried
-        and at
-        and _earliest_time(decision_input, config) < at <= _window_end(decision_input, segment_policy, config)
-        else None
-    )
+    if (
+        at is None
+        or recovery.attempts_used >= segment_policy.attempts_allowed
+        or not config.policy.strategy_for(segment_policy.name, cause)
+    ):
+        return None
+    ends = _window_end(decision_input, segment_policy, config)
+    return at if _earliest_time(decision_input, config) < at <= ends else None
 
 
 def _earliest_time(decision_input: DecisionInput, config: ArmConfig) -> datetime:

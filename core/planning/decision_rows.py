@@ -1,7 +1,7 @@
 """The rows of the first three stages: classified, segmented, assessed."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from core.classification.taxonomy import Chargeability
@@ -91,4 +91,4 @@ def initial_window_end(decision_input: DecisionInput, segment_policy: SegmentPol
         decision_input.recovery.opened_at or decision_input.now,
         decision_input.recovery.clock_stopped_for(decision_input.now),
     )
-    return opened_at + time_scale.shorten(timedelta(days=segment_policy.window_days)) + stopped
+    return opened_at + time_scale.shorten(segment_policy.window) + stopped

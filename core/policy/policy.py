@@ -76,7 +76,7 @@ class SegmentPolicy(SegmentRule):
     strategies: Mapping[Cause, str]
     """Name of the strategy by cause; a cause without one has no scheduled retries."""
 
-    @property
+    @cached_property
     def window(self) -> timedelta:
         """`window_days` without time scale."""
         return timedelta(days=self.window_days)

@@ -48,6 +48,7 @@ class ChargeFallback(Value):
     cause: Cause | None = None
 
 
+_NO_TIME: Final = timedelta()
 PAYMENT_UNDER_WAY: Final = "payment_under_way"
 COLLECTION_PAUSED: Final = "collection_paused"
 WRITTEN_OFF: Final = "written_off"
@@ -222,7 +223,7 @@ class Recovery(Value):
     def clock_stopped_for(self, now: datetime) -> timedelta:
         """How long a payment has been processing; window and deadlines are extended by it."""
         back = self.standing_back
-        return max(now - back.since, timedelta()) if back and back.stops_clock else timedelta()
+        return max(now - back.since, _NO_TIME) if back and back.stops_clock else _NO_TIME
 
     def with_changes(self, **changes: Any) -> "Recovery":
         """A copy of the recovery with these fields changed."""

@@ -20,7 +20,7 @@ from simulator.engines.arm import World
 from simulator.engines.live_records import to_utc_datetime
 from simulator.engines.results import MAX_CHARGES
 from simulator.engines.situations import CaseFeatures, LimitLength
-from simulator.model.cases import NEVER, Cases, Integers
+from simulator.model.cases import NEVER, Cases, FailureKind, Integers
 from simulator.model.local_clocks import DAY
 
 
@@ -181,4 +181,5 @@ class ChargeLedger:
         return CardTries(self._network_of(row), payer.amount, payer.currency, tries, failure)
 
     def _network_of(self, row: int) -> str | None:
-        return self._cases.book.failures[self._cases.failure[row]].card.network
+        kind: FailureKind = self._cases.book.failures[self._cases.failure[row]]
+        return kind.card.network
