@@ -34,7 +34,7 @@ def dump_planner_inputs(given: PlannerInputs) -> dict[str, Any]:
     situation, policy = given.situation, given.policy
     spec = policy.strategy_for(situation.segment, situation.cause)
     return {
-        "situation": situation.model_dump(mode="json", exclude_none=True, exclude=_DERIVED),
+        "situation": _dump_situation(situation),
         "window_ends_at": format_timestamp(given.window_ends_at),
         "time_scale": given.time_scale.factor,
         "attempts_allowed": policy.segment_named(situation.segment).attempts_allowed,
@@ -42,6 +42,16 @@ def dump_planner_inputs(given: PlannerInputs) -> dict[str, Any]:
         "strategy": dict(spec.recorded_form) if spec else None,
         "fallback": dict(policy.fallback.recorded_form),
     }
+
+
+def _dump_situation(situation: Situation) -> dict[str, Any]:
+    known = situation.experience
+    plain = situation.model_copy(update={"experience": None}) if known else situation
+    dumped = plain.model_dump(mode="json", exclude_none=True)
+    for name in _DERIVED:
+        dumped.pop(name, None)
+    # Hundreds of counts that many decisions share.
+    return {**dumped, "experience": known.recorded_form} if known else dumped
 
 
 def parse_planner_inputs(data: Mapping[str, Any], policy_version: str) -> PlannerInputs:

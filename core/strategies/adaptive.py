@@ -75,7 +75,8 @@ class Adaptive:
             return _to_proposal(options[draws.draw_below(len(options))], known, "by lot, to go on learning")
         # The draws run in the order of the options, one sequence for all: another order would choose another block.
         # Of equal draws the sooner option wins.
-        scored = [(_draw_success(draws, option, known), -option.delay_seconds, option) for option in options]
+        attempt = _smoothed_rate(known.attempt, _smoothed_rate(known.cause, 0.5))
+        scored = [(_draw_success(draws, option, known, attempt), -option.delay_seconds, option) for option in options]
         best, _, option = max(scored)
         # Recorded, and compared word for word when the decision is derived again: it stays as it is.
         return _to_proposal(option, known, f"drawn {best * 100 // MILLION} % from what {tried} such retries came to")
@@ -112,22 +113,17 @@ def _draw_seed(situation: Situation, known: Experience) -> int:
     return (int(known.snapshot, 16) << 32) ^ spread_attempt(situation.invoice_id, situation.attempt)
 
 
-def _draw_success(draws: RandomDraws, option: Option, known: Experience) -> int:
-    """A draw of this option's success rate, in millionths.
+def _draw_success(draws: RandomDraws, option: Option, known: Experience, attempt: float) -> int:
+    """A draw of this option's success rate, in millionths; `attempt` is the rate of all such attempts.
 
     The rates are smoothed towards those of the wider group: the attempt towards the cause, delay class and block
     towards the attempt, and the combination of both towards their product. A combination that was seldom tried is
     thus judged by its delay and its block.
     """
-    attempt = _smoothed_rate(known.attempt, _smoothed_rate(known.cause, 0.5))
-    delay, block = (
-        _smoothed_rate(known.delays[option.delay], attempt),
-        _smoothed_rate(known.blocks[option.block], attempt),
-    )
+    delay = _smoothed_rate(known.delays[option.delay], attempt)
+    block = _smoothed_rate(known.blocks[option.block], attempt)
     mean = min(max(delay * block / attempt, 0.001), 0.999)
-    tried, won = next(
-        ((one.tried, one.won) for one in known.spots if (one.delay, one.block) == (option.delay, option.block)), (0, 0)
-    )
+    tried, won = known.spot_tallies.get((option.delay, option.block), (0, 0))
     return draws.draw_beta(PRIOR_STRENGTH * mean + won, PRIOR_STRENGTH * (1 - mean) + tried - won)
 
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 from core.base import Value
 from core.classification.taxonomy import Cause
@@ -60,6 +62,17 @@ class Experience(Value):
     spots: tuple[DelayBlockTally, ...] = ()
     """Of this cause and attempt, by delay class and block together; only combinations that were tried."""
 
+    @cached_property
+    def spot_tallies(self) -> Mapping[tuple[int, int], RetryTally]:
+        """`spots` by delay class and block."""
+        # Reversed, so that of two for one combination the first counts.
+        return {(one.delay, one.block): (one.tried, one.won) for one in reversed(self.spots)}
+
+    @cached_property
+    def recorded_form(self) -> dict[str, Any]:
+        """The counts as the JSON of a row."""
+        return self.model_dump(mode="json", exclude_none=True)
+
 
 class RetryStatistics:
     """One snapshot of all counts. Immutable; the counts for each cause and attempt are summed once, when it is made."""
@@ -78,7 +91,7 @@ class RetryStatistics:
 
 def delay_class(hours: int) -> int:
     """The delay class of so many hours after the failure, 0 to `len(DELAY_EDGES)`."""
-    return sum(hours >= edge for edge in DELAY_EDGES)
+    return bisect_right(DELAY_EDGES, hours)
 
 
 def block_of(moment: datetime) -> int:

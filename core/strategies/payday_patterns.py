@@ -9,7 +9,7 @@ Take them as a starting point, to be replaced by the merchant's own.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
-from itertools import takewhile
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -49,6 +49,7 @@ two alternating Thursdays is Australia's is our assumption.
 CURRENCY_COUNTRIES: Final[Mapping[str, str]] = MappingProxyType({"USD": "US", "GBP": "GB", "AUD": "AU", "EUR": "DE"})
 """The country whose patterns apply if only the currency is known."""
 
+_ONE_DAY: Final = timedelta(days=1)
 PaydayPattern = Callable[[date], bool]
 """Whether a day matches a pattern, before weekends and holidays are considered."""
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -77,14 +78,25 @@ def is_payday(day: date, patterns: Iterable[str], calendar: Calendar) -> bool:
     """Whether people are paid on this working day: it matches, or a free day right after it does."""
     if not calendar.is_business_day(day):
         return False
-    wanted = [_parse_pattern(text) for text in patterns]
-    return any(fits(one) for one in (day, *_free_days_after(day, calendar)) for fits in wanted)
+    wanted = [_known_pattern(text) for text in patterns]
+    if any(fits(day) for fits in wanted):
+        return True
+    return any(fits(one) for one in _free_days_after(day, calendar) for fits in wanted)
+
+
+@lru_cache(maxsize=1024)  # the texts of the policies in force
+def _known_pattern(text: str) -> PaydayPattern:
+    return _parse_pattern(text)
 
 
 def _free_days_after(day: date, calendar: Calendar) -> list[date]:
     """The free days that follow without a gap, 14 at most."""
-    following = (day + timedelta(days=count) for count in range(1, 15))
-    return list(takewhile(lambda one: not calendar.is_business_day(one), following))
+    found: list[date] = []
+    following = day + _ONE_DAY
+    while len(found) < 14 and not calendar.is_business_day(following):
+        found.append(following)
+        following += _ONE_DAY
+    return found
 
 
 def _parse_pattern(text: object) -> PaydayPattern:
