@@ -1,8 +1,8 @@
 """The payday strategy on arrays: the same delays as `core.strategies.payday`, for many invoices at once."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from simulator.model.cases import NO_VALUE, Booleans, Integers
 from simulator.model.local_clocks import Location
 
 EPOCH: Final = date(1970, 1, 1)
+NO_DAY: Final = 1 << 40
+"""Later than every day; as seconds it still fits into 64 bits."""
 
 
 class PaydayRequests(NamedTuple):
@@ -38,95 +40,133 @@ class PaydayCalendar:
 
     def __init__(self, strategy: Payday, spots: Sequence[Location], first: int, last: int) -> None:
         self._strategy = strategy
-        self._calendars = [_LocalCalendar(spot, strategy.patterns, first, last) for spot in spots]
+        self._days = _PaydayTable(strategy.patterns, spots, first, last)
+        self._clocks = _ClockTable(spots, first, last)
 
     def plan_delays(self, requests: PaydayRequests) -> tuple[Integers, Booleans]:
         """Seconds from the failure, NO_VALUE where no retry is left; and which of them come from the ladder."""
-        found = np.full(len(requests.location), NO_VALUE, dtype=np.int64)
-        rungs = np.zeros(len(requests.location), dtype=np.bool_)
-        for number in np.unique(requests.location):
-            rows = np.flatnonzero(requests.location == number)
-            found[rows], rungs[rows] = self._delays_at(
-                self._calendars[number], PaydayRequests(*(column[rows] for column in requests))
-            )
+        found = self._payday_delay(requests)
+        rungs = found == NO_VALUE
+        rows = np.flatnonzero(rungs)
+        found[rows] = self._ladder_delay(_take_rows(requests, rows))
         return found, rungs
 
-    def _delays_at(self, place: "_LocalCalendar", requests: PaydayRequests) -> tuple[Integers, Booleans]:
-        payday = self._payday_delay(place, requests)
-        rungs = payday == NO_VALUE
-        return np.where(rungs, self._ladder_delay(place, requests), payday), rungs
-
-    def _payday_delay(self, place: "_LocalCalendar", requests: PaydayRequests) -> Integers:
+    def _payday_delay(self, requests: PaydayRequests) -> Integers:
         """The delay to the first payday morning between the bounds; NO_VALUE where there is none."""
         least = np.maximum(requests.earliest, self._strategy.shortest)
         most = np.minimum(requests.window, self._strategy.longest)
-        first = place.local_day(requests.failed_at + least)
-        found = np.full(len(first), NO_VALUE, dtype=np.int64)
+        found = np.full(len(least), NO_VALUE, dtype=np.int64)
+        rows = np.flatnonzero(least <= most)
+        wanted, least, most = _take_rows(requests, rows), least[rows], most[rows]
+        first = self._clocks.local_day(wanted.location, wanted.failed_at + least)
+        day = self._days.next_payday(wanted.location, first)
         # All open rows try one payday a round; a row leaves when it has found one or when none can follow.
-        turn, open_rows = np.searchsorted(place.paydays, first), np.flatnonzero(least <= most)
-        while len(open_rows):
-            open_rows = open_rows[turn[open_rows] < len(place.paydays)]
-            day = place.paydays[turn[open_rows]]
-            delay = self._morning_delay(place, day, requests.failed_at[open_rows], requests.spread_value[open_rows])
-            near = (delay <= most[open_rows]) & (day < first[open_rows] + LONGEST_SEARCH_DAYS)
-            good = near & (delay >= least[open_rows])
-            found[open_rows[good]] = delay[good]
-            turn[open_rows] += 1
-            open_rows = open_rows[near & ~good]
+        while len(rows):
+            delay = self._morning_delay(wanted, day)
+            near = (delay <= most) & (day < first + LONGEST_SEARCH_DAYS)
+            good = near & (delay >= least)
+            found[rows[good]] = delay[good]
+            left = np.flatnonzero(near & ~good)
+            rows, wanted, least, most, first = (
+                rows[left],
+                _take_rows(wanted, left),
+                least[left],
+                most[left],
+                first[left],
+            )
+            day = self._days.next_payday(wanted.location, day[left] + 1)
         return found
 
-    def _ladder_delay(self, place: "_LocalCalendar", requests: PaydayRequests) -> Integers:
+    def _ladder_delay(self, requests: PaydayRequests) -> Integers:
         """The ladder's delay; one of a day or more moves to the next morning while the window holds."""
-        least = np.maximum(requests.ladder_delay, requests.earliest)
-        first = place.local_day(requests.failed_at + least)
+        found = requests.ladder_delay.copy()
+        rows = np.flatnonzero(found >= SECONDS_PER_DAY)
+        wanted = _take_rows(requests, rows)
+        least = np.maximum(wanted.ladder_delay, wanted.earliest)
+        first = self._clocks.local_day(wanted.location, wanted.failed_at + least)
         later = least.copy()
         is_final = np.zeros(len(later), dtype=np.bool_)
         # The morning of the first day may be over already: all rows try three days, and each keeps its first hit.
         for ahead in range(3):
-            delay = self._morning_delay(place, first + ahead, requests.failed_at, requests.spread_value)
+            delay = self._morning_delay(wanted, first + ahead)
             better = ~is_final & (delay >= least)
             later, is_final = np.where(better, delay, later), is_final | better
-        return np.where(
-            (requests.ladder_delay >= SECONDS_PER_DAY) & (later <= requests.window), later, requests.ladder_delay
-        )
+        found[rows] = np.where(later <= wanted.window, later, wanted.ladder_delay)
+        return found
 
-    def _morning_delay(
-        self, place: "_LocalCalendar", day: Integers, failed_at: Integers, spread_value: Integers
-    ) -> Integers:
+    def _morning_delay(self, requests: PaydayRequests, day: Integers) -> Integers:
         """Seconds from the failure to this invoice's own moment in the morning of that day."""
         width = (self._strategy.to_hour - self._strategy.from_hour) * 3_600
-        local = day * SECONDS_PER_DAY + self._strategy.from_hour * 3_600 + (spread_value * width >> 32)
-        return place.utc_seconds(local) - failed_at
+        local = day * SECONDS_PER_DAY + self._strategy.from_hour * 3_600 + (requests.spread_value * width >> 32)
+        return self._clocks.utc_seconds(requests.location, local) - requests.failed_at
 
 
-class _LocalCalendar:
-    """Clock and paydays of one location. Days count from 1970-01-01, local."""
+def _take_rows(requests: PaydayRequests, rows: Integers) -> PaydayRequests:
+    return PaydayRequests(*(column[rows] for column in requests))
 
-    def __init__(self, spot: Location, patterns: tuple[str, ...] | None, first: int, last: int) -> None:
-        begin, end = (datetime.fromtimestamp(one, UTC) for one in (first, last))
-        self._calendar = calendar_for(spot.country, spot.time_zone, begin, end, ahead=end - begin)
-        self._patterns = patterns or patterns_for(spot.country, spot.currency)
+
+class _PaydayTable:
+    """By location and local day: the first payday from then on. Days count from 1970-01-01."""
+
+    def __init__(self, patterns: tuple[str, ...] | None, spots: Sequence[Location], first: int, last: int) -> None:
         self._first, self._last = first // SECONDS_PER_DAY - 1, last // SECONDS_PER_DAY + 1
-        self._since = np.array([int(one.since.timestamp()) for one in self._calendar.offsets], dtype=np.int64)
-        self._offset = np.array([one.seconds for one in self._calendar.offsets], dtype=np.int64)
+        self._table = np.stack([self._next_paydays(spot, patterns, first, last) for spot in spots])
 
-    @cached_property
-    def paydays(self) -> Integers:
-        """The paydays of the range, rising."""
+    def next_payday(self, location: Integers, day: Integers) -> Integers:
+        """The first payday of each location from `day` on; NO_DAY where none is in the range."""
+        return np.asarray(self._table[location, np.clip(day, self._first, self._last) - self._first])
+
+    def _next_paydays(self, spot: Location, patterns: tuple[str, ...] | None, first: int, last: int) -> Integers:
+        calendar, mine = _calendar_at(spot, first, last), patterns or patterns_for(spot.country, spot.currency)
         days = range(self._first, self._last)
-        return np.array([day for day in days if _is_local_payday(day, self._patterns, self._calendar)], dtype=np.int64)
+        paydays = [day for day in days if is_payday(EPOCH + timedelta(days=day), mine, calendar)]
+        # One day more than the range, which stands for all that follow it.
+        index = np.searchsorted(np.array(paydays, dtype=np.int64), np.arange(self._first, self._last + 1))
+        return np.array([*paydays, NO_DAY], dtype=np.int64)[index]
 
-    def local_day(self, at: Integers) -> Integers:
-        """The local day of a moment."""
-        turn = np.maximum(np.searchsorted(self._since, at, side="right") - 1, 0)
-        return np.asarray((at + self._offset[turn]) // SECONDS_PER_DAY)
 
-    def utc_seconds(self, local: Integers) -> Integers:
+class _ClockTable:
+    """The clocks of locations, as one offset from UTC for each short step of time: a lookup instead of a search."""
+
+    def __init__(self, spots: Sequence[Location], first: int, last: int) -> None:
+        self._begin = (first // SECONDS_PER_DAY - 2) * SECONDS_PER_DAY
+        changes = [_clock_changes(_calendar_at(spot, first, last)) for spot in spots]
+        # No clock changes within a step: hours, but for the few places that change at a quarter.
+        self._step = math.gcd(3_600, *(int(at) for one in changes for at in (*one.since[1:], *one.local)))
+        grid = np.arange(self._begin, last + 2 * SECONDS_PER_DAY, self._step, dtype=np.int64)
+        self._size = len(grid)
+        self._by_utc = np.stack([one.offset[np.searchsorted(one.since[1:], grid, side="right")] for one in changes])
+        # A change is compared in the local time before it: the first time if clocks show it twice.
+        self._by_local = np.stack([one.offset[np.searchsorted(one.local, grid, side="right")] for one in changes])
+
+    def local_day(self, location: Integers, at: Integers) -> Integers:
+        """The local day of a moment, from 1970-01-01."""
+        return np.asarray((at + self._by_utc[location, self._index(at)]) // SECONDS_PER_DAY)
+
+    def utc_seconds(self, location: Integers, local: Integers) -> Integers:
         """When clocks there show this: the first time if they do so twice, by the later offset if they skip it."""
-        # A change is compared in the local time before it, since `local` is local, too.
-        changes = self._since[1:] + self._offset[:-1]
-        return np.asarray(local - self._offset[np.searchsorted(changes, local, side="right")])
+        return np.asarray(local - self._by_local[location, self._index(local)])
+
+    def _index(self, at: Integers) -> Integers:
+        # Outside of the range the first or the last offset holds, as in a calendar.
+        return np.clip((at - self._begin) // self._step, 0, self._size - 1)
 
 
-def _is_local_payday(day: int, patterns: Sequence[str], calendar: Calendar) -> bool:
-    return is_payday(EPOCH + timedelta(days=day), patterns, calendar)
+class _ClockChanges(NamedTuple):
+    """The offsets of one location, and when they begin: the first one applies before its time, too."""
+
+    since: Integers
+    offset: Integers
+    local: Integers
+    """When each but the first begins, in the local time before it."""
+
+
+def _clock_changes(calendar: Calendar) -> _ClockChanges:
+    since = np.array([int(one.since.timestamp()) for one in calendar.offsets], dtype=np.int64)
+    offset = np.array([one.seconds for one in calendar.offsets], dtype=np.int64)
+    return _ClockChanges(since, offset, since[1:] + offset[:-1])
+
+
+def _calendar_at(spot: Location, first: int, last: int) -> Calendar:
+    begin, end = (datetime.fromtimestamp(one, UTC) for one in (first, last))
+    return calendar_for(spot.country, spot.time_zone, begin, end, ahead=end - begin)
