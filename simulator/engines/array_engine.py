@@ -147,15 +147,12 @@ class ArraySimulation:
         kind, used = self._features.classification_index[self._failure[rows]], self._used[rows]
         answer = self._answers.look_up_rows(SituationKey(level, kind, self._segment[rows], self._arm[rows], used))
         now, action = self._failed_at[rows], self._answers.column("action")[answer]
-        kept = kept & self._can_keep_plan(rows, answer)
-        action = np.where(kept, Action.RETRY, action)
+        if kept.any():
+            kept = kept & self._can_keep_plan(rows, answer)
+            action = np.where(kept, Action.RETRY, action)
         self._stage[rows] = _STAGE[action]
-        # `rows` holds no index twice, so that |= on a fancy index loses nothing.
-        self._blocks_if_overdue[rows] |= self._answers.column("blocks_if_overdue")[answer].astype(np.bool_)
-        waits = (action == Action.AWAIT) | (action == Action.REVIEW)
-        self._due[rows[waits]] = now[waits] + self._answers.column("until")[answer][waits]
-        for person, reason in _OVERDUE:
-            self._overdue[rows[action == person]] = self._reason_number(reason)
+        waits = np.flatnonzero((action == Action.AWAIT) | (action == Action.REVIEW))
+        self._wait_for_people(rows[waits], answer[waits], now[waits])
         for reason, mine in self._group_by_reason(rows, answer, action == Action.BLOCKED):
             self._close_rows(mine, BLOCKED, reason, self._failed_at[mine])
         for reason, mine in self._group_by_reason(rows, answer, action == Action.GIVE_UP):
@@ -163,6 +160,15 @@ class ArraySimulation:
         plans = (action == Action.RETRY) & ~kept
         self._plan_rows(rows[plans], answer[plans])
         self._apply_network_limits(rows[action == Action.RETRY])
+
+    def _wait_for_people(self, rows: Integers, answer: Integers, now: Integers) -> None:
+        """The deadlines of customers and operators, and what they end as."""
+        # `rows` holds no index twice, so that |= on a fancy index loses nothing.
+        self._blocks_if_overdue[rows] |= self._answers.column("blocks_if_overdue")[answer].astype(np.bool_)
+        self._due[rows] = now + self._answers.column("until")[answer]
+        action = self._answers.column("action")[answer]
+        for person, reason in _OVERDUE:
+            self._overdue[rows[action == person]] = self._reason_number(reason)
 
     def _can_keep_plan(self, rows: Integers, answer: Integers) -> Booleans:
         """Whether a retry planned before stays: not sooner than the waits allow, and within the window."""

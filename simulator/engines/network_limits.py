@@ -86,24 +86,26 @@ def _to_credential(card: CardTries) -> Credential:
 
 def _to_ledger_entries(card: CardTries) -> tuple[LedgerEntry, ...]:
     """The charges as ledger entries. Only one carries the answer: a single stop instruction is enough for the rules."""
-    # model_construct skips validation, which would dominate the run time here.
-    return tuple(
-        LedgerEntry.model_construct(
-            recovery_id="simulated",
-            key=str(number),
-            provider="simulated",
-            fingerprint="card",
-            network=card.network,
-            amount=card.amount,
-            currency=card.currency,
-            at=to_utc_datetime(at),
-            trigger=Trigger.PROVIDER.value,
-            outcome=AttemptOutcome.DECLINED,
-            network_code=card.failure.network_code if number == 0 else None,
-            network_advice=card.failure.network_advice if number == 0 else None,
-        )
-        for number, at in enumerate(card.tries)
+    if not card.tries:
+        return ()
+    first = LedgerEntry(
+        recovery_id="simulated",
+        key="0",
+        provider="simulated",
+        fingerprint="card",
+        network=card.network,
+        amount=card.amount,
+        currency=card.currency,
+        at=to_utc_datetime(card.tries[0]),
+        trigger=Trigger.PROVIDER.value,
+        outcome=AttemptOutcome.DECLINED,
+        network_code=card.failure.network_code,
+        network_advice=card.failure.network_advice,
     )
+    # Copies, since validating each would take most of the run's time.
+    plain = first.model_copy(update={"network_code": None, "network_advice": None})
+    later = enumerate(card.tries[1:], start=1)
+    return (first, *(plain.model_copy(update={"key": str(key), "at": to_utc_datetime(at)}) for key, at in later))
 
 
 class ChargeLedger:
@@ -115,7 +117,8 @@ class ChargeLedger:
         self.charge_count, self.blocked, self.fees, self.fees_avoided, self._since = (
             np.zeros(count, dtype=np.int64) for _ in range(5)
         )
-        self.charged_at = np.full((count, MAX_CHARGES), NEVER, dtype=np.int64)
+        # A row per charge in memory: the charges of one step are written side by side.
+        self.charged_at = np.full((MAX_CHARGES, count), NEVER, dtype=np.int64).T
         self._before = np.where(features.reached_network[cases.failure], cases.earlier_counts + 1, cases.earlier_counts)
         """Counted charges of the current card before the recovery's own, the failed one included; 0 for a new card."""
 
@@ -133,9 +136,13 @@ class ChargeLedger:
     def record_charges(self, rows: Integers, at: Integers) -> None:
         """Counts one more charge of each row; only the first MAX_CHARGES keep their time."""
         # Rows are distinct, so += on a fancy index adds one to each.
-        known = self.charge_count[rows] < MAX_CHARGES
-        self.charged_at[rows[known], self.charge_count[rows[known]]] = at[known]
-        self.charge_count[rows] += 1
+        count = self.charge_count[rows]
+        known = count < MAX_CHARGES
+        if known.all():
+            self.charged_at[rows, count] = at
+        else:
+            self.charged_at[rows[known], count[known]] = at[known]
+        self.charge_count[rows] = count + 1
 
     def switch_card(self, rows: Integers) -> None:
         """Starts the count of another card: nothing charged before counts for it."""

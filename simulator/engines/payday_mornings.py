@@ -135,9 +135,11 @@ class _ClockTable:
         self._step = math.gcd(3_600, *(int(at) for one in changes for at in (*one.since[1:], *one.local)))
         grid = np.arange(self._begin, last + 2 * SECONDS_PER_DAY, self._step, dtype=np.int64)
         self._size = len(grid)
-        self._by_utc = np.stack([one.offset[np.searchsorted(one.since[1:], grid, side="right")] for one in changes])
+        rows = (one.offset[np.searchsorted(one.since[1:], grid, side="right")] for one in changes)
+        self._by_utc = np.stack([*rows]).astype(np.int32)
         # A change is compared in the local time before it: the first time if clocks show it twice.
-        self._by_local = np.stack([one.offset[np.searchsorted(one.local, grid, side="right")] for one in changes])
+        rows = (one.offset[np.searchsorted(one.local, grid, side="right")] for one in changes)
+        self._by_local = np.stack([*rows]).astype(np.int32)
 
     def local_day(self, location: Integers, at: Integers) -> Integers:
         """The local day of a moment, from 1970-01-01."""

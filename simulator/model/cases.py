@@ -97,8 +97,8 @@ class Cases:
     def earlier_counts(self) -> Integers:
         """The number of earlier charges of each card."""
         counts = np.zeros(len(self), dtype=np.int64)
-        for row, times in self.earlier.items():
-            counts[row] = len(times)
+        rows = np.fromiter(self.earlier, dtype=np.int64, count=len(self.earlier))
+        counts[rows] = np.fromiter(map(len, self.earlier.values()), dtype=np.int64, count=len(self.earlier))
         return counts
 
     def case_at(self, row: int) -> Case:

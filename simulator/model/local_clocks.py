@@ -49,7 +49,8 @@ class LocalClocks:
         self._day = first // DAY - 2
         grid = np.arange(self._hour, last // HOUR + 2, dtype=np.int64) * HOUR
         # One offset per location and UTC hour: a lookup by index instead of a search in every zone's changes.
-        self._offsets = np.stack([_hourly_offsets(calendar, grid) for calendar in self.calendars])
+        # Half as wide as other columns: the table then stays in the processor's cache.
+        self._offsets = np.stack([_hourly_offsets(calendar, grid) for calendar in self.calendars]).astype(np.int32)
         days = last // DAY + 3 - self._day
         self._paydays = np.stack(
             [_payday_flags(*one, self._day, days) for one in zip(locations, self.calendars, strict=True)]
@@ -57,14 +58,17 @@ class LocalClocks:
 
     def utc_offset(self, payer: Integers, at: Integers) -> Integers:
         """The local offset from UTC in seconds, east positive. `at` must lie within the range of the clocks."""
-        return np.asarray(self._offsets[self.location_index[payer], at // HOUR - self._hour])
+        return np.asarray(self._offsets[self.location_index[payer], at // HOUR - self._hour], dtype=np.int64)
 
     def local_time(self, payer: Integers, at: Integers) -> LocalTime:
         """The local time of each payer at each moment `at`, which must lie within the range of the clocks."""
-        shown = at + self.utc_offset(payer, at)
+        spot = self.location_index[payer]
+        shown = at + self._offsets[spot, at // HOUR - self._hour]
         day = shown // DAY
-        payday = np.asarray(self._paydays[self.location_index[payer], day - self._day])
-        return LocalTime(shown // HOUR % 24, (day + EPOCH_WEEKDAY) % 7, payday)
+        payday = np.asarray(self._paydays[spot, day - self._day])
+        # Remainders by products: numpy divides by a constant several times faster than it takes a remainder.
+        weekday = day + EPOCH_WEEKDAY
+        return LocalTime(shown // HOUR - day * 24, weekday - weekday // 7 * 7, payday)
 
 
 def _location_calendar(spot: Location, first: int, last: int) -> Calendar:

@@ -127,10 +127,19 @@ def _sum_groups(column: Integers, names: tuple[str, ...], won: Booleans, amounts
     all_of = np.bincount(column, minlength=len(names))
     won_of = np.bincount(column[won], minlength=len(names))
     found: dict[str, GroupSum] = {}
+    amount_of = _sum_by_group(column[won], amounts[won], len(names))
     for number in np.flatnonzero(all_of).tolist():
-        amount = int(amounts[won & (column == number)].sum())
+        amount = amount_of[number]
         found.setdefault(names[number], GroupSum()).add(GroupSum(int(all_of[number]), int(won_of[number]), amount))
     return found
+
+
+def _sum_by_group(column: Integers, amounts: Integers, groups: int) -> list[int]:
+    """The sum of the amounts of each group, exact."""
+    # bincount sums floats: each half of an amount has 32 bits, so that a million of them still is exact.
+    low = np.bincount(column, weights=amounts & 0xFFFFFFFF, minlength=groups).astype(np.int64)
+    high = np.bincount(column, weights=amounts >> 32, minlength=groups).astype(np.int64)
+    return [(int(above) << 32) + int(below) for above, below in zip(high, low, strict=True)]
 
 
 def _count_values(values: Integers) -> dict[int, int]:
