@@ -13,7 +13,7 @@ from simulator.history.fit import FittedModel, Prior, fit_history
 from simulator.history.fitted_numbers import list_fitted_assumptions
 from simulator.model.assumptions import Assumptions
 from simulator.model.behaviour import Behaviour, behaviour_from_assumptions
-from simulator.model.cases import NEVER, Cases, Integers
+from simulator.model.cases import NEVER, Booleans, Cases, Integers
 from simulator.model.draws import Stream, Words, draw_uniforms
 from simulator.model.source import Assumption
 from simulator.model.success_chances import OutcomeChances
@@ -87,7 +87,7 @@ class HistorySource:
             failed_at=history.failed_at[row],
             paid_at=self._observed_or_drawn(history.paid_at, number, row, Stream.SELF_PAID),
             method_at=self._observed_or_drawn(history.method_at, number, row, Stream.NEW_METHOD),
-            earlier={place: history.earlier[one] for place, one in enumerate(row.tolist()) if one in history.earlier},
+            earlier={place: history.earlier[int(row[place])] for place in np.flatnonzero(self._is_busy[row]).tolist()},
         )
 
     def with_baseline(self, soft: float, hard: float) -> "HistorySource":
@@ -112,6 +112,13 @@ class HistorySource:
         acts = after != NEVER
         at[rows[acts]] = history.failed_at[mine[acts]] + after[acts]
         return at
+
+    @cached_property
+    def _is_busy(self) -> Booleans:
+        """By row of the history: whether its card was charged before."""
+        known = np.zeros(len(self.history), dtype=np.bool_)
+        known[list(self.history.earlier)] = True
+        return known
 
     @cached_property
     def _watched_until(self) -> Integers:
