@@ -118,14 +118,16 @@ class ArraySimulation:
         charges = self._to_charge_batch(rows, at, fresh)
         won, untried = self._model.draw_successes(charges), self._model.is_extrapolated(charges)
         self._ledger.record_charges(rows, at)
-        self._untried[rows] += untried
+        if untried.any():
+            self._untried[rows] += untried
         self._won_untried[rows] = won & untried
         self._close_rows(rows[won], RECOVERED, "charged", at[won])
         lost = rows[~won]
         self._failed_at[lost] = at[~won]
-        self._used[lost] += not fresh
         if fresh:
             self._failure[lost] = self._features.another_method_kind[self._failure[lost]]
+        else:
+            self._used[lost] += 1
         # A declined new card leaves the retry that was planned before it; a declined retry has used its plan up.
         kept = (self._stage[lost] == WAITING) & fresh
         self._decide_rows(lost, self._features.later_fraud_level[self._failure[lost]], kept)
@@ -181,7 +183,6 @@ class ArraySimulation:
             PlanRequests(
                 rows=rows,
                 answer=answer,
-                failure=self._failure[rows],
                 failed_at=self._failed_at[rows],
                 ends=self._ends[rows],
                 attempt=self._used[rows] + 1,

@@ -1,5 +1,6 @@
 """The planner's arithmetic on arrays: when the next retry of many invoices is due."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,6 @@ class PlanRequests(NamedTuple):
 
     rows: Integers
     answer: Integers
-    failure: Integers
     failed_at: Integers
     ends: Integers
     """When the recovery window ends."""
@@ -54,15 +54,22 @@ class ArrayPlanner:
         """`delay` and `late_ends`, replaced in the rows of payday strategies by their own answers."""
         strategy = self._answers.column("strategy")[wanted.answer]
         delay, late_ends = delay.copy(), late_ends.copy()
-        spots = self._features.location_index(wanted.failure, self._cases.payer[wanted.rows])
-        for number in np.unique(strategy[strategy != NO_VALUE]).tolist():
+        spots = self._locations[wanted.rows]
+        for number in range(len(self._answers.payday_strategies)):
             mine = np.flatnonzero(strategy == number)
+            if len(mine) == 0:
+                continue
             window = (wanted.ends - wanted.failed_at)[mine]
             asked = PaydayRequests(
                 spots[mine], wanted.failed_at[mine], floor[mine], window, spread_value[mine], delay[mine]
             )
             delay[mine], late_ends[mine] = self._payday_calendar(number).plan_delays(asked)
         return delay, late_ends
+
+    @cached_property
+    def _locations(self) -> Integers:
+        """By case: index into the locations. Another card is of the same country, so that it doesn't change them."""
+        return self._features.location_index(self._cases.failure, self._cases.payer)
 
     def _payday_calendar(self, strategy: int) -> PaydayCalendar:
         return self._answers.payday_calendar(strategy, self._features.locations, *clock_range(self._cases))

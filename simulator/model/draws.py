@@ -50,7 +50,12 @@ def draw_uniforms(seed: int, stream: Stream, cases: Words, number: int | Words =
 def _mix_words(words: Words | np.uint64) -> Words:
     """SplitMix64's step and finalizer; uint64 wraps at 2**64 as the algorithm wants."""
     with np.errstate(over="ignore"):
-        mixed = np.asarray(words, dtype=np.uint64) + _GOLDEN
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
-        return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)
+        # In place from here on: a new column for each operation costs more than the operation.
+        mixed = np.array(words, dtype=np.uint64)
+        mixed += _GOLDEN
+        mixed ^= mixed >> np.uint64(30)
+        mixed *= _FIRST
+        mixed ^= mixed >> np.uint64(27)
+        mixed *= _SECOND
+        mixed ^= mixed >> np.uint64(31)
+        return mixed
