@@ -5,7 +5,7 @@ from catalog.tables import network_rules
 from core.classification.tables import DeclineTables
 from core.durations import TimeScale
 from core.planning.decision_input import DecisionConfig
-from core.policy.policy import StrategyFactory
+from core.policy.policy import Policy, StrategyFactory
 
 
 class DecisionSources:
@@ -24,11 +24,19 @@ class DecisionSources:
         self.strategies = strategies
         self.channels = channels
         self.time_scale = time_scale
+        self._config: DecisionConfig | None = None
 
     def decision_config(self) -> DecisionConfig:
         """The policy in force with what it is applied with. Raises InvalidPolicy if none was ever valid."""
+        policy = self.policy.current_policy()
+        # One config as long as the policy is the same: it keeps what is found once per policy, such as arms and limits.
+        if self._config is None or self._config.policy is not policy:
+            self._config = self._build_config(policy)
+        return self._config
+
+    def _build_config(self, policy: Policy) -> DecisionConfig:
         return DecisionConfig(
-            policy=self.policy.current_policy(),
+            policy=policy,
             strategies=self.strategies,
             tables=self.tables,
             network_rules=network_rules(),

@@ -11,6 +11,7 @@ import catalog
 from catalog import plugins
 from core.classification.classify import classify
 from core.classification.taxonomy import Cause
+from core.durations import TimeScale
 from core.errors import InvalidInput, InvalidPolicy
 from core.payments import Failure
 from core.policy.policy import StrategyFactory, parse_policy
@@ -102,3 +103,18 @@ def test_broken_plugin_is_reported_on_use(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(plugins, "entry_points", lambda **_: points)
     with pytest.raises(InvalidPolicy, match=r"^strategy 'gone' can't be loaded from no\.such"):
         catalog.installed_strategies()["gone"](delays=["3h"])
+
+
+def test_decisions_share_a_config_until_the_policy_changes(
+    tmp_path: Path, strategies: Mapping[str, StrategyFactory]
+) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(SHIPPED.read_text())
+    policy = catalog.PolicyFile(path, strategies)
+    sources = catalog.DecisionSources(catalog.load_decline_tables({}), policy, dict(strategies), TimeScale())
+    first = sources.decision_config()
+    assert sources.decision_config() is first
+    path.write_text(SHIPPED.read_text() + "\n# another version\n")
+    changed = sources.decision_config()
+    assert changed.policy.version != first.policy.version
+    assert sources.decision_config() is changed
