@@ -32,6 +32,7 @@ from api.deps import Clock, Parts
 from api.health import ReadinessCheck, TableGauges, database_checks
 from api.middleware import AddressLimit, BodyLimit, ExactPaths, PlainCookies, ResponseObserver
 from api.rate_limits import RequestLimits
+from api.webhook_store import WebhookStore
 from catalog import NetworkLimits, PolicyFile
 from core.simulations import SimulationRunner
 from db.session import Database
@@ -66,6 +67,7 @@ def create_app(
     """
     check_passwords(settings)
     policy, background = PolicyFile(settings.policy_file), Background()
+    customer_ids = CustomerIds(secret_keys(settings.customer_id_keys), clock)
     parts = Parts(
         settings=settings,
         database=database,
@@ -76,10 +78,11 @@ def create_app(
         metrics=create_metrics(),
         background=background,
         deliveries=Deliveries(background),
+        webhook_store=WebhookStore(background, database, customer_ids, policy.current_policy),
         network_rules=NetworkLimits(policy).current_rules,
         policy=policy.current_policy,
         codec=encryption_codec(settings.payload_encryption_keys),
-        customer_ids=CustomerIds(secret_keys(settings.customer_id_keys), clock),
+        customer_ids=customer_ids,
         limits=RequestLimits(settings.rate_limit_per_key, settings.rate_limit_per_address),
     )
     app = _create_bare_app()

@@ -13,6 +13,7 @@ from api.background import Background
 from api.deliveries import Deliveries
 from api.parser_threads import ParserThreads
 from api.rate_limits import RequestLimits
+from api.webhook_store import WebhookStore
 from core.card_networks.rules import NetworkRules
 from core.errors import NotFound
 from core.policy.policy import Policy
@@ -45,6 +46,7 @@ class Parts:
     metrics: Metrics
     background: Background
     deliveries: Deliveries
+    webhook_store: WebhookStore
     network_rules: Callable[[], NetworkRules]
     """Returns the network limits that apply now. Raises InvalidPolicy if the policy file was never valid."""
     policy: Callable[[], Policy]
@@ -65,26 +67,33 @@ def get_parts(request: Request) -> Parts:
     return found
 
 
-PartsDep = Annotated[Parts, Depends(get_parts)]
+async def _depend_on_parts(request: Request) -> Parts:
+    # Async, as every dependency: FastAPI runs a function in a thread, which costs more than most requests.
+    return get_parts(request)
 
 
-def _provider_name(provider: Annotated[str, Path(description="name of the provider, e.g. `stripe`")]) -> str:
-    return _decode_segment(provider)
+PartsDep = Annotated[Parts, Depends(_depend_on_parts)]
 
 
-def _invoice_id(invoice_id: Annotated[str, Path(description="the provider's invoice id, percent-encoded")]) -> str:
-    return _decode_segment(invoice_id)
+async def _provider_name(provider: Annotated[str, Path(description="name of the provider, e.g. `stripe`")]) -> str:
+    return decode_segment(provider)
 
 
-def _card_fingerprint(fingerprint: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
-    return _decode_segment(fingerprint, "credential")
+async def _invoice_id(
+    invoice_id: Annotated[str, Path(description="the provider's invoice id, percent-encoded")],
+) -> str:
+    return decode_segment(invoice_id)
 
 
-def _event_id(event_id: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
-    return _decode_segment(event_id, "webhook")
+async def _card_fingerprint(fingerprint: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
+    return decode_segment(fingerprint, "credential")
 
 
-def _decode_segment(segment: str, kind: str = "recovery") -> str:
+async def _event_id(event_id: Annotated[str, Path(description="the provider's, percent-encoded")]) -> str:
+    return decode_segment(event_id, "webhook")
+
+
+def decode_segment(segment: str, kind: str = "recovery") -> str:
     """A path segment decoded; see `api.middleware.ExactPaths`. Raises NotFound for text that can't be an id."""
     text = unquote(segment)
     if "\x00" in text or len(text) > 500:

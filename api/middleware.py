@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,14 +26,14 @@ LINGER_SECONDS: Final = 0.5
 """How long a body that is too large is still read, and discarded, before it is refused."""
 BODY_SECONDS: Final = 10.0
 """Time limit for a whole body: a slow sender must not hold a connection for ever."""
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 
 
 class ExactPaths:
@@ -182,9 +182,9 @@ class ResponseObserver:
 
 
 def _add_security_headers(message: Message) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
+    given = message.get("headers", ())
+    names = {name.lower() for name, _ in given}
+    message["headers"] = [*given, *(header for header in _HEADERS if header[0] not in names)]
 
 
 def _method_label(scope: Scope) -> str:

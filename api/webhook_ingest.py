@@ -3,37 +3,27 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import structlog
 from pydantic import BaseModel, Field
 
 from api.deps import Parts
-from core.errors import InvalidInput, InvalidPolicy, RecoveryError, StoreUnavailable
+from api.webhook_store import STORE_WITHIN, ReceivedBody, StoredEvent
+from core.errors import InvalidInput, RecoveryError, StoreUnavailable
 from core.ids import MAX_ID_LENGTH, find_id_problem, recovery_id
 from core.messages.recipients import ContactUpdate
-from core.notices import Notice, dead_letter_notice
 from core.payments import EventKind, ProviderEvent
 from core.policy.scope import ScopeRules
-from db.repositories import contacts, inbox, notices
+from db.repositories import inbox
 from db.repositories.inbox import StoredWebhook
-from db.session import Session
-from intake.delivery import (
-    Delivery,
-    DeliveryStatus,
-    apply_write_off_rule,
-    deliver_event,
-    ignore_without_effect,
-    shift_to_arrival,
-)
+from intake.delivery import Delivery, DeliveryStatus, apply_write_off_rule, deliver_event, shift_to_arrival
 from intake.relay import record_delivery
-from providers.base import ExtractsContacts, Webhooks
+from providers.base import Webhooks
 
-STORE_WITHIN: Final = timedelta(seconds=4)
-"""Time limit for storing; below the providers' own time-outs, so that they get our 503 and send again."""
 DELIVER_WITHIN: Final = timedelta(seconds=5)
 """Time limit for the delivery behind the answer; after this the relay takes over (`inbox.HEAD_START`)."""
 UNREADABLE_TYPE: Final = "unreadable"
@@ -55,7 +45,8 @@ async def ingest_webhook(parts: Parts, provider: str, headers: Mapping[str, str]
     """Verifies and stores a webhook; returns one receipt per event of the body, all of them stored.
 
     Raises InvalidSignature for an unverified sender, InvalidInput for a body or an event id that can't be used,
-    StoreUnavailable if the events could not be stored within four seconds. Then nothing is stored.
+    StoreUnavailable if the events could not be stored within four seconds; only a commit that was lost on the way may
+    have stored them all the same. Otherwise nothing is stored.
     """
     now = parts.clock()
     parts.webhooks[provider].verify(headers, body, now)
@@ -66,12 +57,9 @@ async def ingest_verified(parts: Parts, provider: str, body: bytes, now: datetim
     """As `ingest_webhook`, for a body whose sender was verified before."""
     webhooks = parts.webhooks[provider]
     events, people = _normalise_body(webhooks, provider, body, now), _extract_contacts(webhooks, provider, body)
-    try:
-        stored = await parts.background.run_within(STORE_WITHIN, _store_events(parts, events, people, body, now))
-    except TimeoutError:
-        raise StoreUnavailable("The database does not answer in time.") from None
+    stored = await parts.webhook_store.store(ReceivedBody(events, people, body, now))
     _start_deliveries(parts, stored, now)
-    return list(await asyncio.gather(*(_build_receipt(parts, one) for one in stored)))
+    return [await _build_receipt(parts, one) for one in stored]
 
 
 def _normalise_body(webhooks: Webhooks, provider: str, body: bytes, now: datetime) -> tuple[ProviderEvent, ...]:
@@ -96,7 +84,8 @@ def _extract_contacts(webhooks: Webhooks, provider: str, body: bytes) -> tuple[C
 
     Never raises: a recovery without contact goes on, and only its messages are not sent.
     """
-    if not isinstance(webhooks, ExtractsContacts):
+    # Not isinstance: for a Protocol that takes longer than reading the body.
+    if not hasattr(webhooks, "extract_contacts"):
         return ()
     try:
         found = webhooks.extract_contacts(body)
@@ -134,64 +123,6 @@ def _check_ids(event: ProviderEvent) -> ProviderEvent:
     return ProviderEvent(**names, kind=EventKind.OTHER, occurred_at=event.occurred_at, detail=detail)
 
 
-class StoredEvent(NamedTuple):
-    """An event as it was stored in the inbox."""
-
-    event: ProviderEvent
-    """With the customer's id as it is known here."""
-    is_new: bool
-    delivery: Delivery | None
-    """The result, if it was decided without a delivery."""
-
-
-async def _store_events(
-    parts: Parts, events: tuple[ProviderEvent, ...], people: tuple[ContactUpdate, ...], body: bytes, now: datetime
-) -> list[StoredEvent]:
-    """Stores the events of one body and its contacts."""
-    # One transaction for all events, since a sender repeats a batch as a whole.
-    async with parts.database.begin() as session:
-        name, hide = events[0].provider, parts.customer_ids.hide
-        kept = [await _store_event(parts, session, event, body, now) for event in await hide(session, name, events)]
-        if len(events) > 1:
-            await inbox.blank_shared_body(session, name, [event.event_id for event in events], now)
-        # Not for duplicates: an old webhook that is sent again must not overwrite a newer contact.
-        if any(one.is_new for one in kept):
-            await contacts.learn_contacts(session, name, await hide(session, name, people), now)
-        return kept
-
-
-async def _store_event(parts: Parts, session: Session, event: ProviderEvent, body: bytes, now: datetime) -> StoredEvent:
-    names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
-    if not await inbox.insert_webhook(session, **names, received_at=now, body=body, event=event):
-        return StoredEvent(event, is_new=False, delivery=None)
-    delivery = ignore_without_effect(event, current_scope_rules(parts), now)
-    if delivery:
-        await record_delivery(session, event.provider, event.event_id, delivery, now)
-        await notices.add_notices(session, _dead_letter_notices(event, now))
-    return StoredEvent(event, is_new=True, delivery=delivery)
-
-
-def current_scope_rules(parts: Parts) -> ScopeRules:
-    """The active policy's scope rules; the shipped ones if the policy file was never valid. Never raises."""
-    try:
-        return parts.policy().scope
-    except InvalidPolicy:
-        return ScopeRules()
-
-
-_UNUSABLE_DETAILS: Final = ("unfit", "reference can't be taken", "it could not be read")
-"""Beginnings of the details of events that could not be understood. A failed payment may be among them."""
-
-
-def _dead_letter_notices(event: ProviderEvent, now: datetime) -> list[Notice]:
-    """A notice to operators for an event that could not be understood; none for one that has no effect by design."""
-    detail = event.detail or ""
-    if not detail.startswith(_UNUSABLE_DETAILS):
-        return []
-    name = f"webhook {event.event_id} of {event.provider}"
-    return [dead_letter_notice(name, now, provider=event.provider, invoice_id=event.invoice_id, why=detail)]
-
-
 async def _build_receipt(parts: Parts, kept: StoredEvent) -> WebhookReceipt:
     """`ignored` is answered for what the event alone decides; what its recovery makes of it is in the inbox later."""
     if not kept.is_new:
@@ -223,7 +154,7 @@ def _expected_recovery_id(event: ProviderEvent) -> str | None:
     return recovery_id(event.provider, event.invoice_id) if opens and event.invoice_id else None
 
 
-def _start_deliveries(parts: Parts, stored: list[StoredEvent], now: datetime) -> None:
+def _start_deliveries(parts: Parts, stored: Sequence[StoredEvent], now: datetime) -> None:
     """Begins the delivery of every new event behind the answer; what is not begun here is the relay's."""
     for event, is_new, delivery in stored:
         if is_new and delivery is None:
@@ -235,22 +166,23 @@ async def _deliver_or_leave(parts: Parts, event: ProviderEvent, now: datetime) -
     """Delivers the event, or leaves it to the relay. Never raises: the event is stored in the inbox."""
     try:
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
-            delivery = await deliver_event(
-                event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts)
-            )
-            await _note_delivery(parts, event, delivery, now)
+            scope = parts.webhook_store.current_scope()
+            delivery = await deliver_event(event, parts.database, parts.recoveries, now, scope=scope)
+            await _note_delivery(parts, event, delivery, scope, now)
     except (RecoveryError, TimeoutError) as away:
         parts.deliveries.report_left(str(away) or "time-out")
     except Exception:
         structlog.get_logger("api").exception("a webhook could not be delivered", event_id=event.event_id)
 
 
-async def _note_delivery(parts: Parts, event: ProviderEvent, delivery: Delivery, now: datetime) -> None:
+async def _note_delivery(
+    parts: Parts, event: ProviderEvent, delivery: Delivery, scope: ScopeRules, now: datetime
+) -> None:
     """What the inbox must know now. An event that a run took is delivered once that run has written it in its log."""
     if delivery.status is DeliveryStatus.DEFERRED:
         return await parts.recoveries.trigger_relay()
     taken = delivery.status is DeliveryStatus.ACCEPTED
-    if taken and apply_write_off_rule(event, current_scope_rules(parts)).kind is not EventKind.WAKE:
+    if taken and apply_write_off_rule(event, scope).kind is not EventKind.WAKE:
         return None
     async with parts.database.begin() as session:
         if taken:

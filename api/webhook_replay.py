@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from api.deps import Parts
-from api.webhook_ingest import DELIVER_WITHIN, UNREADABLE_TYPE, current_scope_rules, ingest_verified
+from api.webhook_ingest import DELIVER_WITHIN, UNREADABLE_TYPE, ingest_verified
 from core.errors import CommandRefused, EngineUnavailable, NotFound, RecoveryError
 from core.payments import ProviderEvent
 from db.queries import webhooks
@@ -67,7 +67,8 @@ async def _deliver_again(parts: Parts, row: dict[str, Any], now: datetime) -> De
         async with asyncio.timeout(DELIVER_WITHIN.total_seconds()):
             async with parts.database.begin() as session:
                 (event,) = await parts.customer_ids.hide(session, event.provider, [event])
-            return await deliver_event(event, parts.database, parts.recoveries, now, scope=current_scope_rules(parts))
+            scope = parts.webhook_store.current_scope()
+            return await deliver_event(event, parts.database, parts.recoveries, now, scope=scope)
     except (RecoveryError, TimeoutError) as away:
         return Delivery(status=DeliveryStatus.DEFERRED, reason=str(away) or "nobody answered in time")
 

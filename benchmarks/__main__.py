@@ -14,6 +14,7 @@ from benchmarks import (
     recovery_costs,
     replay,
     simulator_speed,
+    webhook_accept,
 )
 from benchmarks.measures import LATEST, Benchmark, Measure, Size, save_measures
 
@@ -25,6 +26,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "replay": replay.measure,
     "admin": admin_queries.measure,
     "audit": audit_speed.measure,
+    "accept": webhook_accept.measure,
 }
 FULL_ONLY: Final[dict[str, Benchmark]] = {"fidelity": engine_parity.measure}
 """Too long for the small run; by name they run in any size."""

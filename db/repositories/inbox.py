@@ -6,13 +6,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from core.base import Value
 from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
 from db import chain
 from db.due_rows import claim_oldest_due
-from db.models import contact, recovery
+from db.models import recovery
 from db.models import webhook_inbox as table
 from db.session import Session
 
@@ -51,47 +50,6 @@ class StoredWebhook(Value):
 
 
 SHOWN: Final = [table.c[name] for name in StoredWebhook.model_fields]
-
-
-async def insert_webhook(
-    session: Session,
-    *,
-    provider: str,
-    event_id: str,
-    event_type: str,
-    received_at: datetime,
-    body: bytes,
-    event: ProviderEvent | None = None,
-) -> bool:
-    """Stores a verified webhook. False, with nothing written, if an event with this id is stored already.
-
-    Without its body where it is about an erased customer. Raises InvalidInput for a normalised event that jsonb can't
-    hold.
-    """
-    normalised = chain.to_json_value(event.model_dump(mode="json", exclude_none=True)) if event else {}
-    row: dict[str, Any] = {
-        "provider": provider,
-        "event_id": chain.replace_unstorable(event_id),
-        "event_type": chain.replace_unstorable(event_type),
-        "received_at": received_at,
-        "next_try_at": received_at + HEAD_START,
-        "event": normalised or None,
-        "customer_id": normalised.get("customer_id"),
-        "invoice_id": normalised.get("invoice_id"),
-    }
-    erased = _is_erased(provider, row["customer_id"], row["invoice_id"])
-    personal = {"body": case((erased, b""), else_=body), "erased_at": case((erased, received_at))}
-    kept = pg_insert(table).values(row | personal).on_conflict_do_nothing().returning(table.c.event_id)
-    return (await session.execute(kept)).first() is not None
-
-
-def _is_erased(provider: str, customer_id: str | None, invoice_id: str | None) -> ColumnElement[bool]:
-    """Whether the customer, or that of the invoice's recovery, was erased."""
-    of_invoice = select(recovery.c.customer_id).where(
-        recovery.c.provider == provider, recovery.c.invoice_id == invoice_id
-    )
-    whose = or_(contact.c.customer_id == customer_id, contact.c.customer_id.in_(of_invoice))
-    return exists().where(contact.c.provider == provider, whose, contact.c.erased_at.is_not(None))
 
 
 async def blank_shared_body(session: Session, provider: str, event_ids: Sequence[str], received_at: datetime) -> None:

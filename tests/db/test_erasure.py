@@ -13,7 +13,8 @@ from core.messages.recipients import Contact
 from db import access_models, models
 from db.erasure import erase_customer
 from db.personal_data import PERSONAL_DATA, Content, columns_with
-from db.repositories import contacts, customer_identities, event_log, inbox
+from db.repositories import contacts, customer_identities, event_log
+from db.repositories.new_webhooks import NewWebhook, insert_webhooks
 from db.session import Database
 from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
@@ -130,9 +131,7 @@ async def test_address_as_id_is_erased_by_itself_and_by_what_stands_for_it(datab
         async with database.begin() as session:
             known = await customer_identities.hide_customer_id(session, "adyen", given, (), NOW)
             await contacts.save_contact(session, "adyen", known, "inv_1", Contact(email=given), NOW)
-            await inbox.insert_webhook(
-                session, provider="adyen", event_id=given, event_type="t", received_at=NOW, body=given.encode(),
-            )  # fmt: skip
+            await insert_webhooks(session, [NewWebhook("adyen", given, "t", NOW, given.encode())])
             await session.exec_driver_sql(
                 "UPDATE webhook_inbox SET customer_id = %s WHERE event_id = %s",
                 (known, given),

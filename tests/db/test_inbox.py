@@ -11,6 +11,7 @@ from core.payments import EventKind, ProviderEvent
 from db.models import webhook_inbox
 from db.repositories import contacts, event_log, inbox
 from db.repositories.inbox import WebhookOutcome
+from db.repositories.new_webhooks import NewWebhook, insert_webhooks
 from db.session import Database
 from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
@@ -25,10 +26,9 @@ def event_with(event_id: str, **fields: Any) -> ProviderEvent:
 async def store_event(database: Database, event_id: str, normalised: bool = True, **fields: Any) -> bool:
     event = event_with(event_id, **fields) if normalised else None
     async with database.begin() as session:
-        return await inbox.insert_webhook(
-            session, provider="stripe", event_id=event_id, event_type="invoice.payment_failed", received_at=NOW,
-            body=b"\x00\xff{}" + event_id.encode(), event=event,
-        )  # fmt: skip
+        body = b"\x00\xff{}" + event_id.encode()
+        new = NewWebhook("stripe", event_id, "invoice.payment_failed", NOW, body, event)
+        return (await insert_webhooks(session, [new]))[0]
 
 
 async def conclude_event(database: Database, event_id: str, outcome: WebhookOutcome, **fields: Any) -> None:
@@ -207,10 +207,8 @@ async def test_body_of_a_batch_is_blanked_for_each_of_its_events(database: Datab
     moment = NOW + timedelta(minutes=7)
     for name, customer in (("evt_batch_1", "cus_batch"), ("evt_batch_2", "cus_beside")):
         async with database.begin() as session:
-            await inbox.insert_webhook(
-                session, provider="stripe", event_id=name, event_type="x", received_at=moment, body=b"both",
-                event=event_with(name, customer_id=customer),
-            )  # fmt: skip
+            event = event_with(name, customer_id=customer)
+            await insert_webhooks(session, [NewWebhook("stripe", name, "x", moment, b"both", event)])
     async with database.begin() as session:
         assert await inbox.erase_bodies(session, "cus_batch", NOW) == 2
     assert [await fetch_body(database, name) for name in ("evt_batch_1", "evt_batch_2")] == [b"", b""]
@@ -222,9 +220,7 @@ async def test_batch_that_arrives_with_an_erased_customer_is_blanked_whole(datab
     async with database.begin() as session:
         await contacts.erase_contact(session, "cus_arrives", NOW)
         for name, customer in (("evt_arrives_1", "cus_arrives"), ("evt_arrives_2", "cus_beside")):
-            await inbox.insert_webhook(
-                session, provider="stripe", event_id=name, event_type="x", received_at=moment, body=b"both",
-                event=event_with(name, customer_id=customer),
-            )  # fmt: skip
+            event = event_with(name, customer_id=customer)
+            await insert_webhooks(session, [NewWebhook("stripe", name, "x", moment, b"both", event)])
         await inbox.blank_shared_body(session, "stripe", ["evt_arrives_1", "evt_arrives_2"], moment)
     assert [await fetch_body(database, name) for name in ("evt_arrives_1", "evt_arrives_2")] == [b"", b""]

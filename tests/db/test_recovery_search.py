@@ -15,6 +15,7 @@ from db.queries.recovery_search import Order, RecoveryFilters, Sort
 from db.queries.webhooks import WebhookFilters
 from db.repositories import event_log, inbox, recoveries
 from db.repositories.inbox import WebhookOutcome
+from db.repositories.new_webhooks import NewWebhook, insert_webhooks
 from db.session import Database
 from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event
 
@@ -198,8 +199,8 @@ async def test_inbox_is_listed_newest_first_filtered_and_read_with_body(database
     async with database.begin() as session:
         for number in range(5):
             provider, kind = "stripe" if number else "adyen", f"type.{number % 2}"
-            await inbox.insert_webhook(session, provider=provider, event_id=f"evt_{number}", event_type=kind,
-                               received_at=NOW + SECOND * number, body=b"{}")  # fmt: skip
+            new = NewWebhook(provider, f"evt_{number}", kind, NOW + SECOND * number, b"{}")
+            await insert_webhooks(session, [new])
         await inbox.conclude_delivery(session, "stripe", "evt_3", WebhookOutcome.IGNORED, NOW, reason="test")
         await inbox.conclude_delivery(
             session, "stripe", "evt_2", WebhookOutcome.ACCEPTED, NOW, recovery_id="recovery-x"

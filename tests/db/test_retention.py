@@ -10,6 +10,7 @@ from core.messages.recipients import Contact
 from db.erasure import erase_customer
 from db.repositories import contacts, customer_identities, event_log, inbox
 from db.repositories.inbox import WebhookOutcome
+from db.repositories.new_webhooks import NewWebhook, insert_webhooks
 from db.retention import KEPT_FOR_EVER, KeptFor, apply_retention
 from db.session import Database
 from tests.db.recovery_events import NOW, blank_recovery, canceled_event, failed_event
@@ -33,10 +34,7 @@ async def run_pass(database: Database, days_later: int, kept: KeptFor = KEPT, li
 
 async def store_webhook(database: Database, event_id: str, *, delivered: bool = True) -> None:
     async with database.begin() as session:
-        body = b"jenny@example.com"
-        await inbox.insert_webhook(
-            session, provider="stripe", event_id=event_id, event_type="t", received_at=NOW, body=body
-        )
+        await insert_webhooks(session, [NewWebhook("stripe", event_id, "t", NOW, b"jenny@example.com")])
         if delivered:
             await inbox.conclude_delivery(session, "stripe", event_id, WebhookOutcome.IGNORED, NOW, reason="unused")
 

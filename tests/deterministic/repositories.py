@@ -19,8 +19,18 @@ from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
 from core.recovery.network_ledger import build_ledger_entries
 from core.recovery.state import Recovery
 from db.due_rows import LONGEST_WAIT
-from db.repositories import contacts, event_log, inbox, network_attempts, notices, operator_signals, recoveries
+from db.repositories import (
+    contacts,
+    event_log,
+    inbox,
+    network_attempts,
+    new_webhooks,
+    notices,
+    operator_signals,
+    recoveries,
+)
 from db.repositories.inbox import HEAD_START, StoredWebhook, WebhookOutcome
+from db.repositories.new_webhooks import NewWebhook
 from db.repositories.operator_signals import OperatorSignal
 from tests.deterministic.store import MemorySession, Row, StoredRow
 
@@ -44,28 +54,30 @@ def record_of(row: Mapping[Any, Any]) -> Record:
 # --- webhook_inbox ------------------------------------------------------------------------------------------
 
 
-async def insert_webhook(
-    session: Session,
-    *,
-    provider: str,
-    event_id: str,
-    event_type: str,
-    received_at: datetime,
-    body: bytes,
-    event: ProviderEvent | None = None,
-) -> bool:
-    await session.pause()
-    key, table = (provider, event_id), session.tables.inbox
-    await session.lock(("inbox", key))
-    if key in table:
-        return False
+async def insert_webhooks(session: Session, webhooks: Sequence[NewWebhook]) -> list[bool]:
+    # In the order of their keys, as the original.
+    for key in sorted({(one.provider, one.event_id) for one in webhooks}):
+        await session.pause()
+        await session.lock(("inbox", key))
+    stored, news = set(session.tables.inbox), list[bool]()
+    for one in webhooks:
+        key = (one.provider, one.event_id)
+        news.append(key not in stored)
+        if news[-1]:
+            stored.add(key)
+            _write_webhook(session, one)
+    return news
+
+
+def _write_webhook(session: Session, new: NewWebhook) -> None:
     row: Row = {name: None for name in StoredWebhook.model_fields}
-    row |= {"provider": provider, "event_id": event_id, "event_type": event_type, "received_at": received_at}
-    row |= {"event": event, "tries": 0, "next_try_at": received_at + HEAD_START}
-    if event:
-        row |= {"invoice_id": event.invoice_id, "customer_id": event.customer_id}
-    session.write(table.__setitem__, key, row)
-    return True
+    names = ("provider", "event_id", "event_type", "received_at", "event", "outcome", "reason")
+    row |= {name: getattr(new, name) for name in names}
+    row |= {"tries": 0, "next_try_at": new.received_at + HEAD_START}
+    row |= {"delivered_at": new.received_at if new.outcome else None}
+    if new.event:
+        row |= {"invoice_id": new.event.invoice_id, "customer_id": new.event.customer_id}
+    session.write(session.tables.inbox.__setitem__, (new.provider, new.event_id), row)
 
 
 async def blank_shared_body(session: Session, provider: str, event_ids: Sequence[str], received_at: datetime) -> None:
@@ -348,7 +360,7 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
     *(
         (inbox, function.__name__, function)
         for function in (
-            insert_webhook, blank_shared_body, load_webhook, claim_due, has_earlier_undelivered, count_undelivered,
+            blank_shared_body, load_webhook, claim_due, has_earlier_undelivered, count_undelivered,
             conclude_delivery, conclude_recorded, mark_handed_over, note_problem, save_owner, webhooks_of_invoice,
             webhooks_of_customer, events_without_log,
         )
@@ -361,6 +373,7 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
         )
     ),
     *((network_attempts, function.__name__, function) for function in (save_attempts, lock_card, load_attempts)),
+    (new_webhooks, "insert_webhooks", insert_webhooks),
     (event_log, "record_of", record_of),
     (notices, "add_notices", add_notices),
     (contacts, "learn_contacts", learn_contacts),

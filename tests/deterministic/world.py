@@ -16,6 +16,7 @@ from activities.recording import Recording, stored_inbox_lookup, stored_signal_l
 from api import webhook_ingest
 from api.background import Background
 from api.deliveries import Deliveries
+from api.webhook_store import WebhookStore
 from core.card_networks.rules import NetworkRules
 from core.errors import RecoveryError
 from core.ids import recovery_id
@@ -131,6 +132,8 @@ class World:
 
     def _start_api(self) -> Any:
         process, background = Process("api"), Background()
+        customer_ids = CustomerIds((b"simulated",), self.now)
+        database: Any = self.database
         return SimpleNamespace(
             process=process,
             database=self.database,
@@ -139,8 +142,10 @@ class World:
             deliveries=Deliveries(background),
             webhooks={self.scenario.provider.name: self},
             clock=self.now,
-            policy=lambda: self._sources.decision_config().policy,
-            customer_ids=CustomerIds((b"simulated",), self.now),
+            webhook_store=WebhookStore(
+                background, database, customer_ids, lambda: self._sources.decision_config().policy
+            ),
+            customer_ids=customer_ids,
         )
 
     def _restart_api(self) -> None:

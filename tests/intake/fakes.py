@@ -16,7 +16,8 @@ from core.recovery.machine import fold_records
 from core.recovery.reactions import opening_event, react_to_event
 from core.recovery.state import Recovery
 from db.recovery_log import StoredRecoveryLog
-from db.repositories import event_log, inbox
+from db.repositories import event_log, inbox, new_webhooks
+from db.repositories.new_webhooks import NewWebhook
 from db.session import Database
 from providers.base import Gateway
 
@@ -187,9 +188,8 @@ def canceled_event() -> Event:
 async def store_in_inbox(db: Database, *events: ProviderEvent, at: datetime = NOW) -> None:
     """Stores undelivered webhooks in the inbox."""
     async with db.begin() as session:
-        for event in events:
-            names = {"provider": event.provider, "event_id": event.event_id, "event_type": event.event_type}
-            assert await inbox.insert_webhook(session, **names, received_at=at, body=b"{}", event=event)
+        new = [NewWebhook(event.provider, event.event_id, event.event_type, at, b"{}", event) for event in events]
+        assert all(await new_webhooks.insert_webhooks(session, new))
 
 
 async def log_types(db: Database, name: str) -> list[str]:

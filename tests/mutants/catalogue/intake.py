@@ -7,11 +7,9 @@ from tests.mutants.mutant import Edit, Mutant
 INGEST: Final = "api/webhook_ingest.py"
 RELAY: Final = "intake/relay.py"
 
-STORE_BEHIND_THE_ANSWER: Final = """    storing = partial(_store_events, parts, events, people, body, now)
-    parts.deliveries.start("store", storing)
+STORE_BEHIND_THE_ANSWER: Final = """    storing = parts.webhook_store.store(ReceivedBody(events, people, body, now))
+    parts.background.start_work(storing)
     stored = [StoredEvent(one, is_new=True, delivery=None) for one in events]
-    try:
-        pass
 """
 
 INTAKE: Final = (
@@ -22,8 +20,7 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file=INGEST,
-                old="    try:\n        stored = await parts.background.run_within("
-                "STORE_WITHIN, _store_events(parts, events, people, body, now))\n",
+                old="    stored = await parts.webhook_store.store(ReceivedBody(events, people, body, now))\n",
                 new=STORE_BEHIND_THE_ANSWER,
             ),
         ),
@@ -49,8 +46,8 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file=INGEST,
-                old="    if taken and apply_write_off_rule(event, current_scope_rules(parts)).kind "
-                "is not EventKind.WAKE:\n        return None\n",
+                old="    if taken and apply_write_off_rule(event, scope).kind is not EventKind.WAKE:\n"
+                "        return None\n",
                 new="    taken = False\n",
             ),
         ),

@@ -242,9 +242,9 @@ SECURITY: Final = (
         bug="a later webhook of an erased customer is stored with its body",
         edits=(
             Edit(
-                file="db/repositories/inbox.py",
-                old='personal = {"body": case((erased, b""), else_=body), "erased_at"',
-                new='personal = {"body": body, "erased_at"',
+                file="db/repositories/new_webhooks.py",
+                old="CASE WHEN erased THEN CAST('' AS bytea) ELSE body END",
+                new="body",
             ),
         ),
         checks=("tests/db/test_inbox.py::test_later_webhook_of_an_erased_customer_is_stored_without_its_body",),
