@@ -128,10 +128,10 @@ def _may_share(body: ReceivedBody) -> bool:
 
 
 def _new_webhook(event: ProviderEvent, delivery: Delivery | None, body: ReceivedBody) -> NewWebhook:
-    return NewWebhook(
-        event.provider, event.event_id, event.event_type, body.received_at, body.content, event,
-        outcome=WebhookOutcome(delivery.status.value) if delivery else None, reason=delivery.reason if delivery else None,
-    )  # fmt: skip
+    new = NewWebhook(event.provider, event.event_id, event.event_type, body.received_at, body.content, event)
+    if delivery is None:
+        return new
+    return new._replace(outcome=WebhookOutcome(delivery.status.value), reason=delivery.reason)
 
 
 def _stored_event(event: ProviderEvent, is_new: bool, delivery: Delivery | None) -> StoredEvent:
