@@ -149,7 +149,9 @@ class Recording:
             )
         # A run that was lost may have taken a cancel with it: the new one must hear of it before it charges.
         commands = tuple(await self._signals(recovery_id(known.provider, known.invoice_id)))
-        return OpenedRecovery(records=records, search_attributes=await self._searchable(), commands=commands)
+        return OpenedRecovery(
+            records=records, search_attributes=await self._searchable(), commands=commands, upserts_at_rest=True
+        )
 
     async def _opening_events(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
         """The opening event, and events of inbox rows that arrived before the recovery existed but still count."""

@@ -74,6 +74,11 @@ class OpenedRecovery(WrittenRecords):
     search_attributes: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
     """Stored operator commands that the log doesn't show yet: the run before may have been lost with them."""
+    upserts_at_rest: bool = False
+    """Whether the run writes its search attributes only before it sleeps or ends; False in older histories.
+
+    It stands here and not in `workflow.patched`, whose marker would cost the two events of history that this saves.
+    """
 
 
 class RecordInput(Value):

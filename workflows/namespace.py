@@ -161,12 +161,16 @@ class SearchableNames:
         self._client = client
         self._asked = float("-inf")
         self._names: tuple[str, ...] = ()
+        self._asking = asyncio.Lock()
 
     async def __call__(self) -> tuple[str, ...]:
-        if time.monotonic() - self._asked > FRESH_SECONDS:
-            self._asked = time.monotonic()
-            try:
-                self._names = tuple(sorted(await registered_attributes(self._client)))
-            except RPCError:
-                self._names = ()
+        # Whoever comes while the first one asks waits for the same answer: recoveries that open together would find
+        # no names yet, and keep none for as long as they run.
+        async with self._asking:
+            if time.monotonic() - self._asked > FRESH_SECONDS:
+                try:
+                    self._names = tuple(sorted(await registered_attributes(self._client)))
+                except RPCError:
+                    self._names = ()
+                self._asked = time.monotonic()
         return self._names

@@ -45,7 +45,7 @@ from workflows.activity_calls import NoAnswer, Order, call_provider, requested_w
 from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
 from workflows.messages import MessageResult, MessageSender
 from workflows.reconciling import ReconcileSchedule
-from workflows.visibility import changed_attributes, describe_step, recovery_status, render_details
+from workflows.visibility import SearchAttributes, describe_step, recovery_status, render_details
 
 
 @workflow.defn(name="PaymentRecovery")
@@ -60,7 +60,7 @@ class PaymentRecovery:
         self._requests: set[str] = set()
         self._command_ids = CommandIds()
         self._facts: FailureFacts | None = None
-        self._searchable: frozenset[str] = frozenset()
+        self._search_attributes = SearchAttributes()
         self._doing = "opening"
         self._charging = False
         self._awaited_retries = AwaitedRetries()
@@ -228,7 +228,7 @@ class PaymentRecovery:
                 now=workflow.now(), provider=self._recovery.provider, invoice_id=self._recovery.invoice_id, event=event
             )
             opened = await run_local_first(Recording.open_recovery, known)
-            self._searchable = frozenset(opened.search_attributes)
+            self._search_attributes.note_opening(opened)
             self._fold_written(opened)
             for command in opened.commands:
                 self._queue_command(command)
@@ -359,6 +359,7 @@ class PaymentRecovery:
 
     async def _sleep_until_input(self, pause: timedelta | None, why: str) -> None:
         """Sleep, durably, until the time is over or somebody says something. Who waits for an answer has it now."""
+        self._search_attributes.upsert(self._recovery, at_rest=True)
         self._awaited_retries.answer_all()
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary=why)
@@ -386,8 +387,7 @@ class PaymentRecovery:
         """Keep Temporal's web UI and its search up to date."""
         self._doing = describe_step(self._recovery, step)
         workflow.set_current_details(render_details(self._recovery, self._doing))
-        if changed := changed_attributes(self._recovery, self._searchable, workflow.info().typed_search_attributes):
-            workflow.upsert_search_attributes(changed)
+        self._search_attributes.upsert(self._recovery, at_rest=isinstance(step, Done))
 
     def _is_history_full(self) -> bool:
         """Whether the history should begin anew; the log carries the state over."""

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
 
-from core.contracts import RecoveryStatus
+from core.contracts import OpenedRecovery, RecoveryStatus
 from core.events import State
 from core.formatting import format_moment
 from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Reconcile, Step, Wait
@@ -64,11 +65,28 @@ def render_details(recovery: Recovery, doing: str) -> str:
     return "\n\n".join(rows)
 
 
-def changed_attributes(
-    recovery: Recovery, searchable: frozenset[str], now: TypedSearchAttributes
-) -> list[SearchAttributeUpdate[Any]]:
-    """The search attributes that changed, of those that the namespace knows."""
-    return [update for key, update in _attribute_updates(recovery, now) if key.name in searchable]
+class SearchAttributes:
+    """The search attributes of one run, of those that the namespace knows."""
+
+    def __init__(self) -> None:
+        self._searchable: frozenset[str] = frozenset()
+        self._only_at_rest = False
+
+    def note_opening(self, opened: OpenedRecovery) -> None:
+        """What the opening says of the namespace, and of how this run writes them."""
+        self._searchable, self._only_at_rest = frozenset(opened.search_attributes), opened.upserts_at_rest
+
+    def upsert(self, recovery: Recovery, *, at_rest: bool) -> None:
+        """Write those that changed since they were last written; nothing where none did.
+
+        `at_rest`: the run is about to sleep or to end. Else only older runs write them, whose history says so: a state
+        that lasts seconds isn't worth an event of history.
+        """
+        if self._only_at_rest and not at_rest:
+            return
+        updates = _attribute_updates(recovery, workflow.info().typed_search_attributes)
+        if changed := [update for key, update in updates if key.name in self._searchable]:
+            workflow.upsert_search_attributes(changed)
 
 
 def _attribute_updates(

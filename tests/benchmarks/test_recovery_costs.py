@@ -9,7 +9,7 @@ MOST = RecoveryCosts(
     api_transactions=2,
     worker_statements=31,
     worker_transactions=11,
-    history_events=30,
+    history_events=29,
     activities=2,
     # Stripe allows 25 calls a second to one endpoint.
     provider_calls=4,

@@ -9,7 +9,7 @@ from temporalio.client import ScheduleAlreadyRunningError
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows import namespace
-from workflows.namespace import kept_schedules
+from workflows.namespace import SearchableNames, kept_schedules
 from workflows.options import NOTICE_SCHEDULE, RELAY_SCHEDULE, RETENTION_SCHEDULE
 
 SOON = timedelta(milliseconds=5)
@@ -91,3 +91,37 @@ async def test_worker_does_not_start_without_temporal(temporal: Any) -> None:
     with pytest.raises(RPCError):
         async with kept_schedules(temporal, notices=False, every=SOON):
             pass
+
+
+async def test_recoveries_that_open_together_all_hear_the_search_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = 0, asyncio.Event()
+
+    async def ask(_: object) -> frozenset[str]:
+        nonlocal asked
+        asked += 1
+        await answer.wait()
+        return frozenset({"Segment", "RecoveryState"})
+
+    monkeypatch.setattr(namespace, "registered_attributes", ask)
+    searchable: Any = SearchableNames(object())  # type: ignore[arg-type]
+    opening = [asyncio.create_task(searchable()) for _ in range(3)]
+    await asyncio.sleep(0)
+    answer.set()
+    assert await asyncio.gather(*opening) == [("RecoveryState", "Segment")] * 3
+    assert asked == 1
+
+
+async def test_an_interrupted_question_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(_: object) -> frozenset[str]:
+        await asyncio.sleep(60)
+        return frozenset()
+
+    async def ask(_: object) -> frozenset[str]:
+        return frozenset({"Segment"})
+
+    searchable = SearchableNames(object())  # type: ignore[arg-type]
+    monkeypatch.setattr(namespace, "registered_attributes", hang)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(searchable(), 0.01)
+    monkeypatch.setattr(namespace, "registered_attributes", ask)
+    assert await searchable() == ("Segment",)
