@@ -14,7 +14,7 @@ from core.recovery import machine
 from core.recovery.state import Recovery
 from db import chain
 from db.models import METADATA
-from db.repositories import event_log, recoveries
+from db.repositories import recoveries, transitions
 
 PATTERN_COUNT: Final = 400
 """Number of different recoveries; the log holds copies of them for other invoices and days."""
@@ -65,7 +65,7 @@ def _copy_of(pattern: Sequence[Record], number: int) -> tuple[list[dict[str, Any
     blank = Recovery(provider="stripe", invoice_id=f"in_{number:08}")
     after = machine.fold_records(blank, moved)
     opened_on, ended_at = moved[0].occurred_at.date(), moved[-1].occurred_at
-    rows = event_log.chain_rows(after, moved, chain.GENESIS, opened_on, ended_at)
+    rows = transitions.chain_rows(after, moved, chain.GENESIS, opened_on, ended_at)
     return rows, recoveries.project_recovery(after, opened_on, ended_at)
 
 

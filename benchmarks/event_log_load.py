@@ -15,7 +15,7 @@ from psycopg import sql
 import catalog
 from core.events import Record
 from core.policy.policy import parse_policy
-from db.repositories.event_log import event_id_of
+from db.repositories.transitions import event_id_of
 from providers.base import load_providers
 from simulator.engines.arm import World
 from simulator.engines.event_engine import RecoverySimulation

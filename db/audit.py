@@ -18,7 +18,8 @@ from db.chain import Problem
 from db.chain import verify_chain as verify_chain
 from db.models import event_log
 from db.rebuild import BATCH, Difference, Progress, compare_rows, project_history, recoveries_without_log
-from db.repositories.event_log import Row, stream_histories
+from db.repositories.event_log import stream_histories
+from db.repositories.transitions import Row
 from db.session import Database, Session
 
 UNQUOTABLE: Final = re.compile(r"[^0-9A-Fa-f-]")

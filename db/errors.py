@@ -16,8 +16,8 @@ _LOST: Final = ("08", "57P", READ_ONLY)
 """SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html) after which a connection is unusable:
 connection exceptions, a server that shuts down, a read-only server.
 """
-_UNFIT: Final = ("42P01", "42501", "3F000")
-"""SQLSTATEs of a database that was not migrated for this release: no such table, no privilege on it, no such schema."""
+_UNFIT: Final = ("42P01", "42501", "42883", "3F000")
+"""SQLSTATEs of a database that was not migrated for this release: no such table, function or schema, no privilege."""
 
 
 def is_connection_lost(error: BaseException) -> bool:

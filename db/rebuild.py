@@ -9,7 +9,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from core.base import Value
 from db.models import event_log, network_attempt, recovery
 from db.repositories import network_attempts, recoveries
-from db.repositories.event_log import Row, blank_of, fold_rows, record_of, stream_histories
+from db.repositories.event_log import blank_of, fold_rows, record_of, stream_histories
+from db.repositories.transitions import Row
 from db.session import Session
 
 BATCH: Final = 200

@@ -4,13 +4,11 @@ Writers of one recovery take turns (an advisory lock per recovery, held until th
 one reads what the first has committed instead of writing a second branch of the sequence.
 """
 
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select, text
+from sqlalchemy import DateTime, column, select, text
 
 from core.errors import InvalidInput, RecoveryError
 from core.events import Event, Record, upgrade_record
@@ -20,7 +18,9 @@ from core.recovery.state import Recovery
 from core.redaction.trees import redact_tree
 from db import chain
 from db.models import event_log as table
-from db.repositories import network_attempts, recoveries
+from db.repositories import network_attempts, transitions
+from db.repositories.recoveries import project_recovery
+from db.repositories.transitions import COLUMNS, Row, chain_rows
 from db.session import Session
 
 
@@ -30,38 +30,50 @@ async def ensure_month_partition(session: Session, day: date) -> bool:
     return bool(made.scalar_one())
 
 
-Row = Mapping[Any, Any]
-"""A row of `event_log` by column name."""
-
-COLUMNS: Final = ", ".join(column.name for column in table.columns)
 # The clock is read once the lock is held: OFFSET keeps the planner from merging the two queries. So rows of one
 # recovery are recorded in their order, and the request of a charge before the provider can hear of it.
-LOCK: Final = text("""
-    SELECT clock_timestamp() FROM (SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0)) OFFSET 0) AS locked
-""")
+_LOCK: Final = """
+    SELECT clock_timestamp() AS locked_at
+    FROM (SELECT pg_advisory_xact_lock(hashtextextended(:recovery_id, 0)) OFFSET 0) AS locked
+"""
+LOCK: Final = text(_LOCK)
+# One round trip for lock and read. The function takes a snapshot of its own, after the lock (see migration 0021): it
+# sees what the previous holder committed while this one waited.
+LOCK_AND_READ: Final = text(f"""
+    SELECT locked_at, {COLUMNS}
+    FROM ({_LOCK} OFFSET 0) AS turn
+    LEFT JOIN LATERAL read_event_log(:recovery_id, :first, CAST(:likely_day AS date), locked_at) AS log ON true
+    ORDER BY sequence
+""").columns(column("locked_at", DateTime(timezone=True)), *table.columns)
 # The opening day lets PostgreSQL read one partition only. It is looked up in the log itself, not in the read model:
-# what decides whether a row exists must not depend on a table that may be rebuilt.
+# what decides whether a row exists must not depend on a table that may be rebuilt. OFFSET: for a plain minimum
+# PostgreSQL walks an index ordered by day and misses the one of openings (measured: ten times the work).
 READ: Final = text(f"""
     SELECT {COLUMNS} FROM event_log
-    WHERE recovery_id = :recovery_id AND sequence >= :first
-      AND opened_on = (SELECT min(opened_on) FROM event_log WHERE recovery_id = :recovery_id AND sequence = 1)
+    WHERE recovery_id = :recovery_id AND sequence >= :first AND opened_on = (
+        SELECT min(day) FROM (
+            SELECT opened_on AS day FROM event_log WHERE recovery_id = :recovery_id AND sequence = 1 OFFSET 0
+        ) AS opening
+    )
     ORDER BY sequence
 """).columns(*table.columns)
-# All rows of a transition in one statement: unnest makes rows of one array per column.
-WRITE: Final = text(f"""
-    INSERT INTO event_log ({COLUMNS})
-    SELECT :recovery_id, sequence, event_id, type, occurred_at, :recorded_at, :provider, :invoice_id, :customer_id,
-           attempt, from_state, to_state, data::jsonb, previous_hash, hash, :opened_on
-    FROM unnest(
-        CAST(:sequence AS int[]), CAST(:event_id AS uuid[]), CAST(:type AS text[]),
-        CAST(:occurred_at AS timestamptz[]), CAST(:attempt AS int[]), CAST(:from_state AS text[]),
-        CAST(:to_state AS text[]), CAST(:data AS text[]), CAST(:previous_hash AS bytea[]), CAST(:hash AS bytea[])
-    ) AS new (sequence, event_id, type, occurred_at, attempt, from_state, to_state, data, previous_hash, hash)
-""")
-PER_ROW: Final = (
-    "sequence", "event_id", "type", "occurred_at", "attempt", "from_state", "to_state", "data", "previous_hash", "hash",
-)  # fmt: skip
-SHARED: Final = ("recovery_id", "recorded_at", "provider", "invoice_id", "customer_id", "opened_on")
+
+
+class Turn(NamedTuple):
+    """A transaction's turn to write after `before`, which it holds until it ends."""
+
+    before: Recovery
+    locked_at: datetime
+    """The database's clock once the lock was held (UTC)."""
+    likely_day: date | None
+    """The day whose partition exists by now, where the recovery has no rows."""
+    stored: Sequence[Row]
+    """The rows from that of `before` on."""
+
+    @property
+    def written(self) -> tuple[Record, ...]:
+        """The records that are there after `before`: an earlier execution committed them."""
+        return tuple(record_of(row) for row in self.stored if row["sequence"] > self.before.sequence)
 
 
 async def append_to_log(
@@ -80,15 +92,40 @@ async def append_to_log(
     row is added where the events end the recovery. Raises InvalidInput for data that can't be stored, RecoveryError
     where the log ends before `before` does.
     """
+    turn = await take_turn(session, before, events[0] if events else None)
+    return turn.written or await write_rows(session, turn, events, now, recorded_at)
+
+
+async def take_turn(session: Session, before: Recovery, opening: Event | None = None) -> Turn:
+    """Makes this transaction the only writer of the recovery and returns what is written from `before` on.
+
+    `opening` is the first event of a recovery without rows, if it is to be opened.
+    """
+    opened_at = before.opened_at or (opening and before.sequence == 0 and opening.occurred_at) or None
+    likely_day = utc_day(opened_at) if opened_at else None
     # Locked before reading: otherwise two writers could both find nothing after `before` and both write.
-    locked_at = await lock_recovery(session, before.recovery_id)
     # From the last known row on: its hash starts the new links, and it shows that the log reaches `before`.
-    stored = await _read_rows(session, before.recovery_id, max(before.sequence, 1))
-    written = [row for row in stored if row["sequence"] > before.sequence]
-    if written:
-        return tuple(map(record_of, written))
-    last = _last_row(before, stored)
-    return await _write_rows(session, before, last, map(_storable_event, events), now, recorded_at or locked_at)
+    locked_at, stored = await lock_and_read(session, before.recovery_id, max(before.sequence, 1), likely_day)
+    return Turn(before, locked_at, likely_day, stored)
+
+
+async def write_rows(
+    session: Session, turn: Turn, events: Iterable[Event], now: datetime, recorded_at: datetime | None = None
+) -> tuple[Record, ...]:
+    """As `append_to_log`, in a turn that found no rows after its `before`."""
+    last = _last_row(turn)
+    after, records = machine.append_events(turn.before, map(_storable_event, events), now)
+    if not records:
+        return ()
+    recorded_at = recorded_at or turn.locked_at
+    # A clock that was set back, or a standby's after a failover, must not turn the order of the rows around.
+    recorded_at = max(recorded_at, last["recorded_at"]) if last else recorded_at
+    opened_on = last["opened_on"] if last else await _open_partition(session, turn, after, records[0])
+    new = chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
+    # One statement: log, attempt ledger and read model are written together or not at all.
+    attempts = network_attempts.merge_entries(turn.before, records)
+    await transitions.store_transition(session, new, attempts, project_recovery(after, opened_on, recorded_at))
+    return records
 
 
 async def append_late(
@@ -108,15 +145,14 @@ async def append_late(
     recovery_id = name_of(provider, invoice_id)
     # The lock that the workflow's activities take too: a recovery that closes at this moment is seen open or closed,
     # never in between.
-    locked_at = await lock_recovery(session, recovery_id)
-    stored = await _read_rows(session, recovery_id, 1)
+    locked_at, stored = await lock_and_read(session, recovery_id, 1, None)
     recovery = _fold_stored(stored)
     if recovery is None or not recovery.stage.is_final:
         return None
     if known := _row_of_event(stored, late.data.get("event_id")):
         return record_of(known)
-    rows = await _write_rows(session, recovery, stored[-1], [_storable_event(late)], now, recorded_at or locked_at)
-    return rows[-1]
+    turn = Turn(recovery, locked_at, None, stored[-1:])
+    return (await write_rows(session, turn, [late], now, recorded_at))[-1]
 
 
 async def load_records(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
@@ -180,21 +216,26 @@ def blank_of(found: Sequence[Row]) -> Recovery:
     return Recovery(provider=found[0]["provider"], invoice_id=found[0]["invoice_id"])
 
 
-def event_id_of(recovery_id: str, sequence: int) -> UUID:
-    """The id of a row, derived from recovery and sequence: the same in every repeat."""
-    return uuid5(NAMESPACE_URL, f"pri:{recovery_id}:{sequence}")
-
-
 async def lock_recovery(session: Session, recovery_id: str) -> datetime:
     """Makes this transaction the only writer of the recovery until it ends; waits for another one.
 
-    Returns the database's clock once the lock is held (UTC).
-
-    The lock is a statement of its own because at READ COMMITTED each statement takes a new snapshot: the read that
-    follows sees what the previous holder committed while this one waited.
+    Returns the database's clock once the lock is held (UTC). Read in a later statement: at READ COMMITTED each one
+    takes a new snapshot and sees what the previous holder committed while this one waited.
     """
     locked_at: datetime = (await session.execute(LOCK, {"recovery_id": recovery_id})).scalar_one()
     return locked_at
+
+
+async def lock_and_read(
+    session: Session, recovery_id: str, first: int, likely_day: date | None
+) -> tuple[datetime, Sequence[Row]]:
+    """Locks as `lock_recovery`; the clock, and the rows from `first` on in order.
+
+    `likely_day` saves looking the recovery up in all partitions; for one without rows its partition is made.
+    """
+    wanted = {"recovery_id": recovery_id, "first": first, "likely_day": likely_day}
+    found = (await session.execute(LOCK_AND_READ, wanted)).mappings().all()
+    return found[0]["locked_at"], [row for row in found if row["sequence"] is not None]
 
 
 async def _read_rows(session: Session, recovery_id: str, first: int) -> list[Row]:
@@ -213,13 +254,14 @@ def _row_of_event(stored: Sequence[Row], event_id: Any) -> Row | None:
     return next((row for row in stored if row["data"].get("event_id") == event_id), None)
 
 
-def _last_row(before: Recovery, stored: Sequence[Row]) -> Row | None:
+def _last_row(turn: Turn) -> Row | None:
     """The row that the next one follows; None at the beginning. Raises RecoveryError where the log is too short."""
+    before = turn.before
     if before.sequence == 0:
         return None
-    if not stored:
+    if not turn.stored:
         raise RecoveryError(f"The log of {before.recovery_id} ends before row {before.sequence}; nothing was written.")
-    return stored[0]
+    return turn.stored[0]
 
 
 def _storable_event(event: Event) -> Event:
@@ -232,66 +274,14 @@ def _storable_event(event: Event) -> Event:
     return event.holding(event.type, data).model_copy(update={"occurred_at": at})
 
 
-async def _write_rows(
-    session: Session,
-    before: Recovery,
-    last: Row | None,
-    events: Iterable[Event],
-    now: datetime,
-    recorded_at: datetime,
-) -> tuple[Record, ...]:
-    after, records = machine.append_events(before, events, now)
-    if not records:
-        return ()
-    # A clock that was set back, or a standby's after a failover, must not turn the order of the rows around.
-    recorded_at = max(recorded_at, last["recorded_at"]) if last else recorded_at
-    opened_on = last["opened_on"] if last else await _open_partition(session, after, records[0])
-    new = chain_rows(after, records, last["hash"] if last else chain.GENESIS, opened_on, recorded_at)
-    # One transaction: log, attempt ledger and read model are committed together or not at all.
-    await session.execute(WRITE, _column_arrays(new))
-    await network_attempts.save_attempts(session, before, records)
-    await recoveries.save_recoveries(session, [recoveries.project_recovery(after, opened_on, recorded_at)])
-    return records
-
-
-async def _open_partition(session: Session, after: Recovery, first: Record) -> date:
-    """The UTC day that all rows of this recovery carry; creates its partition (an import may be years old)."""
-    opened_on = (after.opened_at or first.occurred_at).astimezone(UTC).date()
-    await ensure_month_partition(session, opened_on)
+async def _open_partition(session: Session, turn: Turn, after: Recovery, first: Record) -> date:
+    """The UTC day that all rows of this recovery carry; makes sure of its partition."""
+    opened_on = utc_day(after.opened_at or first.occurred_at)
+    if opened_on != turn.likely_day:
+        await ensure_month_partition(session, opened_on)
     return opened_on
 
 
-def chain_rows(
-    after: Recovery, records: Iterable[Record], previous: bytes, opened_on: date, recorded_at: datetime
-) -> list[dict[str, Any]]:
-    """The rows to store by column name, each linked to the hash of the one before it."""
-    new = []
-    for record in records:
-        placed = {"opened_on": opened_on, "recorded_at": recorded_at, "previous_hash": previous}
-        row = _row_values(after, record) | placed
-        previous = row["hash"] = chain.link_hash(previous, row)
-        new.append(row)
-    return new
-
-
-def _row_values(after: Recovery, record: Record) -> dict[str, Any]:
-    return {
-        **dict(record),
-        "data": dict(record.data.stored),
-        "recovery_id": after.recovery_id,
-        "event_id": event_id_of(after.recovery_id, record.sequence),
-        "type": record.type.value,
-        "provider": after.provider,
-        "invoice_id": after.invoice_id,
-        "customer_id": after.customer_id,
-        "from_state": record.from_state.value if record.from_state else None,
-        "to_state": record.to_state.value,
-    }
-
-
-def _column_arrays(new: Sequence[Row]) -> dict[str, Any]:
-    """The parameters of WRITE: values that all rows share once, the others as one array per column."""
-    shared = {name: new[0][name] for name in SHARED}
-    arrays = {name: [row[name] for row in new] for name in PER_ROW}
-    arrays["data"] = [json.dumps(data, ensure_ascii=False, allow_nan=False) for data in arrays["data"]]
-    return shared | arrays
+def utc_day(moment: datetime) -> date:
+    """The day in UTC. A naive moment is refused later, with the event that it stands in."""
+    return moment.astimezone(UTC).date()

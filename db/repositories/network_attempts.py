@@ -3,12 +3,12 @@
 Fees are in minor units of the currency in which the network publishes them.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, text
-from sqlalchemy.dialects.postgresql import Insert, insert
 
 from core.base import Value
 from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
@@ -32,22 +32,46 @@ class Fees(Value):
     avoided: int = 0
 
 
+_KEPT: Final = ("fingerprint", "network", "fee_amount", "fee_currency")
+"""Columns in which an earlier value stays where a later entry has none: an answer seldom names the card."""
+_REPLACED: Final = ("outcome", "code", "network_code", "network_advice")
+_COLUMNS: Final = ", ".join(column.name for column in table.columns)
+_CHANGES: Final = ", ".join(
+    [f"{name} = coalesce(excluded.{name}, network_attempt.{name})" for name in _KEPT]
+    + [f"{name} = excluded.{name}" for name in _REPLACED]
+)
+SAVE: Final = f"""
+    INSERT INTO network_attempt ({_COLUMNS})
+    SELECT {_COLUMNS} FROM jsonb_populate_recordset(NULL::network_attempt, CAST(:attempts AS jsonb))
+    ON CONFLICT (recovery_id, key) DO UPDATE SET {_CHANGES}
+"""
+"""Saves entries, each key once, as `save_parameters` gives them; also a part of the statement for a transition."""
+_SAVE: Final = text(SAVE)
+
+
 async def save_attempts(session: Session, before: Recovery, records: Sequence[Record]) -> None:
     """Writes the ledger entries that follow from these records after `before`. Repeating a call is safe."""
+    if entries := merge_entries(before, records):
+        await session.execute(_SAVE, save_parameters(entries))
+
+
+def save_parameters(entries: Sequence[LedgerEntry]) -> dict[str, Any]:
+    """The parameters of SAVE; without entries it changes nothing."""
+    return {"attempts": json.dumps([entry.model_dump(mode="json") for entry in entries])}
+
+
+def merge_entries(before: Recovery, records: Sequence[Record]) -> tuple[LedgerEntry, ...]:
+    """The ledger entries that follow from these records after `before`, one for each key, as SAVE would merge them."""
+    merged: dict[str, LedgerEntry] = {}
     for entry in build_ledger_entries(before, records):
-        await session.execute(UPSERT, entry.model_dump())
+        earlier = merged.get(entry.key)
+        merged[entry.key] = _merge_entry(earlier, entry) if earlier else entry
+    return tuple(merged.values())
 
 
-def _build_upsert() -> Insert:
-    # An answer seldom names the card that its request named: what it leaves out keeps the earlier value.
-    fresh = insert(table)
-    keep = ("fingerprint", "network", "fee_amount", "fee_currency")
-    kept = {name: func.coalesce(fresh.excluded[name], table.c[name]) for name in keep}
-    told = {name: fresh.excluded[name] for name in ("outcome", "code", "network_code", "network_advice")}
-    return fresh.on_conflict_do_update(index_elements=[table.c.recovery_id, table.c.key], set_=kept | told)
-
-
-UPSERT: Final = _build_upsert()
+def _merge_entry(earlier: LedgerEntry, later: LedgerEntry) -> LedgerEntry:
+    kept = {name: value for name in _KEPT if (value := getattr(later, name)) is not None}
+    return earlier.model_copy(update=kept | {name: getattr(later, name) for name in _REPLACED})
 
 
 async def lock_card(session: Session, card: Credential) -> None:

@@ -1,11 +1,12 @@
 """The read model: the current state of each recovery, written in the transaction of its log and derivable from it."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT, Insert, insert
+from sqlalchemy import Select, bindparam, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from core.base import Value
 from core.recovery import machine
@@ -81,22 +82,30 @@ def due_at(recovery: Recovery, now: datetime) -> datetime | None:
     return None if isinstance(step, machine.Done) else now
 
 
+_SAVED: Final = ", ".join(DERIVED)
+_CHANGES: Final = ", ".join(f"{name} = excluded.{name}" for name in DERIVED if name != "recovery_id")
+SAVE: Final = f"""
+    INSERT INTO recovery ({_SAVED})
+    SELECT {_SAVED} FROM jsonb_populate_recordset(NULL::recovery, CAST(:recoveries AS jsonb))
+    ON CONFLICT (recovery_id) DO UPDATE SET {_CHANGES}
+"""
+"""Saves rows, as `save_parameters` gives them; also a part of the statement for a transition."""
+_SAVE: Final = text(SAVE)
+
+
 async def save_recoveries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts or replaces rows that `project_recovery` returned; `checked_at` is kept."""
+    """Inserts or replaces rows that `project_recovery` returned, each recovery once; `checked_at` is kept."""
     if rows:
-        await session.execute(UPSERT, list(rows))
+        await session.execute(_SAVE, save_parameters(rows))
 
 
-def _build_upsert() -> Insert:
-    fresh = insert(table)
-    return fresh.on_conflict_do_update(
-        index_elements=[table.c.recovery_id],
-        set_={name: fresh.excluded[name] for name in DERIVED if name != "recovery_id"},
-    )
+def save_parameters(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters of SAVE."""
+    return {"recoveries": json.dumps([dict(row) for row in rows], default=_to_iso)}
 
 
-UPSERT: Final = _build_upsert()
-"""Built once: SQLAlchemy takes longer to build it than PostgreSQL to run it."""
+def _to_iso(moment: date) -> str:
+    return moment.isoformat()
 
 
 async def load_recovery_row(session: Session, recovery_id: str) -> dict[str, Any] | None:

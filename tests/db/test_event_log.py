@@ -1,6 +1,7 @@
 """Appending to the log: in order, once, chained, despite repeats and races."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -13,8 +14,10 @@ from core.recovery import machine
 from core.recovery.state import Recovery
 from core.redaction.text import REDACTED
 from db import chain
-from db.repositories import event_log, recoveries
-from db.session import Database
+from db.repositories import event_log, recoveries, transitions
+from db.repositories.recoveries import project_recovery
+from db.repositories.transitions import Row, event_id_of
+from db.session import Database, Session
 from tests.db.recovery_events import DATA, NOW, blank_recovery, canceled_event, event_of, failed_event
 
 
@@ -24,7 +27,7 @@ async def append_events(database: Database, before: Recovery, *events: Any, now:
         return await event_log.append_to_log(session, before, events, now)
 
 
-async def read_whole_log(database: Database, recovery_id: str) -> list[event_log.Row]:
+async def read_whole_log(database: Database, recovery_id: str) -> list[Row]:
     """All rows of one recovery in every partition."""
     async with database.begin() as session:
         return [row async for history in event_log.stream_histories(session, recovery_id) for row in history]
@@ -42,9 +45,7 @@ async def test_appended_rows_are_read_back_as_returned(database: Database) -> No
     rows = await read_whole_log(database, opened.recovery_id)
     assert chain.verify_chain(rows) == []
     assert {row["opened_on"] for row in rows} == {NOW.date()}
-    assert [row["event_id"] for row in rows] == [
-        event_log.event_id_of(opened.recovery_id, n + 1) for n in range(len(rows))
-    ]
+    assert [row["event_id"] for row in rows] == [event_id_of(opened.recovery_id, n + 1) for n in range(len(rows))]
 
 
 async def test_a_repeat_returns_what_is_stored_and_writes_nothing(database: Database) -> None:
@@ -130,6 +131,45 @@ async def test_an_import_of_years_ago_gets_its_partition(database: Database) -> 
         )
     assert [row["opened_on"] for row in rows] == [long_ago.date()]
     assert list(lies_in.scalars()) == ["event_log_2019_02"] * 5
+
+
+async def test_rows_under_another_day_than_that_of_the_opening_are_found(database: Database) -> None:
+    """A guess saves work and decides nothing: a run goes on behind rows that lie elsewhere, and opens nothing twice."""
+    opened, failed = blank_recovery("in_elsewhere"), failed_event()
+    async with database.begin() as session:
+        turn = await event_log.take_turn(session, opened, failed)
+        (record,) = machine.append_events(opened, [failed], NOW)[1]
+        recovery = machine.fold_records(opened, [record])
+        other_day = NOW.date() - timedelta(days=40)
+        await event_log.ensure_month_partition(session, other_day)
+        rows = transitions.chain_rows(recovery, [record], chain.GENESIS, other_day, turn.locked_at)
+        await transitions.store_transition(session, rows, [], project_recovery(recovery, other_day, NOW))
+    assert recovery.opened_at == NOW
+    assert (await append_events(database, opened, failed_event(amount=1)))[0].data["amount"] == record.data["amount"]
+    (paused,) = await append_events(database, recovery, event_of(EventType.PAUSED))
+    assert await append_events(database, recovery, event_of(EventType.PAUSED)) == (paused,)
+    rows_now = await read_whole_log(database, opened.recovery_id)
+    assert {row["opened_on"] for row in rows_now} == {other_day}
+    assert chain.verify_chain(rows_now) == []
+
+
+async def test_a_continued_recovery_touches_one_partition(database: Database) -> None:
+    """What a row costs doesn't grow with the months in the log."""
+    opened = blank_recovery("in_one_month")
+    recovery = machine.fold_records(opened, await append_events(database, opened, failed_event()))
+    async with database.begin() as session:
+        before = await count_reads(session)
+        await event_log.append_to_log(session, recovery, [event_of(EventType.PAUSED)], NOW)
+        after = await count_reads(session)
+    assert [name for name, reads in after.items() if reads > before[name]] == [f"event_log_{NOW:%Y_%m}"]
+
+
+async def count_reads(session: Session) -> Counter[str]:
+    """How often this connection read each partition lately."""
+    query = (
+        "SELECT relname, seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE starts_with(relname, 'event_log_2')"
+    )
+    return Counter({name: reads for name, reads in await session.execute(text(query))})
 
 
 async def test_a_rolled_back_append_leaves_nothing(database: Database) -> None:

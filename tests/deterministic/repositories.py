@@ -6,7 +6,7 @@ Each function has the name, the parameters and the promise of the one whose plac
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import ModuleType
 from typing import Any, Final
 
@@ -16,8 +16,6 @@ from core.messages.recipients import ContactUpdate
 from core.notices import Notice
 from core.operators import Command
 from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
-from core.recovery.network_ledger import build_ledger_entries
-from core.recovery.state import Recovery
 from db.due_rows import LONGEST_WAIT
 from db.repositories import (
     contacts,
@@ -28,6 +26,7 @@ from db.repositories import (
     notices,
     operator_signals,
     recoveries,
+    transitions,
 )
 from db.repositories.inbox import HEAD_START, StoredWebhook, WebhookOutcome
 from db.repositories.new_webhooks import NewWebhook
@@ -49,6 +48,27 @@ def record_of(row: Mapping[Any, Any]) -> Record:
     if row.record is None:
         row.record = _read_record(row)
     return row.record
+
+
+async def lock_and_read(
+    session: Session, recovery_id: str, first: int, likely_day: date | None
+) -> tuple[datetime, Sequence[Mapping[Any, Any]]]:
+    await session.pause()
+    await session.lock(("recovery", recovery_id))
+    return session.database.clock(), session.tables.event_log.get(recovery_id, [])[first - 1 :]
+
+
+async def store_transition(
+    session: Session,
+    rows: Sequence[Mapping[Any, Any]],
+    attempts: Sequence[LedgerEntry],
+    recovery: Mapping[str, Any],
+) -> None:
+    await session.pause()
+    session.write(session.insert_rows, rows)
+    for entry in attempts:
+        session.write(_save_attempt, session, entry)
+    session.write(_save_recovery, session, recovery)
 
 
 # --- webhook_inbox ------------------------------------------------------------------------------------------
@@ -222,12 +242,6 @@ async def events_without_log(session: Session, provider: str, customer_id: str, 
 # --- recovery -----------------------------------------------------------------------------------------------
 
 
-async def save_recoveries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    await session.pause()
-    for row in rows:
-        session.write(_save_recovery, session, row)
-
-
 def _save_recovery(session: Session, row: Mapping[str, Any]) -> None:
     session.tables.recoveries.setdefault(row["recovery_id"], {"checked_at": None}).update(row)
 
@@ -275,12 +289,6 @@ async def mark_checked(session: Session, recovery_ids: Sequence[str], now: datet
 
 
 # --- network_attempt ----------------------------------------------------------------------------------------
-
-
-async def save_attempts(session: Session, before: Recovery, records: Sequence[Record]) -> None:
-    for entry in build_ledger_entries(before, records):
-        await session.pause()
-        session.write(_save_attempt, session, entry)
 
 
 def _save_attempt(session: Session, entry: LedgerEntry) -> None:
@@ -368,13 +376,15 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
     *(
         (recoveries, function.__name__, function)
         for function in (
-            save_recoveries, load_recovery_row, open_recoveries_of, recoveries_by_charge, overdue_recoveries,
+            load_recovery_row, open_recoveries_of, recoveries_by_charge, overdue_recoveries,
             least_recently_checked, mark_checked,
         )
     ),
-    *((network_attempts, function.__name__, function) for function in (save_attempts, lock_card, load_attempts)),
+    *((network_attempts, function.__name__, function) for function in (lock_card, load_attempts)),
     (new_webhooks, "insert_webhooks", insert_webhooks),
     (event_log, "record_of", record_of),
+    (event_log, "lock_and_read", lock_and_read),
+    (transitions, "store_transition", store_transition),
     (notices, "add_notices", add_notices),
     (contacts, "learn_contacts", learn_contacts),
     (operator_signals, "store_signal", store_signal),

@@ -8,7 +8,7 @@ import asyncio
 import json
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
 from datetime import datetime
@@ -142,13 +142,8 @@ class MemorySession:
         if statement is event_log.LOCK:
             await self.lock(("recovery", parameters["recovery_id"]))
             return Answer([], self.database.clock())
-        if statement is event_log.READ:
-            rows = self.tables.event_log.get(parameters["recovery_id"], [])
-            return Answer(rows[parameters["first"] - 1 :])
-        if statement is event_log.WRITE:
-            return self.write(self._insert_rows, parameters)
-        assert "ensure_event_log_partition" in str(statement), f"not in the model: {statement}"
-        return Answer([], False)
+        assert statement is event_log.READ, f"not in the model: {statement}"
+        return Answer(self.tables.event_log.get(parameters["recovery_id"], [])[parameters["first"] - 1 :])
 
     async def pause(self) -> None:
         """The way to PostgreSQL and back. Raises StoreUnavailable where the transaction or the server is lost."""
@@ -199,15 +194,16 @@ class MemorySession:
             if self._process:
                 self._process.sessions.remove(self)
 
-    def _insert_rows(self, values: Mapping[str, Any]) -> None:
-        shared = {name: values[name] for name in event_log.SHARED}
-        stored = self.tables.event_log.setdefault(values["recovery_id"], [])
-        for place, sequence in enumerate(values["sequence"]):
-            assert sequence == len(stored) + 1, f"duplicate key: row {sequence} of {values['recovery_id']}"
-            row = StoredRow({name: values[name][place] for name in event_log.PER_ROW} | shared)
-            row["data"] = json.loads(row["data"])
+    def insert_rows(self, rows: Sequence[Mapping[Any, Any]]) -> None:
+        """Adds rows of one recovery to the event log."""
+        recovery_id = rows[0]["recovery_id"]
+        stored = self.tables.event_log.setdefault(recovery_id, [])
+        for new in rows:
+            assert new["sequence"] == len(stored) + 1, f"duplicate key: row {new['sequence']} of {recovery_id}"
+            row = StoredRow(new)
+            row["data"] = json.loads(json.dumps(row["data"]))
             stored.append(row)
-            self.database.on_commit(values["recovery_id"], row)
+            self.database.on_commit(recovery_id, row)
 
 
 async def _strike_commit(database: MemoryDatabase, kind: str) -> None:

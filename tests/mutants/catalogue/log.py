@@ -29,7 +29,7 @@ LOG: Final = (
         name="time-before-the-lock",
         promise="I4",
         bug="`recorded_at` is read before the lock is held",
-        edits=(Edit(file=EVENT_LOG, old="SELECT clock_timestamp() FROM", new="SELECT statement_timestamp() FROM"),),
+        edits=(Edit(file=EVENT_LOG, old="SELECT clock_timestamp() AS", new="SELECT statement_timestamp() AS"),),
         checks=("tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",),
     ),
     Mutant(
@@ -39,8 +39,8 @@ LOG: Final = (
         edits=(
             Edit(
                 file=EVENT_LOG,
-                old="map(_storable_event, events), now, recorded_at or locked_at)",
-                new="map(_storable_event, events), now, recorded_at or now)",
+                old="recorded_at = recorded_at or turn.locked_at\n",
+                new="recorded_at = recorded_at or now\n",
             ),
         ),
         checks=("tests/db/test_event_log.py::test_rows_are_recorded_by_the_databases_clock_once_the_lock_is_held",),
@@ -64,7 +64,7 @@ LOG: Final = (
         bug="a row's hash doesn't cover the one before it",
         edits=(
             Edit(
-                file=EVENT_LOG,
+                file="db/repositories/transitions.py",
                 old='previous = row["hash"] = chain.link_hash(previous, row)',
                 new='row["hash"] = chain.link_hash(previous, row)',
             ),
@@ -87,10 +87,11 @@ LOG: Final = (
         edits=(
             Edit(
                 file=EVENT_LOG,
-                old="    if written:\n        return tuple(map(record_of, written))\n"
-                "    last = _last_row(before, stored)\n",
-                new="    before = _fold_stored(await _read_rows(session, before.recovery_id, 1)) or before\n"
-                "    last = stored[-1] if stored else None\n",
+                old="    return turn.written or await write_rows(",
+                new="    stored = turn.stored[-1:]\n"
+                "    before = _fold_stored(await _read_rows(session, before.recovery_id, 1)) or before\n"
+                "    turn = turn._replace(before=before, stored=stored)\n"
+                "    return await write_rows(",
             ),
         ),
         checks=("tests/db/test_event_log.py::test_a_repeat_returns_what_is_stored_and_writes_nothing",),

@@ -43,8 +43,8 @@ NETWORKS: Final = (
         edits=(
             Edit(
                 file="db/repositories/event_log.py",
-                old="    await network_attempts.save_attempts(session, before, records)\n",
-                new="",
+                old="    attempts = network_attempts.merge_entries(turn.before, records)\n",
+                new="    attempts = ()\n",
             ),
         ),
         checks=("tests/db/test_network_attempts.py::test_tries_are_counted_per_card_and_provider",),
