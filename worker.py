@@ -24,13 +24,7 @@ from activities.dry_runs import DryRuns
 from activities.maintenance import Maintenance
 from activities.messaging import Messaging, StoredOutbox, StoredSuppressions
 from activities.notices import NoticeDelivery
-from activities.recording import (
-    ApprovalCheck,
-    Recording,
-    stored_approval_lookup,
-    stored_inbox_lookup,
-    stored_signal_lookup,
-)
+from activities.recording import ApprovalCheck, Recording, stored_approval_lookup
 from catalog import DecisionSources
 from core.durations import TimeScale
 from core.errors import InvalidPolicy
@@ -136,8 +130,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
     decisions = Decisions(sources, stored_history_lookup(parts.database), parts.log, lookups, fraud_signals, shadow)
     approvals = ApprovalCheck(lambda: sources.policy.current_policy().operators, stored_approval_lookup(parts.database))
     scope = scope_from_policy(sources.policy, sources.time_scale)
-    memory, signals = stored_inbox_lookup(parts.database, scope), stored_signal_lookup(parts.database)
-    recording = Recording(parts.log, SearchableNames(parts.client), memory, approvals, signals)
+    recording = Recording(parts.log, SearchableNames(parts.client), approvals, scope)
     simulating = DryRuns(parts.database, parts.settings.database_url.get_secret_value())
     notices = NoticeDelivery(parts.database, parts.operators, parts.webhooks, webhook_poster(parts.client))
     kept_for = KeptFor.from_days(parts.settings.webhook_body_days, parts.settings.contact_days)

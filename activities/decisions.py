@@ -2,6 +2,8 @@
 thousands of recoveries sleep: the answers are in the history.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -9,9 +11,11 @@ from temporalio import activity
 
 from catalog import DecisionSources
 from catalog.calendars import clock_for
+from core.card_networks.rules import LedgerEntry
 from core.classification.taxonomy import Classification
 from core.contracts import ClassifyInput, PlanInput, SegmentInput, WrittenRecords
 from core.errors import RecoveryError
+from core.events import Event
 from core.fraud.assessment import assess_fraud
 from core.planning import pipeline
 from core.planning.decision_input import ArmConfig, DecisionInput
@@ -68,19 +72,30 @@ class Decisions:
     async def plan_retry(self, given: PlanInput) -> WrittenRecords:
         """Assess fraud, plan what comes next, and commit all rows of the decision at once."""
         config = resolve_arm(self._sources.decision_config(), given.recovery, given.facts)
+        # Looked up before the transaction: what is slow or fails there is left out, and holds no lock meanwhile.
         decision_input = await self._look_up_input(given, config)
+        card = failed_credential(given.recovery, given.facts)
+        records = await self._log.append_decision(
+            given.recovery, card, config.merchant_rules, partial(self._decide, given, config, decision_input), given.now
+        )
+        return WrittenRecords(records=records)
+
+    async def _decide(
+        self, given: PlanInput, config: ArmConfig, looked_up: DecisionInput, attempts: Sequence[LedgerEntry]
+    ) -> Sequence[Event]:
+        """The decision with these attempts of the card, and the shadow policy's beside it."""
+        decision_input = looked_up.model_copy(update={"attempts": tuple(attempts)})
         events = decide(decision_input, config)
         if self._shadow is not None:
             events += await self._shadow.plan_beside(given, decision_input, events[-1])
-        return WrittenRecords(records=await self._log.append_events(given.recovery, events, given.now))
+        return events
 
     async def _look_up_input(self, given: PlanInput, config: ArmConfig) -> DecisionInput:
-        """What the stages from fraud on need to know, looked up now."""
+        """What the stages from fraud on need to know, looked up now, but for the attempts of the card."""
         recovery, facts, policy = given.recovery, given.facts, config.policy
         looked_up = self._lookups and await self._lookups.look_up(given, config)
         calendar, experience = looked_up or (None, None)
         signals = await self._fraud_signals.look_up_signals(given, policy.fraud)
-        card = failed_credential(recovery, facts)
         return DecisionInput(
             recovery=recovery,
             facts=facts,
@@ -90,7 +105,6 @@ class Decisions:
             now=given.now,
             calendar=calendar,
             experience=experience,
-            attempts=tuple(await self._log.load_attempts(card, config.merchant_rules, given.now)),
             customer_clock=clock_for(*customer_location(recovery, facts), given.now),
         )
 

@@ -1,7 +1,7 @@
 """Activities that write rows without a policy decision: the opening, provider events, operator commands."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from functools import partial
 from typing import Final
 
 from temporalio import activity
@@ -10,15 +10,14 @@ from core.contracts import OpenedRecovery, OpenInput, RecordInput, WrittenRecord
 from core.errors import CommandRefused
 from core.events import Event, EventType
 from core.events.data import OperatorCommand, OperatorReviewed
-from core.ids import recovery_id
-from core.operators import Action, Command, OperatorRules, needs_second_approver, second_approver_refusal
+from core.operators import Action, OperatorRules, needs_second_approver, second_approver_refusal
 from core.payments import EventKind, ProviderEvent
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
 from core.recovery.machine import append_events
 from core.recovery.reactions import opening_event, react_to_event
 from core.recovery.state import Recovery
 from db.recovery_log import RecoveryLog
-from db.repositories import approvals, inbox, operator_signals
+from db.repositories import approvals
 from db.session import Database
 from intake.delivery import apply_write_off_rule
 
@@ -68,28 +67,6 @@ NO_APPROVAL_NEEDED: Final = ApprovalCheck(OperatorRules, _never_granted)
 """By the shipped policy, which asks for no second person."""
 
 
-InboxLookup = Callable[[ProviderEvent], Awaitable[Sequence[ProviderEvent]]]
-"""What the inbox holds of the invoice of a failure, and of its customer as a whole; oldest first each."""
-
-
-async def empty_inbox(_: ProviderEvent) -> Sequence[ProviderEvent]:
-    """An inbox lookup that finds no events, for tests and tools without an inbox."""
-    return ()
-
-
-def stored_inbox_lookup(database: Database, scope: InvoiceScope = SHIPPED_SCOPE) -> InboxLookup:
-    """The inbox in PostgreSQL, each event as the policy takes it now."""
-
-    async def look_up(failure: ProviderEvent) -> Sequence[ProviderEvent]:
-        async with database.begin() as session:
-            stored = await inbox.webhooks_of_invoice(session, failure.provider, failure.invoice_id or "")
-            if failure.customer_id:
-                stored += await inbox.webhooks_of_customer(session, failure.provider, failure.customer_id)
-        return [apply_write_off_rule(row.event, scope.rules) for row in stored if row.event]
-
-    return look_up
-
-
 _KNOWN_BEFORE: Final = frozenset(
     {
         EventKind.INVOICE_PAID,
@@ -105,25 +82,6 @@ _FOR_GOOD: Final = frozenset({EventKind.SUBSCRIPTION_ENDED, EventKind.CUSTOMER_D
 """Kinds that are final: they count even if they occurred before the failure."""
 
 
-SignalLookup = Callable[[str], Awaitable[Sequence[Command]]]
-"""The stored operator commands of a recovery, by its id, that its log doesn't show yet."""
-
-
-async def no_signals(_: str) -> Sequence[Command]:
-    """A lookup that finds no commands, for tests and tools without an API."""
-    return ()
-
-
-def stored_signal_lookup(database: Database) -> SignalLookup:
-    """The commands as PostgreSQL holds them."""
-
-    async def look_up(recovery_id: str) -> Sequence[Command]:
-        async with database.begin() as session:
-            return await operator_signals.load_undelivered(session, recovery_id)
-
-    return look_up
-
-
 class Recording:
     """Writes rows. `searchable` tells which search attributes the namespace knows."""
 
@@ -131,37 +89,37 @@ class Recording:
         self,
         log: RecoveryLog,
         searchable: Callable[[], Awaitable[tuple[str, ...]]],
-        memory: InboxLookup = empty_inbox,
         approvals: ApprovalCheck = NO_APPROVAL_NEEDED,
-        signals: SignalLookup = no_signals,
+        scope: InvoiceScope = SHIPPED_SCOPE,
     ) -> None:
-        self._log, self._memory, self._approvals, self._signals = log, memory, approvals, signals
-        self._searchable = searchable
+        self._log, self._searchable = log, searchable
+        self._approvals, self._scope = approvals, scope
 
     @activity.defn
     async def open_recovery(self, known: OpenInput) -> OpenedRecovery:
         """Return the recovery's log; without one, open it with the failure in `known`, if there is one."""
-        records = await self._log.load_all(recovery_id(known.provider, known.invoice_id))
-        if not records and known.event:
-            new = Recovery(provider=known.provider, invoice_id=known.invoice_id)
-            records = await self._log.append_events(
-                new, await self._opening_events(new, known.event, known.now), known.now
-            )
-        # A run that was lost may have taken a cancel with it: the new one must hear of it before it charges.
-        commands = tuple(await self._signals(recovery_id(known.provider, known.invoice_id)))
+        new = Recovery(provider=known.provider, invoice_id=known.invoice_id)
+        opened = await self._log.open_log(new, known.event, partial(self._opening_events, new, known), known.now)
         return OpenedRecovery(
-            records=records, search_attributes=await self._searchable(), commands=commands, upserts_at_rest=True
+            records=opened.records,
+            search_attributes=await self._searchable(),
+            # A run that was lost may have taken a cancel with it: the new one must hear of it before it charges.
+            commands=opened.commands,
+            upserts_at_rest=True,
         )
 
-    async def _opening_events(self, new: Recovery, event: ProviderEvent, now: datetime) -> tuple[Event, ...]:
-        """The opening event, and events of inbox rows that arrived before the recovery existed but still count."""
-        events = [opening_event(event)]
-        recovery, _ = append_events(new, events, now)
-        for earlier in await self._memory(event):
-            since = earlier.kind in _KNOWN_BEFORE and earlier.occurred_at >= event.occurred_at
+    def _opening_events(self, new: Recovery, known: OpenInput, inbox: Sequence[ProviderEvent]) -> tuple[Event, ...]:
+        """The opening event, and events of the inbox that arrived before the recovery existed but still count."""
+        if known.event is None:
+            return ()
+        events = [opening_event(known.event)]
+        recovery, _ = append_events(new, events, known.now)
+        # Each as the policy takes it now.
+        for earlier in (apply_write_off_rule(event, self._scope.rules) for event in inbox):
+            since = earlier.kind in _KNOWN_BEFORE and earlier.occurred_at >= known.event.occurred_at
             if since or earlier.kind in _FOR_GOOD:
                 said = react_to_event(recovery, earlier)
-                recovery, _ = append_events(recovery, said, now)
+                recovery, _ = append_events(recovery, said, known.now)
                 events += said
         return tuple(events)
 

@@ -182,18 +182,20 @@ async def requeue_webhook(session: Session, provider: str, event_id: str, now: d
 
 async def webhooks_of_invoice(session: Session, provider: str, invoice_id: str) -> list[StoredWebhook]:
     """Every webhook that names this invoice, oldest first."""
-    return await _load_oldest_first(session, table.c.provider == provider, table.c.invoice_id == invoice_id)
+    return await webhooks_about(session, provider, invoice_id, None)
 
 
-async def webhooks_of_customer(session: Session, provider: str, customer_id: str) -> list[StoredWebhook]:
-    """Every webhook that concerns this customer and names no invoice, oldest first."""
-    mine = (table.c.customer_id == customer_id, table.c.provider == provider, table.c.invoice_id.is_(None))
-    return await _load_oldest_first(session, *mine)
-
-
-async def _load_oldest_first(session: Session, *which: ColumnElement[bool]) -> list[StoredWebhook]:
-    query = select(*SHOWN).where(*which).order_by(table.c.received_at)
-    return [StoredWebhook.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+async def webhooks_about(
+    session: Session, provider: str, invoice_id: str, customer_id: str | None
+) -> list[StoredWebhook]:
+    """Every webhook that names this invoice, then every one that names this customer alone; oldest first each."""
+    mine = select(*SHOWN).where(table.c.provider == provider)
+    query: Any = mine.where(table.c.invoice_id == invoice_id)
+    if customer_id:
+        # Two look-ups by index: for an OR of both PostgreSQL would read more.
+        query = query.union_all(mine.where(table.c.customer_id == customer_id, table.c.invoice_id.is_(None)))
+    rows = [StoredWebhook.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    return sorted(rows, key=lambda row: (row.invoice_id is None, row.received_at))
 
 
 async def erase_bodies(session: Session, customer_id: str, now: datetime) -> int:

@@ -1,7 +1,5 @@
 """Rows without a decision: the opening and recorded events, safe to repeat."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from activities.recording import Recording
@@ -58,10 +56,8 @@ async def test_repeat_returns_the_written_rows_and_writes_nothing(harness: Charg
 async def test_a_new_run_hears_of_stored_commands(harness: ChargeHarness) -> None:
     cancel = Command(action=Action.CANCEL, actor="ann", request_id="req_1")
 
-    async def load_commands(recovery_id: str) -> Sequence[Command]:
-        return [cancel] if recovery_id == harness.recovery.recovery_id else []
-
-    recording = Recording(harness.log, searchable_attributes, signals=load_commands)
+    harness.log.commands[harness.recovery.recovery_id] = [cancel]
+    recording = Recording(harness.log, searchable_attributes)
     assert (await harness.run_activity(recording.open_recovery, OPEN)).commands == (cancel,)
 
 
@@ -98,9 +94,8 @@ async def test_earlier_inbox_events_count_when_a_recovery_opens(
 ) -> None:
     """A success before an older refusal, a partial payment, a dispute: received before the recovery opened."""
 
-    async def remembered_events(_: ProviderEvent) -> list[ProviderEvent]:
-        return [earlier]
-
-    recording = Recording(MemoryLog(), searchable_attributes, remembered_events)
+    log = MemoryLog()
+    log.inbox.append(earlier)
+    recording = Recording(log, searchable_attributes)
     opened = await harness.run_activity(recording.open_recovery, OPEN)
     assert [row.type.value for row in opened.records] == rows

@@ -7,8 +7,8 @@ from benchmarks.recovery_costs import RecoveryCosts, counted_stack, measure_reco
 MOST = RecoveryCosts(
     api_statements=2,
     api_transactions=2,
-    worker_statements=31,
-    worker_transactions=11,
+    worker_statements=16,
+    worker_transactions=6,
     history_events=29,
     activities=2,
     # Stripe allows 25 calls a second to one endpoint.

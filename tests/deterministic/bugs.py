@@ -102,17 +102,12 @@ def _no_read_before_charge() -> Patch:
 def _second_request() -> Patch:
     """A charge activity that is executed again doesn't look at what the log holds already."""
 
-    async def catch_up(self: Any) -> Any:
-        return self._before
+    async def take_turn(session: Any, before: Any, opening: Any = None) -> Any:
+        stored = await event_log.load_recovery(session, before.recovery_id) if before.sequence else None
+        return await real(session, stored or before, opening)
 
-    async def append(session: Any, before: Any, events: Any, now: datetime, **_: Any) -> Any:
-        return await real(session, await event_log.load_recovery(session, before.recovery_id) or before, events, now)
-
-    real = event_log.append_to_log
-    stack = contextlib.ExitStack()
-    stack.enter_context(mock.patch.object(ChargeAttempt, "catch_up", catch_up))
-    stack.enter_context(mock.patch.object(event_log, "append_to_log", append))
-    return stack
+    real = event_log.take_turn
+    return mock.patch.object(event_log, "take_turn", take_turn)
 
 
 def _no_relay() -> Patch:

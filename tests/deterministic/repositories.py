@@ -218,10 +218,12 @@ async def webhooks_of_invoice(session: Session, provider: str, invoice_id: str) 
     return _oldest_first(row for row in rows if (row["provider"], row["invoice_id"]) == (provider, invoice_id))
 
 
-async def webhooks_of_customer(session: Session, provider: str, customer_id: str) -> list[StoredWebhook]:
-    await session.pause()
-    mine = [row for row in session.tables.inbox.values() if row["customer_id"] == customer_id]
-    return _oldest_first(row for row in mine if row["provider"] == provider and row["invoice_id"] is None)
+async def webhooks_about(
+    session: Session, provider: str, invoice_id: str, customer_id: str | None
+) -> list[StoredWebhook]:
+    of_invoice = await webhooks_of_invoice(session, provider, invoice_id)
+    mine = [row for row in session.tables.inbox.values() if row["customer_id"] == customer_id and customer_id]
+    return of_invoice + _oldest_first(row for row in mine if row["provider"] == provider and row["invoice_id"] is None)
 
 
 async def events_without_log(session: Session, provider: str, customer_id: str, since: datetime) -> list[ProviderEvent]:
@@ -370,7 +372,7 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
         for function in (
             blank_shared_body, load_webhook, claim_due, has_earlier_undelivered, count_undelivered,
             conclude_delivery, conclude_recorded, mark_handed_over, note_problem, save_owner, webhooks_of_invoice,
-            webhooks_of_customer, events_without_log,
+            webhooks_about, events_without_log,
         )
     ),
     *(

@@ -12,7 +12,7 @@ import activities.charging
 import api.deliveries
 from activities.charging import Charging
 from activities.decisions import Decisions
-from activities.recording import Recording, stored_inbox_lookup, stored_signal_lookup
+from activities.recording import Recording
 from api import webhook_ingest
 from api.background import Background
 from api.deliveries import Deliveries
@@ -22,7 +22,6 @@ from core.errors import RecoveryError
 from core.ids import recovery_id
 from core.payments import Card, EventKind, Failure, ProviderEvent
 from core.planning.decision_input import DecisionConfig
-from core.policy.scope import SHIPPED_SCOPE
 from db.queries.customer_history import CustomerHistory
 from db.recovery_log import StoredRecoveryLog
 from intake.customer_ids import CustomerIds
@@ -153,12 +152,7 @@ class World:
 
     def _start_worker(self, name: str) -> None:
         log = StoredRecoveryLog(self.database)  # type: ignore[arg-type]
-        recording = Recording(
-            log,
-            _no_search_attributes,
-            stored_inbox_lookup(self.database, SHIPPED_SCOPE),  # type: ignore[arg-type]
-            signals=stored_signal_lookup(self.database),  # type: ignore[arg-type]
-        )
+        recording = Recording(log, _no_search_attributes)
         decisions = Decisions(self._sources, _unknown_history, log)  # type: ignore[arg-type]
         gateways: Any = {self.scenario.provider.name: self.provider}
         charging = Charging(gateways, log, lambda: self.rules)

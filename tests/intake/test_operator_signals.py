@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from activities.recording import stored_signal_lookup
 from core.events import Event, EventType
 from core.operators import Action, Command
+from core.recovery.state import Recovery
 from db.models import notice, operator_signal
+from db.recovery_log import StoredRecoveryLog
 from db.repositories import event_log, operator_signals
 from db.session import Database
 from intake.operator_signals import MOST_TRIES, NEVER_RECORDED, deliver_signals
@@ -110,9 +111,15 @@ async def test_repeated_command_is_stored_once(database: Database) -> None:
 async def test_new_run_hears_of_commands_that_the_log_does_not_show(database: Database) -> None:
     name, command = await leave_signal(database)
     other, _ = await leave_signal(database)
-    load_commands = stored_signal_lookup(database)
-    assert await load_commands(name) == [command]
+    assert await opening_commands(database, name) == (command,)
     await record_command(database, name, command)
     await deliver_signals(database, FakeRecoveries(), LATER, 10)
-    assert await load_commands(name) == []
-    assert len(await load_commands(other)) == 1
+    assert await opening_commands(database, name) == ()
+    assert len(await opening_commands(database, other)) == 1
+
+
+async def opening_commands(database: Database, name: str) -> tuple[Command, ...]:
+    """The commands that a new run of this recovery hears of."""
+    invoice = name.removeprefix("recovery-stripe-")
+    new = Recovery(provider="stripe", invoice_id=invoice)
+    return (await StoredRecoveryLog(database).open_log(new, None, lambda _: (), NOW)).commands

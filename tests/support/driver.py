@@ -139,10 +139,11 @@ async def _execute_charge(
     attempt: ChargeAttempt, recovery: Recovery, step: Charge | Reconcile, now: datetime
 ) -> ChargeReport:
     """The report of one charge or reconciliation, in the order of `activities.charging`."""
-    recovery_now = await attempt.catch_up()
-    if isinstance(step, Charge) and recovery_now.sequence == recovery.sequence:
+    if isinstance(step, Charge):
         order = ChargeInput(now=now, recovery=recovery, trigger=step.trigger, method_id=step.method_id)
         recovery_now = await attempt.request_charge(order)
         if recovery_now.in_flight and attempt.is_own_request:
             return await attempt.send_charge(recovery_now)
+    else:
+        recovery_now = await attempt.catch_up()
     return await attempt.reconcile_charge(recovery_now) if recovery_now.in_flight else attempt.result_so_far()

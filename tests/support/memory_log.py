@@ -7,10 +7,12 @@ from datetime import datetime
 from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
 from core.errors import StoreUnavailable
 from core.events import Event, Record
+from core.operators import Command
+from core.payments import ProviderEvent
 from core.recovery.machine import append_events
 from core.recovery.network_ledger import build_ledger_entries
 from core.recovery.state import Recovery
-from db.recovery_log import ReservationRule
+from db.recovery_log import DecisionRule, OpenedLog, OpeningRule, ReservationRule
 
 
 class MemoryLog:
@@ -19,10 +21,23 @@ class MemoryLog:
     def __init__(self) -> None:
         self.rows: dict[str, list[Record]] = {}
         self.ledger: dict[tuple[str, str], LedgerEntry] = {}
+        self.inbox: list[ProviderEvent] = []
+        """What the inbox holds of the invoice and its customer."""
+        self.commands: dict[str, list[Command]] = {}
+        """Stored operator commands by recovery."""
         self.failures = 0
         """How many of the next appends fail, as when the database is away."""
         self.hangs = 0
         """How many of the next appends hang for longer than a local activity may take."""
+
+    async def open_log(
+        self, new: Recovery, failure: ProviderEvent | None, events_for: OpeningRule, now: datetime
+    ) -> OpenedLog:
+        """The log, begun with these events where there is none."""
+        records = await self.load_all(new.recovery_id)
+        if failure and not records:
+            records = await self.append_events(new, events_for(self.inbox), now)
+        return OpenedLog(records, tuple(self.commands.get(new.recovery_id, ())))
 
     async def append_events(self, before: Recovery, events: Sequence[Event], now: datetime) -> tuple[Record, ...]:
         """Appends the events behind `before`; returns the rows that are there already, if any."""
@@ -46,6 +61,14 @@ class MemoryLog:
     ) -> tuple[Record, ...]:
         """Appends the event that `event_for` makes of the card's tries so far."""
         return await self.append_events(before, (event_for(await self.load_attempts(card, rules, now)),), now)
+
+    async def append_decision(
+        self, before: Recovery, card: Credential, rules: NetworkRules, events_for: DecisionRule, now: datetime
+    ) -> tuple[Record, ...]:
+        """Appends the events that `events_for` makes of the card's tries so far."""
+        if written := await self.load_since(before):
+            return written
+        return await self.append_events(before, await events_for(await self.load_attempts(card, rules, now)), now)
 
     async def load_attempts(self, card: Credential, _: NetworkRules, __: datetime) -> tuple[LedgerEntry, ...]:
         """The tries of this card, oldest first."""

@@ -96,8 +96,6 @@ class RecoveryRun:
     """What the customer gets; None where no channel is set up."""
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
     approvals: ApprovalCheck = NO_APPROVAL_NEEDED
-    stored_commands: list[Command] = field(default_factory=list)
-    """Operator commands that an API left as signals and the log doesn't show yet."""
     invoice_id: str = field(default_factory=lambda: f"in_{uuid.uuid4().hex[:8]}")
     handle: WorkflowHandle[Any, RecoveryStatus] | None = None
 
@@ -194,15 +192,7 @@ class RecoveryRuns:
             shadow=shadow,
         )
 
-        async def load_stored_commands(_: str) -> Sequence[Command]:
-            return recovery_run.stored_commands
-
-        recording = Recording(
-            recovery_run.log,
-            _no_search_attributes,
-            approvals=recovery_run.approvals,
-            signals=load_stored_commands,
-        )
+        recording = Recording(recovery_run.log, _no_search_attributes, recovery_run.approvals)
         charging = Charging({"stripe": recovery_run.gateway}, recovery_run.log)
         client = self._environment.client
         quick: list[Callable[..., Any]] = [

@@ -233,7 +233,7 @@ async def test_a_new_run_carries_out_a_stored_cancel_before_a_charge_that_is_due
     failed_at = await recovery_run.begin_with_failure()
     await recovery_run.advance_clock(HOUR)
     await recovery_run.running_handle.terminate("lost, and a cancel signal with it")
-    recovery_run.stored_commands.append(command_of(Action.CANCEL, request_id="req_1"))
+    recovery_run.log.commands[recovery_run.running_handle.id] = [command_of(Action.CANCEL, request_id="req_1")]
     await recovery_run.advance_clock(5 * HOUR)
     await recovery_run.send_event(a_failure_event(occurred_at=failed_at))
     assert (await recovery_run.wait_for_end()).state is State.CANCELED

@@ -15,6 +15,7 @@ from core.payments import ChargeOrder, ChargeResult, Outcome, ProviderEvent
 from core.recovery.state import Recovery
 from db.recovery_log import StoredRecoveryLog
 from db.repositories import event_log
+from db.repositories.event_log import Turn
 from db.repositories.messages import MessageName, MessageState
 from providers.stripe.gateway import StripeGateway
 from settings import read_environment
@@ -51,7 +52,7 @@ def add_crash_points(flags: CrashFlags, replace: Callable[[object, str, object],
 
         replace(owner, name, call)
 
-    crash_after(event_log, "append_to_log", CrashPoint.BEFORE_REQUEST, _requested_charge)
+    crash_after(event_log, "write_rows", CrashPoint.BEFORE_REQUEST, _written_request)
     crash_after(StoredRecoveryLog, "reserve_attempt", CrashPoint.BEFORE_CALL, _requested_charge)
     crash_after(StripeGateway, "charge", CrashPoint.BEFORE_RESULT, _successful_charge)
     crash_before(StoredOutbox, "conclude_message", CrashPoint.IN_MESSAGE, _sent_message)
@@ -61,6 +62,10 @@ def add_crash_points(flags: CrashFlags, replace: Callable[[object, str, object],
 def _requested_charge(records: Sequence[Record], _: object, before: Recovery, *__: object) -> str | None:
     is_request = records and records[-1].type is EventType.CHARGE_REQUESTED
     return before.recovery_id if is_request else None
+
+
+def _written_request(records: Sequence[Record], session: object, turn: Turn, *__: object) -> str | None:
+    return _requested_charge(records, session, turn.before)
 
 
 def _successful_charge(result: ChargeResult, _: object, order: ChargeOrder) -> str | None:

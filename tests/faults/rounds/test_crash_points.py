@@ -39,7 +39,7 @@ ORDER = SimpleNamespace(provider="stripe", invoice_id="in_1")
 REQUESTED = (SimpleNamespace(type=EventType.CHARGE_REQUESTED),)
 PLANNED = (SimpleNamespace(type=EventType.RETRY_PLANNED),)
 CALLS: dict[CrashPoint, tuple[object, str, tuple[object, ...], Any, Any]] = {
-    CrashPoint.BEFORE_REQUEST: (event_log, "append_to_log", (None, BEFORE), REQUESTED, PLANNED),
+    CrashPoint.BEFORE_REQUEST: (event_log, "write_rows", (None, SimpleNamespace(before=BEFORE)), REQUESTED, PLANNED),
     CrashPoint.BEFORE_CALL: (StoredRecoveryLog, "reserve_attempt", (None, BEFORE), REQUESTED, PLANNED),
     CrashPoint.BEFORE_RESULT: (
         *(StripeGateway, "charge", (None, ORDER)),

@@ -129,8 +129,8 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file="activities/recording.py",
-                old="commands = tuple(await self._signals(recovery_id(known.provider, known.invoice_id)))",
-                new="commands = ()",
+                old="commands=opened.commands,",
+                new="commands=(),",
             ),
         ),
         checks=("tests/activities/test_recording.py::test_a_new_run_hears_of_stored_commands",),
