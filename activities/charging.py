@@ -94,20 +94,15 @@ class ChargeAttempt:
         return fold_records(self._before, self._written)
 
     async def request_charge(self, order: ChargeInput) -> Recovery:
-        """Commit `charge.requested`, or the row that says why the fresh read of the invoice forbids a charge.
-
-        Where an earlier execution committed rows after the caller's state, those are folded in and nothing is written.
-        """
+        """Commit `charge.requested`, or why the fresh read forbids it; return the rows of an earlier execution."""
         before = self._before
         invoice = await self._read_invoice(before.invoice_id) if self._gateway.can_read else None
         if invoice and invoice.processing and order.trigger != Trigger.SCHEDULED and before.rules == 1:
-            # It may be the charge that an earlier execution requested, which is reconciled and not waited for.
-            caught_up = await self.catch_up()
-            if caught_up.sequence > before.sequence:
+            # It may be the charge that an earlier execution requested: that one is reconciled, not waited for.
+            if (caught_up := await self.catch_up()).sequence > before.sequence:
                 return caught_up
-            raise ProviderUnavailable(
-                "a payment of this invoice is under way at the provider", retry_after=PROCESSING_RETRY_AFTER
-            )
+            why = "a payment of this invoice is under way at the provider"
+            raise ProviderUnavailable(why, retry_after=PROCESSING_RETRY_AFTER)
         now = self._asked_at = self._clock.now()
         view, trigger = invoice or announced_facts(before).invoice, Trigger(order.trigger)
         events = charge_events.request_charge(
@@ -272,8 +267,7 @@ class Charging:
         """Request, send and record one charge. A repeat reconciles the charge that an earlier execution requested."""
         async with provider_call():
             attempt = self._open_attempt(order.recovery, order.now)
-            # Reads the log in the transaction that commits the request: rows beyond the caller's state mean that an
-            # earlier execution committed, and no second request is written then.
+            # It reads the log where it commits: rows beyond the caller's state are an earlier execution's.
             recovery = await attempt.request_charge(order)
             if recovery.in_flight and attempt.is_own_request:
                 return await attempt.send_charge(recovery)

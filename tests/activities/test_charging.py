@@ -356,6 +356,19 @@ async def test_recoveries_under_old_rules_repeat_the_call_while_a_payment_is_und
     assert (harness.written_types, harness.gateway.orders) == ([], [])
 
 
+async def test_own_charge_under_way_is_reconciled_by_a_repeat_under_old_rules(harness: ChargeHarness) -> None:
+    """The payment that is processing is the one that the execution before requested: nobody waits for it to end."""
+    harness.scenario.recovery = harness.scenario.recovery.with_changes(rules=1)
+    kill_before_answer(harness)
+    with pytest.raises(WorkerKilled):
+        await harness.run_charge(Trigger.MANUAL)
+    harness.gateway.invoice = harness.gateway.invoice.model_copy(update={"processing": True})
+    harness.gateway.reconciliations = [FOUND_CHARGE]
+    await harness.run_charge(Trigger.MANUAL)
+    assert harness.written_types == ["charge.requested", "charge.reconciled", "recovery.closed"]
+    assert len(harness.gateway.orders) == 1
+
+
 async def test_announced_facts_replace_a_read_of_an_unreadable_provider(harness: ChargeHarness) -> None:
     harness.gateway.can_read = False
     facts = await harness.run_activity(harness.charging.read_failure, ReadInput(recovery=harness.recovery))

@@ -212,18 +212,15 @@ def _oldest_first(rows: Iterable[Row]) -> list[StoredWebhook]:
     return [StoredWebhook.model_construct(**row) for row in sorted(rows, key=lambda row: row["received_at"])]
 
 
-async def webhooks_of_invoice(session: Session, provider: str, invoice_id: str) -> list[StoredWebhook]:
-    await session.pause()
-    rows = session.tables.inbox.values()
-    return _oldest_first(row for row in rows if (row["provider"], row["invoice_id"]) == (provider, invoice_id))
-
-
 async def webhooks_about(
     session: Session, provider: str, invoice_id: str, customer_id: str | None
 ) -> list[StoredWebhook]:
-    of_invoice = await webhooks_of_invoice(session, provider, invoice_id)
-    mine = [row for row in session.tables.inbox.values() if row["customer_id"] == customer_id and customer_id]
-    return of_invoice + _oldest_first(row for row in mine if row["provider"] == provider and row["invoice_id"] is None)
+    await session.pause()
+    rows = [row for row in session.tables.inbox.values() if row["provider"] == provider]
+    of_customer = (
+        row for row in rows if customer_id and (row["customer_id"], row["invoice_id"]) == (customer_id, None)
+    )
+    return _oldest_first(row for row in rows if row["invoice_id"] == invoice_id) + _oldest_first(of_customer)
 
 
 async def events_without_log(session: Session, provider: str, customer_id: str, since: datetime) -> list[ProviderEvent]:
@@ -371,8 +368,8 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
         (inbox, function.__name__, function)
         for function in (
             blank_shared_body, load_webhook, claim_due, has_earlier_undelivered, count_undelivered,
-            conclude_delivery, conclude_recorded, mark_handed_over, note_problem, save_owner, webhooks_of_invoice,
-            webhooks_about, events_without_log,
+            conclude_delivery, conclude_recorded, mark_handed_over, note_problem, save_owner, webhooks_about,
+            events_without_log,
         )
     ),
     *(
