@@ -59,10 +59,7 @@ async def lock_and_read(
 
 
 async def store_transition(
-    session: Session,
-    rows: Sequence[Mapping[Any, Any]],
-    attempts: Sequence[LedgerEntry],
-    recovery: Mapping[str, Any],
+    session: Session, rows: Sequence[Any], attempts: Sequence[LedgerEntry], recovery: Mapping[str, Any]
 ) -> None:
     await session.pause()
     session.write(session.insert_rows, rows)

@@ -20,7 +20,7 @@ FOUND_BY = {
     "random-key": 0,
     "charge-before-record": 0,
     "unknown-as-declined": 29,
-    "repeat-after-cancel": 181,
+    "repeat-after-cancel": 735,
     "second-request": 2,
     "no-relay": 2,
     "answer-before-insert": 2,
