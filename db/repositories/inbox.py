@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Update, case, exists, func, or_, select, tuple_, update
+from sqlalchemy import Update, case, exists, func, or_, select, tuple_, update
 
 from core.base import Value
 from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent

@@ -371,22 +371,15 @@ REPLACED: Final[Sequence[tuple[ModuleType, str, Callable[..., Any]]]] = (
     ),
     *(
         (recoveries, function.__name__, function)
-        for function in (
-            load_recovery_row, open_recoveries_of, recoveries_by_charge, overdue_recoveries,
-            least_recently_checked, mark_checked,
-        )
+        for function in (load_recovery_row, open_recoveries_of, recoveries_by_charge, overdue_recoveries,
+                         least_recently_checked, mark_checked)
     ),
     *((network_attempts, function.__name__, function) for function in (lock_card, load_attempts)),
-    (new_webhooks, "insert_webhooks", insert_webhooks),
-    (event_log, "record_of", record_of),
-    (event_log, "lock_and_read", lock_and_read),
-    (transitions, "store_transition", store_transition),
-    (notices, "add_notices", add_notices),
-    (contacts, "learn_contacts", learn_contacts),
-    (operator_signals, "store_signal", store_signal),
-    (operator_signals, "claim_due", claim_signal),
-    (operator_signals, "load_undelivered", load_undelivered),
-    (operator_signals, "conclude_signal", conclude_signal),
+    (new_webhooks, "insert_webhooks", insert_webhooks), (event_log, "record_of", record_of),
+    (event_log, "lock_and_read", lock_and_read), (transitions, "store_transition", store_transition),
+    (notices, "add_notices", add_notices), (contacts, "learn_contacts", learn_contacts),
+    (operator_signals, "store_signal", store_signal), (operator_signals, "claim_due", claim_signal),
+    (operator_signals, "load_undelivered", load_undelivered), (operator_signals, "conclude_signal", conclude_signal),
 )  # fmt: skip
 """Module, name, and what takes its place."""
 
