@@ -7,7 +7,7 @@ from temporalio import workflow
 from core.contracts import WrittenRecords
 from core.errors import CommandRefused
 from core.events import Event
-from core.operators import Command
+from core.operators import Action, Command
 from core.recovery.command_ids import signal_name
 from core.recovery.commands import handle_command
 from core.recovery.machine import begins_with_events
@@ -70,14 +70,23 @@ class CommandIds:
 
 async def apply_command(
     pending: PendingCommand,
-    recovery: Callable[[], Recovery],
+    recovery: Recovery,
     write: Callable[[tuple[Event, ...]], Awaitable[WrittenRecords]],
-) -> CommandRefused | None:
-    """Write the command or its refusal down, once. Where the log was ahead, it is judged by what that says now."""
-    while True:
-        events, refusal = handle_command(recovery(), pending.command, workflow.now(), awaited=pending.is_awaited)
-        written = await write(events)
-        if written.refused:
-            return CommandRefused(written.refused, written.why)
-        if begins_with_events(events, written.records) or (refusal and not workflow.patched("refused-command")):
-            return refusal
+    retries: AwaitedRetries,
+) -> bool:
+    """Write the command or its refusal down, once, and answer it; a retry has its answer once the charge is over.
+
+    False where the log was ahead: by what that says now the command is judged again.
+    """
+    events, refusal = handle_command(recovery, pending.command, workflow.now(), awaited=pending.is_awaited)
+    written = await write(events)
+    if written.refused:
+        pending.set_answer(CommandRefused(written.refused, written.why))
+        return True
+    if not begins_with_events(events, written.records) and not (refusal and not workflow.patched("refused-command")):
+        return False
+    if refusal is None and pending.command.action is Action.RETRY:
+        retries.add_pending(pending)
+    else:
+        pending.set_answer(refusal)
+    return True

@@ -1,12 +1,12 @@
 """The recovery of one failed payment, from the first failure to the end: weeks of sleep, minutes of work.
 
 The machine (`core.recovery.machine`) is the law; this workflow only does what it says. Whatever happens outside is put
-into `_inbox` by a handler and heard by the loop, one thing after another, so that nothing ever acts in between.
+into `_inbox` by a handler and heard by the loop, one thing after another, so that nothing ever acts in between. Only
+urgent commands don't wait for a charge that is queued: their rows keep it from being requested.
 """
 
 import asyncio
 import contextlib
-from collections import deque
 from datetime import timedelta
 from typing import Any
 
@@ -42,9 +42,11 @@ from core.recovery.machine import Charge, Close, Decide, Done, Notify, Read, Rec
 from core.recovery.reactions import react_to_event
 from core.recovery.state import Recovery
 from workflows.activity_calls import NoAnswer, Order, call_provider, requested_wait, run_local_first
-from workflows.commands import AwaitedRetries, CommandIds, PendingCommand, apply_command
+from workflows.commands import AwaitedRetries, PendingCommand, apply_command
+from workflows.inbox import Inbox, InboxItem
 from workflows.messages import MessageResult, MessageSender
 from workflows.reconciling import ReconcileSchedule
+from workflows.urgent_commands import UrgentCommands
 from workflows.visibility import SearchAttributes, describe_step, recovery_status, render_details
 
 
@@ -55,14 +57,16 @@ class PaymentRecovery:
     @workflow.init
     def __init__(self, start: RecoveryInput) -> None:
         self._recovery = Recovery(provider=start.provider, invoice_id=start.invoice_id)
-        self._inbox: deque[ProviderEvent | PendingCommand | MessageResult] = deque([start.event] if start.event else [])
+        self._inbox = Inbox(start.event)
         self._message_sender = MessageSender(self._inbox.append)
-        self._requests: set[str] = set()
-        self._command_ids = CommandIds()
+        # Once a charge is requested, a cancel waits for its answer: nothing may be sent behind it.
+        self._urgent_commands = UrgentCommands(
+            self._inbox, self._apply_urgent_command, lambda: self._recovery.in_flight is None
+        )
         self._facts: FailureFacts | None = None
         self._search_attributes = SearchAttributes()
         self._doing = "opening"
-        self._charging = False
+        self._charging_at: int | None = None
         self._awaited_retries = AwaitedRetries()
         self._looks = 0
         self._reconciling = ReconcileSchedule()
@@ -78,14 +82,13 @@ class PaymentRecovery:
             except asyncio.CancelledError:
                 if story.done():
                     raise
-                request = Command(action=Action.CANCEL, reason="cancel request")
-                self._inbox.append(PendingCommand(self._command_ids.identify_cancel_request(request)))
+                self._inbox.submit_cancel_request()
 
     async def _run_to_end(self, start: RecoveryInput) -> RecoveryStatus:
         await self._open_log()
         while True:
             while self._inbox:
-                await self._handle_input(self._inbox.popleft())
+                await self._handle_input(self._inbox.take_next())
             step = machine.next_step(self._recovery, workflow.now())
             self._update_visibility(step)
             if isinstance(step, Done):
@@ -134,27 +137,27 @@ class PaymentRecovery:
     @workflow.signal(name="retry_now")
     def retry_now_signal(self, given: Any = None) -> None:
         """Charge as soon as nothing speaks against it."""
-        self._queue_command(parse_command(Action.RETRY, given))
+        self._inbox.submit_command(parse_command(Action.RETRY, given))
 
     @workflow.signal(name="cancel")
     def cancel_signal(self, given: Any = None) -> None:
         """End the recovery, whatever comes with it."""
-        self._queue_command(parse_command(Action.CANCEL, given))
+        self._inbox.submit_command(parse_command(Action.CANCEL, given))
 
     @workflow.signal(name="pause")
     def pause_signal(self, given: Any = None) -> None:
         """Charge nothing until resumed."""
-        self._queue_command(parse_command(Action.PAUSE, given))
+        self._inbox.submit_command(parse_command(Action.PAUSE, given))
 
     @workflow.signal(name="resume")
     def resume_signal(self, given: Any = None) -> None:
         """Go on after a pause."""
-        self._queue_command(parse_command(Action.RESUME, given))
+        self._inbox.submit_command(parse_command(Action.RESUME, given))
 
     @workflow.signal(name="review")
     def review_signal(self, given: Any = None) -> None:
         """Approve or reject a recovery in review."""
-        self._queue_command(parse_command(Action.REVIEW, given))
+        self._inbox.submit_command(parse_command(Action.REVIEW, given))
 
     @workflow.update(name="retry_now")
     async def retry_now(self, command: Command) -> RecoveryStatus:
@@ -189,7 +192,7 @@ class PaymentRecovery:
     def _validate_command(self, command: Command) -> None:
         """Refuse at the door what can't be followed; nothing is written then."""
         try:
-            if self._charging and command.action is Action.RETRY:
+            if self._is_charging and command.action is Action.RETRY:
                 raise CommandRefused("in_flight", "A charge is under way; its result is not known yet.")
             check_command(self._recovery, command)
         except CommandRefused as refusal:
@@ -198,21 +201,10 @@ class PaymentRecovery:
     @workflow.query
     def status(self) -> RecoveryStatus:
         """Where it stands and what it does."""
-        return recovery_status(self._recovery, self._doing, self._charging)
-
-    def _queue_command(self, command: Command, *, awaited: bool = False) -> PendingCommand:
-        command = self._command_ids.identify_update(command) if awaited else self._command_ids.identify_signal(command)
-        pending = PendingCommand(command, awaited=awaited)
-        if command.request_id in self._requests:
-            pending.set_answer()
-            return pending
-        if command.request_id:
-            self._requests.add(command.request_id)
-        self._inbox.append(pending)
-        return pending
+        return recovery_status(self._recovery, self._doing, self._is_charging)
 
     async def _handle_command(self, command: Command) -> RecoveryStatus:
-        pending = self._queue_command(command, awaited=True)
+        pending = self._inbox.submit_command(command, awaited=True)
         await workflow.wait_condition(lambda: pending.is_answered)
         if pending.refusal:
             raise ApplicationError(str(pending.refusal), pending.refusal.code, type="Refused", non_retryable=True)
@@ -223,7 +215,7 @@ class PaymentRecovery:
     async def _open_log(self) -> None:
         """Find the log, or begin it with the failure that came; without either, wait for one."""
         while True:
-            event = next(filter(_is_opening, self._inbox), None)
+            event = self._inbox.opening_event
             known = OpenInput(
                 now=workflow.now(), provider=self._recovery.provider, invoice_id=self._recovery.invoice_id, event=event
             )
@@ -231,24 +223,25 @@ class PaymentRecovery:
             self._search_attributes.note_opening(opened)
             self._fold_written(opened)
             for command in opened.commands:
-                self._queue_command(command)
+                self._inbox.submit_command(command)
             if self._recovery.sequence:
                 return
-            await workflow.wait_condition(lambda: any(map(_is_opening, self._inbox)))
+            await workflow.wait_condition(lambda: self._inbox.opening_event is not None)
 
-    async def _handle_input(self, word: ProviderEvent | PendingCommand | MessageResult) -> None:
+    async def _handle_input(self, word: InboxItem) -> None:
         if isinstance(word, PendingCommand):
-            return await self._apply_command(word)
+            while not await self._apply_command(word):
+                continue
+            return
         if isinstance(word, MessageResult):
             while not await self._write_events(*word.to_events(self._recovery)):
                 continue
-            return None
+            return
         self._reconciling.ask_at = None
         while events := react_to_event(self._recovery, word):
             await self._write_events(*events)
         if word.kind is EventKind.WAKE and not self._recovery.stage.is_final:
             await self._handle_wake(word)
-        return None
 
     async def _handle_wake(self, word: ProviderEvent) -> None:
         """Something changed that only a read can tell; what was waited for and is over is decided on at once."""
@@ -258,15 +251,17 @@ class PaymentRecovery:
         if await self._write_events(*check_invoice(self._recovery, facts.invoice, workflow.now())):
             self._facts = facts
         else:
-            self._inbox.appendleft(word)
+            self._inbox.put_back(word)
         return None
 
-    async def _apply_command(self, pending: PendingCommand) -> None:
-        refusal = await apply_command(pending, lambda: self._recovery, self._record_events)
-        if refusal is None and pending.command.action is Action.RETRY:
-            self._awaited_retries.add_pending(pending)
-        else:
-            pending.set_answer(refusal)
+    async def _apply_command(self, pending: PendingCommand) -> bool:
+        return await apply_command(pending, self._recovery, self._record_events, self._awaited_retries)
+
+    async def _apply_urgent_command(self, pending: PendingCommand) -> None:
+        """Beside a charge: the log's lock decides whether this row or `charge.requested` is first."""
+        if not await self._apply_command(pending):
+            self._inbox.put_back(pending)
+        self._update_visibility(machine.next_step(self._recovery, workflow.now()))
 
     async def _read_and_decide(self) -> None:
         """Read what failed, and decide, unless the invoice needs nothing any more."""
@@ -323,11 +318,16 @@ class PaymentRecovery:
         wanted = ChargeInput(
             now=workflow.now(), recovery=self._recovery, trigger=step.trigger, method_id=step.method_id
         )
-        self._charging = True
+        self._charging_at = self._recovery.sequence
         try:
             await self._call_provider(Charging.charge_invoice, wanted, f"charge, attempt {self._recovery.attempt + 1}")
         finally:
-            self._charging = False
+            self._charging_at = None
+
+    @property
+    def _is_charging(self) -> bool:
+        """Whether a charge was begun and no row was written since: such a row says itself what became of it."""
+        return self._charging_at == self._recovery.sequence
 
     async def _reconcile_charge(self) -> None:
         last_sent_by = self._reconciling.last_sent_by
@@ -339,14 +339,14 @@ class PaymentRecovery:
     ) -> None:
         """Have the provider called. Without an answer the workflow listens to people for a while and comes back."""
         may_send = self._recovery.ending is None
-        answer = await call_provider(method, order, summary)
+        answer = await self._urgent_commands.handle_during(call_provider(method, order, summary))
         if may_send:
             self._reconciling.note_sending()
         charged = ChargeReport() if isinstance(answer, NoAnswer) else answer
         refused = (
             CommandRefused("fraud_hold", answer.refusal) if isinstance(answer, NoAnswer) and answer.refusal else None
         )
-        if refused and not self._recovery.refusal_known:
+        if refused and not self._recovery.refusal_known and not self._recovery.stage.is_final:
             await self._write_events(provider_refusal_event(self._recovery, str(refused), workflow.now()))
         self._fold_written(charged)
         self._facts = charged.facts or self._facts
@@ -377,10 +377,12 @@ class PaymentRecovery:
         return written
 
     def _fold_written(self, written: WrittenRecords) -> None:
-        """Fold what is written. What the provider said before a new failure is no longer what it would say."""
-        before, self._recovery = self._recovery, machine.fold_records(self._recovery, written.records)
+        """Fold what is new. What the provider said before a new failure is no longer what it would say."""
+        # A charge returns all rows behind its order: an urgent command may have met some of them before.
+        new = [record for record in written.records if record.sequence > self._recovery.sequence]
+        before, self._recovery = self._recovery, machine.fold_records(self._recovery, new)
         self._reconciling.note_change(before, self._recovery)
-        if any(record.type in machine.FAILURE_EVENT_TYPES for record in written.records):
+        if any(record.type in machine.FAILURE_EVENT_TYPES for record in new):
             self._facts = None
 
     def _update_visibility(self, step: Step) -> None:
@@ -394,7 +396,3 @@ class PaymentRecovery:
         info = workflow.info()
         full = info.is_continue_as_new_suggested() or info.get_current_history_length() > self._history_limit
         return full and not self._inbox and not self._message_sender.is_busy and workflow.all_handlers_finished()
-
-
-def _is_opening(word: object) -> bool:
-    return isinstance(word, ProviderEvent) and word.opens_recovery

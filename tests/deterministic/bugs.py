@@ -6,14 +6,18 @@ from datetime import datetime
 from typing import Any, Final
 from unittest import mock
 
-from activities.charging import ChargeAttempt
+from temporalio import activity
+
+from activities.charging import ChargeAttempt, Charging
 from api import webhook_ingest
+from core.contracts import ChargeInput, ChargeReport
 from core.events import EventType
 from core.payments import ChargeResult, InvoiceStatus, Outcome
 from core.recovery import charge_events, folds, unknown_charges
 from core.recovery.machine import append_events
 from db.repositories import event_log
 from intake import relay
+from workflows.urgent_commands import UrgentCommands
 
 Patch = contextlib.AbstractContextManager[Any]
 
@@ -99,6 +103,29 @@ def _no_read_before_charge() -> Patch:
     return mock.patch.object(charge_events, "request_charge", request)
 
 
+def _request_behind_command() -> Patch:
+    """A charge that finds an operator's command in the log is requested all the same."""
+    charge = Charging.charge_invoice
+
+    @activity.defn(name="charge_invoice")
+    async def request_anyway(self: Charging, order: ChargeInput) -> ChargeReport:
+        known = await self._open_attempt(order.recovery, order.now).catch_up()
+        waits = known.in_flight is None and not known.stage.is_final
+        return await charge(self, order.model_copy(update={"recovery": known}) if waits else order)
+
+    return mock.patch.object(Charging, "charge_invoice", request_anyway)
+
+
+def cancel_beside_request() -> Patch:
+    """A cancel is written down while the charge that was requested before it is on its way to the provider."""
+    create = UrgentCommands.__init__
+
+    def always(self: UrgentCommands, inbox: Any, handle: Any, _: Any) -> None:
+        create(self, inbox, handle, lambda: True)
+
+    return mock.patch.object(UrgentCommands, "__init__", always)
+
+
 def _second_request() -> Patch:
     """A charge activity that is executed again doesn't look at what the log holds already."""
 
@@ -128,6 +155,7 @@ BUGS: Final[Mapping[str, Callable[[], Patch]]] = {
     "answer-before-insert": _answer_before_insert,
     "delivered-when-signalled": _delivered_when_signalled,
     "no-read-before-charge": _no_read_before_charge,
+    "request-behind-command": _request_behind_command,
     "second-request": _second_request,
     "no-relay": _no_relay,
 }

@@ -29,6 +29,7 @@ def find_violations(world: World, came_to_rest: bool) -> list[str]:
     found += [f"read {what}" for what in world.provider.forbidden]
     found += [f"truth {what}" for what in find_untrue_rows(world, evidence)]
     found += [f"cancel {what}" for what in find_unheard_cancels(world, evidence)]
+    found += [f"halted {what}" for what in find_halted_charges(evidence)]
     return found
 
 
@@ -124,3 +125,22 @@ def find_unheard_cancels(world: World, evidence: Evidence) -> Iterator[str]:
         refused = any(row["data"].get("request_id") == request and row["data"].get("refused") for row in rows)
         if action.kind == "cancel" and late and not refused:
             yield f"{name}: attempt {late[0]['attempt']} was requested after {request}"
+
+
+def find_halted_charges(evidence: Evidence) -> Iterator[str]:
+    """Charges that were requested although the log said already that the recovery is paused, or to be canceled."""
+    for rows in evidence.rows_by_recovery().values():
+        halted: str | None = None
+        for row in rows:
+            if row["type"] in _HALTS and not row["data"].get("refused") and halted != "operator.cancel_requested":
+                halted = _HALTS[row["type"]]
+            if row["type"] == "charge.requested" and halted:
+                yield f"{row['invoice_id']}: attempt {row['attempt']} was requested behind {halted}"
+
+
+_HALTS: Final[Mapping[str, str | None]] = {
+    "operator.cancel_requested": "operator.cancel_requested",
+    "operator.paused": "operator.paused",
+    "operator.resumed": None,
+}
+"""Rows of commands, and what holds from then on."""

@@ -41,4 +41,5 @@ def _parse_scenario(plain: dict[str, Any]) -> Scenario:
         timings=tuple(WebhookTiming(**one) for one in plain["timings"]),
         history_limit=plain["history_limit"],
         limits=(plain["limits"][0], plain["limits"][1]),
+        queue_seconds=plain.get("queue_seconds", 0.0),
     )

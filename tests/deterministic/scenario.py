@@ -1,7 +1,7 @@
 """What a seed stands for: invoices, what others do to them and when, and the faults that strike."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.deterministic.faults import Fault, draw_fault
@@ -26,6 +26,7 @@ CUSTOMER_KINDS: Final = (
 )
 OPERATOR_KINDS: Final = ("retry", "retry", "cancel", "cancel", "pause", "resume", "approve", "reject")
 SIGNAL_KINDS: Final = ("signal_retry", "signal_cancel", "signal_pause", "cancel_workflow")
+BESIDE_KINDS: Final = (*OPERATOR_KINDS[1:6], *SIGNAL_KINDS)
 OUTAGE_KINDS: Final = (
     "database_away",
     "provider_away",
@@ -61,6 +62,8 @@ class Action:
     """0: counted from the start."""
     seconds: float = 0.0
     """How long an outage lasts."""
+    queued: int = 0
+    """Not 0: counted from when the `queued`-th charge was put into its queue."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Scenario:
     history_limit: int = 10_000
     limits: tuple[int, int] = (6, 12)
     """Attempts of a card that its network allows in a day and in 30 days."""
+    queue_seconds: float = 0.0
+    """How long a charge waits for its turn at most: others are due too."""
 
 
 def draw_scenario(seed: int) -> Scenario:
@@ -92,7 +97,7 @@ def draw_scenario(seed: int) -> Scenario:
     draw = random.Random(seed)
     count = draw.choices((1, 2), weights=(4, 1))[0]
     shared = draw.random() < 0.5
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         provider=draw.choices(ABILITIES, weights=(6, 2, 2))[0],
         invoices=tuple(_draw_invoice(draw, 0 if shared else number) for number in range(count)),
@@ -102,6 +107,17 @@ def draw_scenario(seed: int) -> Scenario:
         history_limit=draw.choices((10_000, 60), weights=(9, 1))[0],
         limits=draw.choice(((6, 12), (6, 12), (2, 3))),
     )
+    return _draw_queue(scenario, draw) if draw.random() < 0.3 else scenario
+
+
+def _draw_queue(scenario: Scenario, draw: random.Random) -> Scenario:
+    """The scenario with a busy queue of charges, and with commands while charges wait in it or are made."""
+    seconds, count = draw.choice((2.0, 20.0, 200.0, 400.0)), len(scenario.invoices)
+    beside = tuple(
+        Action(draw.choice(BESIDE_KINDS), draw.randrange(count), draw.uniform(0.0, seconds), queued=number)
+        for number in draw.choices((1, 1, 2), k=draw.choice((1, 2, 3)))
+    )
+    return replace(scenario, actions=(*scenario.actions, *beside), queue_seconds=seconds)
 
 
 def _draw_invoice(draw: random.Random, card: int) -> InvoicePlan:

@@ -83,12 +83,12 @@ class TemporalServer:
         self.runs: dict[str, Run] = {}
         """The newest run of each workflow."""
         self.workers: list[tuple[Process, Activities]] = []
-        self.history_limit = 10_000
+        self.history_limit, self._run_count = 10_000, 0
         self.problems: list[str] = []
         self.on_lost_run: Callable[[], None] = lambda: None
+        self.queue_delay: Callable[[Run, ActivityOrder], float] = lambda _, __: 0.005
         self.instances: list[WorkflowInstance] = []
         """Every instance that was made, also those of lost tasks."""
-        self._run_count = 0
 
     # --- runs -----------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class TemporalServer:
                 run.timers[number] = self.loop.call_later(delay, self._fire_timer, run, number, context=Context())
         for order in wanted.activities:
             execution = run.executions[order.number] = Execution(order, self.loop.time())
-            self._schedule(run, execution, 0.005)
+            self._schedule(run, execution, self.queue_delay(run, order))
         if wanted.is_over:
             self.end_run(run, "continued" if wanted.continued else "completed")
             if wanted.continued:

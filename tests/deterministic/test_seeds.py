@@ -21,6 +21,7 @@ FOUND_BY = {
     "charge-before-record": 0,
     "unknown-as-declined": 29,
     "repeat-after-cancel": 735,
+    "request-behind-command": 6,
     "second-request": 2,
     "no-relay": 2,
     "answer-before-insert": 2,

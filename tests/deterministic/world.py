@@ -28,12 +28,13 @@ from intake.customer_ids import CustomerIds
 from intake.relay import run_relay
 from tests.deterministic.actions import perform_action
 from tests.deterministic.faults import Faults
+from tests.deterministic.instance import ActivityOrder
 from tests.deterministic.loop import Process, VirtualLoop, run_in_process
 from tests.deterministic.provider import ServerInvoice, SimulatedProvider
 from tests.deterministic.runs import SimulatedRuns
 from tests.deterministic.scenario import Action, InvoicePlan, Scenario
 from tests.deterministic.store import MemoryDatabase
-from tests.deterministic.temporal import Activities, TemporalServer
+from tests.deterministic.temporal import Activities, Run, TemporalServer
 from tests.support.driver import limited_network_rules
 
 START: Final = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -71,7 +72,7 @@ class World:
         self.database = MemoryDatabase(self.loop, self.draw, self.now, self.faults)
         self.server = TemporalServer(self.loop, self.draw, self.now, self.faults, self.trace)
         self.server.history_limit = scenario.history_limit
-        self.server.on_lost_run = self._plan_relay
+        self.server.on_lost_run, self.server.queue_delay = self._plan_relay, self._queue_charge
         self.runs = SimulatedRuns(self.server, self.loop, self.draw, self.faults)
         self.runs.on_deferred = self._plan_relay
         self.database.on_commit = self._trace_row
@@ -93,7 +94,7 @@ class World:
         self._timings = {timing.number: timing for timing in scenario.timings}
         self._open_work = 0
         """Webhooks on their way, and actions that are not over."""
-        self._charge_counts = dict.fromkeys(self.invoices, 0)
+        self._charge_counts, self._queue_counts = dict.fromkeys(self.invoices, 0), dict.fromkeys(self.invoices, 0)
         self._relay_at = float("inf")
         self._relay: tuple[Process, Any] | None = None
         self.api = self._start_api()
@@ -275,6 +276,18 @@ class World:
             if self.invoices[action.invoice] == invoice_id and action.charge == self._charge_counts[invoice_id]:
                 run_in_process(None, self._begin, self._act(action), action.at)
 
+    def _queue_charge(self, run: Run, order: ActivityOrder) -> float:
+        """How long an activity waits for its turn (virtual seconds)."""
+        if order.name not in {"charge_invoice", "settle_charge"}:
+            return 0.005
+        invoice = run.start.invoice_id
+        self._queue_counts[invoice] += 1
+        for action in self.scenario.actions:
+            if self.invoices[action.invoice] == invoice and action.queued == self._queue_counts[invoice]:
+                run_in_process(None, self._begin, self._act(action), action.at)
+        seconds = self.scenario.queue_seconds
+        return self.draw.uniform(0.0, seconds) if seconds else 0.005
+
     async def _act(self, action: Action) -> None:
         await perform_action(self, action)
 
@@ -289,7 +302,7 @@ class World:
         for name, plan in zip(self.invoices, self.scenario.invoices, strict=True):
             self._open_invoice(name, plan)
         for action in self.scenario.actions:
-            if action.charge == 0:
+            if action.charge == action.queued == 0:
                 self._begin(self._act(action), action.at)
         days = 0.0
         while not self.is_at_rest() and days < LONGEST_DAYS:

@@ -20,7 +20,7 @@ from tests.faults.rounds.waiting import wait_until
 
 PATCH: Final = "rolling-deploy"
 WORKFLOW: Final = "workflows/recovery.py"
-BEFORE: Final = "        self._charging = True\n"
+BEFORE: Final = "        self._charging_at = self._recovery.sequence\n"
 STEP: Final = f'        if workflow.patched("{PATCH}"):\n            await workflow.sleep(timedelta(milliseconds=10))\n'
 SIDE_BY_SIDE_SECONDS: Final = 5.0
 """How long an old and a new worker share the queues."""

@@ -142,7 +142,7 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file="workflows/recovery.py",
-                old="            for command in opened.commands:\n                self._queue_command(command)\n",
+                old="            for command in opened.commands:\n                self._inbox.submit_command(command)\n",
                 new="",
             ),
         ),
