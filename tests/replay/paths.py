@@ -1,5 +1,6 @@
 """The paths through a recovery whose histories are stored: one function each, run by `tests.replay.record`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.collection_terms import CollectionMethod, CollectionTerms
@@ -8,6 +9,7 @@ from core.payments import UNFIT_METHOD, ChargeResult, EventKind, InvoiceStatus, 
 from tests.support.builders import DAY, HOUR, a_failure_event, an_event
 from tests.support.gateway import UNKNOWN, decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
+from tests.workflows.waiting_charge import waiting_charge
 
 Path = Callable[[RecoveryRuns], Awaitable[RecoveryRun]]
 ANN = {"actor": "ann", "reason": "test"}
@@ -234,6 +236,17 @@ async def unfit_method(recovery_runs: RecoveryRuns) -> RecoveryRun:
     return recovery_run
 
 
+async def paused_while_queued(recovery_runs: RecoveryRuns) -> RecoveryRun:
+    """A pause comes while a charge waits in its queue: before 0.3.0 it waited too, since then the charge isn't made."""
+    recovery_run = await recovery_runs(script=[decline_result("generic_decline")])
+    async with waiting_charge(recovery_run):
+        await recovery_run.running_handle.signal("pause")
+        await asyncio.sleep(2)
+    await recovery_run.advance_clock(HOUR)
+    await recovery_run.submit_update("cancel", Command(action=Action.CANCEL, **ANN))
+    return recovery_run
+
+
 PATHS: Mapping[str, Path] = {
     path.__name__: path
     for path in (
@@ -261,5 +274,6 @@ PATHS: Mapping[str, Path] = {
         key_revoked_and_mended,
         out_of_scope,
         unfit_method,
+        paused_while_queued,
     )
 }

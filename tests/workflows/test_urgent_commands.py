@@ -2,20 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from unittest import mock
 
 import pytest
 
-from activities.charging import ChargeAttempt
-from core.events import EventType, State
+from core.events import State
 from core.operators import Action, Command
-from core.recovery.state import Recovery
 from tests.support.builders import DAY
 from tests.support.gateway import decline_result
 from tests.workflows.conftest import RecoveryRun, RecoveryRuns
+from tests.workflows.waiting_charge import waiting_charge
 
 LONGEST_ANSWER = 2.0
 """Seconds after which an operator has the answer, although the charge waits for longer."""
@@ -24,34 +19,6 @@ LONGEST_ANSWER = 2.0
 def command_of(action: Action) -> Command:
     """A command of operator Ann."""
     return Command(action=action, actor="ann", reason="customer called")
-
-
-async def wait_for_plan(recovery_run: RecoveryRun) -> datetime:
-    """When the first charge is due."""
-    async with asyncio.timeout(60):
-        while EventType.RETRY_PLANNED not in recovery_run.event_types:  # noqa: ASYNC110  (the log tells nobody)
-            await asyncio.sleep(0.05)
-    return datetime.fromisoformat(recovery_run.first_record(EventType.RETRY_PLANNED).data["at"])
-
-
-@asynccontextmanager
-async def waiting_charge(recovery_run: RecoveryRun) -> AsyncIterator[asyncio.Event]:
-    """A charge that is due, and has not looked at the log before the event is set. Within, time is real."""
-    turn, is_due, catch_up = asyncio.Event(), asyncio.Event(), ChargeAttempt.catch_up
-
-    async def wait_for_turn(attempt: ChargeAttempt) -> Recovery:
-        is_due.set()
-        await turn.wait()
-        return await catch_up(attempt)
-
-    now = await recovery_run.begin_with_failure()
-    with recovery_run.environment.auto_time_skipping_disabled():
-        due_at = await wait_for_plan(recovery_run)
-        with mock.patch.object(ChargeAttempt, "catch_up", wait_for_turn):
-            await recovery_run.environment.sleep(due_at - now + timedelta(seconds=1))
-            await asyncio.wait_for(is_due.wait(), 30)
-            yield turn
-            turn.set()
 
 
 async def submit_timed(recovery_run: RecoveryRun, action: Action) -> State:
