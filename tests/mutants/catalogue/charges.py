@@ -294,4 +294,26 @@ CHARGES: Final = (
         edits=(Edit(file="providers/transport.py", old="        middlewares=(_send_once,),\n", new=""),),
         checks=("tests/providers/test_transport.py::test_a_request_on_a_kept_connection_is_not_sent_twice",),
     ),
+    Mutant(
+        name="cancel-beside-a-request",
+        promise="I5",
+        bug="a cancel is written down while a charge that was requested before it may still be sent",
+        edits=(Edit(file="workflows/recovery.py", old="lambda: self._recovery.in_flight is None", new="lambda: True"),),
+        checks=("tests/workflows/test_urgent_commands.py::test_behind_the_request_the_command_waits_for_the_answer",),
+    ),
+    Mutant(
+        name="request-behind-a-command",
+        promise="I5",
+        bug="a charge is requested although a command came into the log while it waited in its queue",
+        edits=(
+            Edit(
+                file=CHARGING,
+                old="            if recovery.sequence == order.recovery.sequence:\n",
+                new="            if not recovery.in_flight:\n                attempt._before = recovery\n",
+            ),
+        ),
+        checks=(
+            "tests/workflows/test_urgent_commands.py::test_a_pause_holds_the_charge_that_waits_and_resume_makes_it",
+        ),
+    ),
 )

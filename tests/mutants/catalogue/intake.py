@@ -142,8 +142,8 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file="workflows/recovery.py",
-                old="            for command in opened.commands:\n                self._inbox.submit_command(command)\n",
-                new="",
+                old="            for command in opened.commands:\n",
+                new="            for command in opened.commands[:0]:\n",
             ),
         ),
         checks=(
