@@ -30,8 +30,11 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "audit": audit_speed.measure,
     "accept": webhook_accept.measure,
 }
-FULL_ONLY: Final[dict[str, Benchmark]] = {"fidelity": engine_parity.measure}
-"""Too long for the small run; by name they run in any size."""
+FULL_ONLY: Final[dict[str, Benchmark]] = {
+    "fidelity": engine_parity.measure,
+    "recoveries-production": recovery_rate.measure_production,
+}
+"""Too long for the small run, or with programs to build first; by name they run in any size."""
 
 
 def main() -> int:

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from uvicorn.loops.auto import auto_loop_factory
 
 from benchmarks.measures import Measure, Size
+from benchmarks.production_temporal import ProductionServer, production_temporal
 from benchmarks.recovery_rate_load import run_closed_loop, run_open_loop
 from benchmarks.recovery_rate_stack import (
     CLOSED_BETWEEN,
@@ -179,16 +180,16 @@ def _note(text: str) -> None:
     sys.stderr.flush()
 
 
-def measure_on(data: Path, plan: Plan, label: str, **server: Any) -> Iterator[Measure]:
-    """A run on a new stack in `data`; `server` names another Temporal: `address` and `pids`."""
+def measure_on(data: Path, plan: Plan, label: str, server: ProductionServer | None = None) -> Iterator[Measure]:
+    """A run on a new stack in `data`, with a development server of Temporal or the one given."""
     with ExitStack() as exits:
         runner = exits.enter_context(asyncio.Runner(loop_factory=auto_loop_factory()))
         fake = FastStripe()
         listening = runner.run(listen_as_stripe(fake))
         exits.callback(listening.close)
         port = listening.sockets[0].getsockname()[1]
-        stack = exits.enter_context(service_stack(data, port, server.get("address", "")))
-        opened = open_bench(stack, fake, data, server.get("pids", ()))
+        stack = exits.enter_context(service_stack(data, port, server.address if server else ""))
+        opened = open_bench(stack, fake, data, server.processes if server else None)
         bench = runner.run(opened.__aenter__())
         exits.callback(lambda: runner.run(opened.__aexit__(None, None, None)))
         yield from Run(runner, bench, plan, label).measure()
@@ -198,3 +199,9 @@ def measure(size: Size = Size.SMALL) -> Iterator[Measure]:
     """Rate, processor time and latency on the embedded development server."""
     with short_folder() as data:
         yield from measure_on(data, PLANS[size], "")
+
+
+def measure_production(size: Size = Size.SMALL) -> Iterator[Measure]:
+    """The same on a production server with a store on PostgreSQL; its programs are built by the first run."""
+    with short_folder() as data, short_folder() as folder, production_temporal(folder) as server:
+        yield from measure_on(data, PLANS[size], ", production server", server)

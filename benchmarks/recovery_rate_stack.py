@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -43,14 +43,13 @@ class Bench:
     """Both sides on one Temporal server, ready to be loaded."""
 
     def __init__(
-        self, stack: DevStack, fake: FastStripe, temporal: Sequence[int], bare_worker: int, client: Client,
+        self, stack: DevStack, fake: FastStripe, temporal: Mapping[str, int], bare_worker: int, client: Client,
         ours: ServiceLoad, floor: FloorLoad, database: psycopg.Connection[Any],
     ) -> None:  # fmt: skip
         self.stack, self.fake, self.client, self.ours, self.floor = stack, fake, client, ours, floor
         self._database = database
-        servers = {f"temporal {index}" if index else "temporal": pid for index, pid in enumerate(temporal)}
-        self._our_processes = {name: stack.pid(name) for name in ("api", "worker", "postgres")} | servers
-        self._floor_processes = {"worker": bare_worker} | servers
+        self._our_processes = {name: stack.pid(name) for name in ("api", "worker", "postgres")} | dict(temporal)
+        self._floor_processes = {"worker": bare_worker} | dict(temporal)
 
     def read_our_cpu(self) -> dict[str, float]:
         """Seconds used so far by our processes, and by this one, with the load and the fake Stripe, as LOAD."""
@@ -135,9 +134,9 @@ def bare_worker(folder: Path, temporal: str, port: int) -> Iterator[Child]:
 
 @asynccontextmanager
 async def open_bench(
-    stack: DevStack, fake: FastStripe, folder: Path, temporal: Sequence[int] = ()
+    stack: DevStack, fake: FastStripe, folder: Path, temporal: Mapping[str, int] | None = None
 ) -> AsyncIterator[Bench]:
-    """Both sides on the stack's Temporal, whose processes are `temporal` where the stack hasn't started it."""
+    """Both sides on the stack's Temporal, whose processes are `temporal` if the stack hasn't started it."""
     client = await Client.connect(stack.addresses.temporal)
     floor = FloorLoad(client, f"bare-{secrets.token_hex(3)}-")
     listening, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: floor, ("127.0.0.1", 0))
@@ -147,7 +146,7 @@ async def open_bench(
     )
     owner = stack.addresses.owner_url.replace("+psycopg", "")
     with bare_worker(folder, stack.addresses.temporal, port) as worker, psycopg.connect(owner, autocommit=True) as db:
-        servers = tuple(temporal) or (stack.pid("temporal"),)
+        servers = temporal or {"temporal": stack.pid("temporal")}
         yield Bench(stack, fake, servers, worker.pid, client, ours, floor, db)
     ours.close()
     listening.close()
