@@ -11,12 +11,13 @@ from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.worker import WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from core.errors import EngineUnavailable, RecoveryError
 from workflows.failures import EncodedFailureConverter, RedactingFailureConverter
 from workflows.maintenance import HandOverNotices, PostWebhook, Relay, Retention
 from workflows.recovery import PaymentRecovery
+from workflows.sandbox import ContextFreeSandbox
 from workflows.simulation import Simulation
 
 WORKFLOWS: Final = (PaymentRecovery, Relay, HandOverNotices, PostWebhook, Retention, Simulation)
@@ -55,9 +56,7 @@ def build_data_converter(codec: PayloadCodec | None) -> DataConverter:
 
 def _sandbox_runner(_: WorkflowRunner | None) -> WorkflowRunner:
     """The sandbox, with everything passed through that workflow files import: it is pure or only referred to."""
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
-    )
+    return ContextFreeSandbox(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES))
 
 
 async def connect_temporal(
