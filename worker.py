@@ -259,6 +259,7 @@ async def serve_worker(settings: Settings) -> None:
         runtime=_metrics_runtime(settings, registry),
     )
     async with run_workers(settings, client, registry):
+        gc.freeze()  # A full collection over all that was loaded would hold everything up for a tenth of a second.
         log.info("worker ready", namespace=client.namespace)
         await stop.wait()
     if tracer:
