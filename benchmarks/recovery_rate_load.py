@@ -77,13 +77,22 @@ class ServiceLoad:
 
     async def _post(self, request: bytes) -> bytes:
         """The status of the answer, over a kept connection."""
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._take_idle() or await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = head.partition(b"content-length:")[2].split(b"\r\n", 1)[0]
         await reader.readexactly(int(length))
         self._idle.append((reader, writer))
         return head.split(b" ", 2)[1]
+
+    def _take_idle(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A kept connection that the service hasn't closed meanwhile, as it does with those unused for long."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     def close(self) -> None:
         """Closes all connections."""

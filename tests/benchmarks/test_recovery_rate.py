@@ -1,6 +1,7 @@
 """The recovery benchmark: its fake Stripe answers as the sandbox does, and it counts what was used."""
 
 import ast
+import asyncio
 import inspect
 import json
 import os
@@ -16,6 +17,7 @@ import worker
 from benchmarks import bare_worker
 from benchmarks.recovery_rate import Turn
 from benchmarks.recovery_rate_cpu import cpu_seconds
+from benchmarks.recovery_rate_load import BenchmarkFailed, ServiceLoad
 from benchmarks.recovery_rate_stack import LOAD
 from benchmarks.recovery_rate_stripe import FastStripe
 
@@ -65,6 +67,35 @@ async def test_a_question_that_the_first_recovery_did_not_ask_is_a_problem() -> 
     status, _ = await ask(fake, 1)
     assert status == 500
     assert len(fake.problems) == 1
+
+
+async def test_a_webhook_is_posted_over_a_new_connection_where_the_service_closed_the_kept_one() -> None:
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer_once, "127.0.0.1", 0) as server:
+        load = ServiceLoad(FastStripe(), server.sockets[0].getsockname()[1], "whsec_1")
+        assert await load.start() == 0
+        await asyncio.sleep(0.1)
+        assert await load.start() == 1
+        load.close()
+
+
+async def test_a_webhook_that_is_not_accepted_fails_the_benchmark() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        load = ServiceLoad(FastStripe(), server.sockets[0].getsockname()[1], "whsec_1")
+        with pytest.raises(BenchmarkFailed, match="503"):
+            await load.start()
+        load.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
