@@ -12,8 +12,9 @@ from core.classification.taxonomy import Category
 from core.errors import NotFound
 from core.events import State
 from core.ids import recovery_id
+from db.queries import recovery_search
+from db.queries.recovery_search import RecoveryFilters
 from db.repositories import customer_identities, event_log, recoveries
-from db.repositories.recoveries import ListFilters
 from db.session import Session
 from intake.recovery_store import RecoveryStore
 
@@ -22,6 +23,10 @@ router: Final = APIRouter(
     tags=["recoveries"],
     dependencies=[Depends(require_scope(Scope.READ))],
     responses=problem_responses(401, 403, 422, 429, 503),
+)
+SEARCH: Final = (
+    "beginning of an invoice or customer id; where none begins with it, the end; where none ends with it, any part: then "
+    "a page may hold fewer recoveries than `limit`, even none, and `next_cursor` leads on"
 )
 Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
@@ -34,22 +39,23 @@ async def list_recoveries(
     category: Category | None = None,
     segment: Text = None,
     customer_id: Text = None,
-    q: Annotated[Text, Query(description="part of an invoice or customer id")] = None,
+    q: Annotated[Text, Query(description=SEARCH)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")] = None,
 ) -> RecoveryPage:
     """Recoveries that match every filter given, newest first."""
-    filters = ListFilters(
-        state=state, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q
+    states = (state,) if state else ()
+    filters = RecoveryFilters(
+        states=states, provider=provider, category=category, segment=segment, customer_id=customer_id, q=q
     )
     async with parts.database.begin() as session:
         filters = await _search_by_known_id(parts, session, filters)
-        page = await recoveries.find_recovery_page(session, filters, limit, cursor)
+        page = await recovery_search.search_recoveries(session, filters, limit=limit, cursor=cursor)
     items = [to_recovery_view(parts.settings, row) for row in page.items]
     return RecoveryPage(items=items, next_cursor=page.next_cursor)
 
 
-async def _search_by_known_id(parts: Parts, session: Session, filters: ListFilters) -> ListFilters:
+async def _search_by_known_id(parts: Parts, session: Session, filters: RecoveryFilters) -> RecoveryFilters:
     """The filters with the hashed id in the place of a customer's id that names a person."""
     given = filters.model_dump(include={"customer_id", "q"}, exclude_none=True)
     keys = parts.customer_ids.keys

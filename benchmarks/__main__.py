@@ -10,6 +10,7 @@ from benchmarks import (
     audit_speed,
     decisions,
     engine_parity,
+    growth,
     provider_calls,
     recovery_costs,
     recovery_rate,
@@ -29,6 +30,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "admin": admin_queries.measure,
     "audit": audit_speed.measure,
     "accept": webhook_accept.measure,
+    "growth": growth.measure,
 }
 FULL_ONLY: Final[dict[str, Benchmark]] = {
     "fidelity": engine_parity.measure,

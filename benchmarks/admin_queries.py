@@ -40,18 +40,19 @@ def measure(size: Size = Size.SMALL) -> Iterator[Measure]:
 def measure_with(recoveries: int) -> Iterator[Measure]:
     """As `measure`, with so many recoveries."""
     with temporary_cluster() as server:
-        _prepare_database(server)
+        relax_durability(server)
+        schema.upgrade_schema(server.owner_url, WRITER)
         now = datetime.now(UTC)
         yield _fill_database(server.owner_url, recoveries, now)
         yield from asyncio.run(measure_queries(server.writer_url, now))
 
 
-def _prepare_database(server: Cluster) -> None:
+def relax_durability(server: Cluster) -> None:
+    """Applies SETTINGS to a server that holds nothing of value."""
     with psycopg.connect(server.role_url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
         for setting in SETTINGS:
             admin.execute(f"ALTER SYSTEM SET {setting}".encode())
         admin.execute("SELECT pg_reload_conf()")
-    schema.upgrade_schema(server.owner_url, WRITER)
 
 
 def _fill_database(address: str, recoveries: int, now: datetime) -> Measure:
@@ -67,7 +68,9 @@ async def measure_queries(address: str, now: datetime) -> list[Measure]:
     """Times every case. The day sums are refreshed first."""
     database = Database(address, statement_timeout=timedelta(seconds=60))
     try:
-        found = [await _refresh_figures(database)]
+        began = time.perf_counter()
+        days = await refresh_all_figures(database)
+        found = [Measure(f"admin console, sums of {days} days made", [time.perf_counter() - began], "s")]
         async with database.begin() as session:
             about = await read_sample(session, now)
         floor = await _time_case(database, about, lambda session, _: session.execute(text("SELECT 1")))
@@ -81,15 +84,15 @@ async def measure_queries(address: str, now: datetime) -> list[Measure]:
     return found
 
 
-async def _refresh_figures(database: Database) -> Measure:
-    began, days = time.perf_counter(), 0
+async def refresh_all_figures(database: Database) -> int:
+    """Sums every touched day, as maintenance does in time; returns how many days there were."""
+    days = 0
     while True:
         async with database.begin() as session:
             done = await figures.refresh_figures(session)
         if not done:
-            break
+            return days
         days += done
-    return Measure(f"admin console, sums of {days} days made", [time.perf_counter() - began], "s")
 
 
 async def _time_case(database: Database, about: SampleRecoveries, case: QueryCase) -> list[float]:

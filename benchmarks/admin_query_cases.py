@@ -1,7 +1,9 @@
 """Every query of the admin console: timed by `benchmarks.admin_queries`, its plans checked by a test."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
@@ -22,7 +24,7 @@ from db.queries import (
 )
 from db.queries.recovery_search import Order, RecoveryFilters, Sort
 from db.queries.webhooks import WebhookFilters
-from db.repositories import event_log, recoveries
+from db.repositories import event_log, operator_actions, recoveries
 from db.repositories.inbox import WebhookOutcome
 from db.session import Session
 
@@ -30,6 +32,10 @@ MIDDLE_RECOVERY: Final = text("""
     SELECT recovery_id, invoice_id, customer_id, amount, opened_at, updated_at FROM recovery
     WHERE opened_at >= (SELECT min(opened_at) + (max(opened_at) - min(opened_at)) * :share FROM recovery)
     ORDER BY opened_at LIMIT 1
+""")
+RANDOM_RECOVERIES: Final = text("""
+    SELECT recovery_id, invoice_id, customer_id, amount, opened_at, updated_at FROM recovery
+    ORDER BY random() LIMIT :most
 """)
 OPEN_STATES: Final = (State.WAITING, State.IN_REVIEW, State.AWAITING_CUSTOMER)
 OLDEST_FIRST: Final = Sort(descending=False)
@@ -54,6 +60,12 @@ async def read_sample(session: Session, now: datetime) -> SampleRecoveries:
     return SampleRecoveries(now, *(dict(row) for row in rows))
 
 
+async def read_samples(session: Session, now: datetime, most: int) -> list[SampleRecoveries]:
+    """Up to so many pairs of random recoveries of a loaded database."""
+    rows = [dict(row) for row in (await session.execute(RANDOM_RECOVERIES, {"most": most + 1})).mappings()]
+    return [SampleRecoveries(now, old, new) for old, new in pairwise(rows)]
+
+
 def _list_case(sort: Sort = recovery_search.NEWEST, **filters: Any) -> QueryCase:
     return lambda session, _: recovery_search.search_recoveries(session, RecoveryFilters(**filters), sort)
 
@@ -75,6 +87,11 @@ def _deep_page_case(sort: Sort, way: str = "on") -> QueryCase:
         )
 
     return run_query
+
+
+async def _first_of(rows: AsyncGenerator[dict[str, Any]]) -> dict[str, Any] | None:
+    async with aclosing(rows):
+        return await anext(rows, None)
 
 
 def _webhooks_case(**filters: Any) -> QueryCase:
@@ -151,6 +168,12 @@ LIST_CASES: Final[dict[str, QueryCase]] = {
     "audit": lambda session, _: operator_events.load_operator_events(session),
     "audit: one person": lambda session, _: operator_events.load_operator_events(session, actor="ann@example.com"),
     "audit: nobody": lambda session, _: operator_events.load_operator_events(session, actor="nobody"),
+    "audit: outside of recoveries": lambda session, _: operator_actions.load_entries(session),
+    "text: no match": _list_case(q="nowhere"),
+    "count, no match": lambda session, _: recovery_search.count_matches(session, RecoveryFilters(q="nowhere")),
+    "export: first batch": lambda session, _: _first_of(
+        recovery_search.stream_matches(session, RecoveryFilters(states=OPEN_STATES))
+    ),
     "shadow totals, 7 days": lambda session, about: shadow.shadow_totals(
         session, about.now - timedelta(days=7), about.now
     ),

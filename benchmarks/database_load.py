@@ -54,8 +54,11 @@ def load_recoveries(
     patterns: int = PATTERN_COUNT,
     detailed: int | None = None,
     progress: Progress = lambda _: None,
+    days: int = DAYS,
 ) -> LoadedCounts:
     """Fills a migrated database as its owner; `progress` is called with the number of recoveries of each block.
+
+    The recoveries opened evenly over the last `days` days.
 
     `detailed`: only so many, the newest, get rows in other tables than `recovery`. Raises InvalidInput if the database
     isn't empty.
@@ -72,7 +75,7 @@ def load_recoveries(
             [now.date()],
         )
         with _defer_indexes(connection):
-            for block in _recovery_blocks(recoveries, told, now):
+            for block in _recovery_blocks(recoveries, told, now, days):
                 done += len(block)
                 told_of = detailed is None or done > recoveries - detailed
                 events += sum(template.events for template, _ in block) if told_of else 0
@@ -96,21 +99,22 @@ def _defer_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def _recovery_blocks(
-    recoveries: int, patterns: Sequence[RecoveryPattern], now: datetime
+    recoveries: int, patterns: Sequence[RecoveryPattern], now: datetime, days: int
 ) -> Iterator[list[FilledTemplate]]:
     known: dict[tuple[int, int], RowTemplate] = {}
     for begin in range(0, recoveries, BLOCK_SIZE):
         numbers = range(begin, min(begin + BLOCK_SIZE, recoveries))
-        yield [_fill_template(number, recoveries, patterns, known, now) for number in numbers]
+        ages = [(number, (recoveries - 1 - number) * days // recoveries) for number in numbers]
+        yield [_fill_template(number, ago, patterns, known, now) for number, ago in ages]
 
 
 def _fill_template(
-    number: int, of: int, patterns: Sequence[RecoveryPattern], known: dict[tuple[int, int], RowTemplate], now: datetime
+    number: int, ago: int, patterns: Sequence[RecoveryPattern], known: dict[tuple[int, int], RowTemplate], now: datetime
 ) -> FilledTemplate:
-    """The template and own values of recovery `number` of `of`; the highest number is the newest."""
+    """The template and own values of recovery `number`, which opened so many days ago."""
     # A multiplication by a prime mixes the patterns, so that neighbours differ. Templates differ by age only up to 60
     # days, when all recoveries have ended: they are built once each.
-    which, ago = number * 7919 % len(patterns), (of - 1 - number) * DAYS // of
+    which = number * 7919 % len(patterns)
     key = (which, min(ago, 60))
     if key not in known:
         known[key] = build_template(patterns[which], now, key[1])

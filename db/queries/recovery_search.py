@@ -1,9 +1,10 @@
 """The admin console's list of recoveries: many filters, four orders, pages in both directions; fast with millions.
 
-Text is searched in two ways. If any invoice or customer id begins with it, these are the result, by index, however old.
-If none does, ids that contain it are searched among WINDOW recoveries at a time, in the list's order: a page may then
-hold fewer rows, with a cursor to search on. PostgreSQL's trigram index would do better, but its extension isn't
-available everywhere, and it would cost every write more than all other indexes together.
+Text is searched in three ways. If any invoice or customer id begins with it, these are the result, by index, however
+old; else those that end with it. If none does, ids that contain it are searched among WINDOW recoveries at a time, in
+the list's order: a page may then hold fewer rows, with a cursor to search on. PostgreSQL's trigram index would do
+better, but its extension isn't available everywhere, and it would cost every write more than all other indexes
+together.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -22,9 +23,12 @@ from db.models import recovery as table
 from db.repositories.recoveries import fetch_rows, select_recoveries
 from db.session import Session
 
-WINDOW: Final = 20_000
-"""Recoveries that one page searches for a text inside of ids."""
-MOST_COUNTED: Final = 10_000
+WINDOW: Final = 500
+"""Recoveries that one page searches for a text inside of ids: so many cost as little with ten million as with none."""
+WIDE_WINDOW: Final = 20_000
+"""Recoveries that a command to all matches searches for such a text: a person may wait for it."""
+MOST_COUNTED: Final = 1_000
+MOST_LISTED: Final = 10_000
 BATCH: Final = 1_000
 EXPORT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '60s'")
 # Custom plans: a generic plan would treat all states alike, but few recoveries are open and nearly all have ended. No
@@ -81,7 +85,15 @@ class RecoveryFilters(Value):
     experiment: str | None = None
     arm: str | None = None
     q: str | None = None
-    """The beginning of an invoice or customer id or, if none begins with it, a part of one."""
+    """The beginning of an invoice or customer id; if none begins with it, the end; if none ends with it, a part."""
+
+
+class TextMatch(StrEnum):
+    """Where in an id a text is searched."""
+
+    BEGINNING = "beginning"
+    END = "end"
+    INSIDE = "inside"
 
 
 class RecoveryPage(Value):
@@ -109,8 +121,9 @@ async def search_recoveries(
     back, place = _decode_place(cursor, sort) if cursor else (False, None)
     way = sort.opposite if back else sort
     await session.execute(OWN_PLANS)
-    inside = await _is_only_inside(session, filters.q)
-    query = _apply_order(_apply_filters(select_recoveries(), filters, sort, inside), way, place)
+    match = await _find_text_match(session, filters.q)
+    inside = match is TextMatch.INSIDE
+    query = _apply_order(_apply_filters(select_recoveries(), filters, sort, match), way, place)
     wanted = _matches_in_window(query.limit(WINDOW), filters.q or "", way) if inside else query
     rows = await fetch_rows(session, wanted.limit(limit + 1))
     more = len(rows) > limit
@@ -121,9 +134,10 @@ async def search_recoveries(
 async def count_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> MatchCount:
     """Number of matches, exact up to `most`; parts of ids are searched among the WINDOW newest only."""
     await session.execute(OWN_PLANS)
-    inside = await _is_only_inside(session, filters.q)
+    match = await _find_text_match(session, filters.q)
+    inside = match is TextMatch.INSIDE
     query = _apply_filters(
-        select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters, NEWEST, inside
+        select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters, NEWEST, match
     )
     if inside:
         query = _apply_order(query, NEWEST, None)
@@ -133,16 +147,20 @@ async def count_matches(session: Session, filters: RecoveryFilters, most: int = 
     return MatchCount(count=min(found, most), more=found > most or (inside and edge is not None))
 
 
-async def list_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> list[dict[str, Any]]:
-    """The recoveries that `count_matches` counts, newest first, up to `most`: the columns named below, by name."""
+async def list_matches(session: Session, filters: RecoveryFilters, most: int = MOST_LISTED) -> list[dict[str, Any]]:
+    """The matching recoveries, newest first, up to `most`: the columns named below, by name.
+
+    Parts of ids are searched among the WIDE_WINDOW newest only.
+    """
     await session.execute(OWN_PLANS)
-    inside = await _is_only_inside(session, filters.q)
+    match = await _find_text_match(session, filters.q)
+    inside = match is TextMatch.INSIDE
     columns = ("recovery_id", "provider", "invoice_id", "customer_id", "state", "amount", "currency", "opened_at")
     query = _apply_order(
-        _apply_filters(select(*(table.c[name] for name in columns)), filters, NEWEST, inside), NEWEST, None
+        _apply_filters(select(*(table.c[name] for name in columns)), filters, NEWEST, match), NEWEST, None
     )
     if inside:
-        query = _matches_in_window(query.limit(WINDOW), filters.q or "", NEWEST)
+        query = _matches_in_window(query.limit(WIDE_WINDOW), filters.q or "", NEWEST)
     return await fetch_rows(session, query.limit(most))
 
 
@@ -156,8 +174,9 @@ async def stream_matches(
     """
     await session.execute(OWN_PLANS)
     await session.execute(EXPORT_TIMEOUT)
-    inside = await _is_only_inside(session, filters.q)
-    query = _apply_order(_apply_filters(select_recoveries(), filters, sort, inside), sort, None)
+    match = await _find_text_match(session, filters.q)
+    inside = match is TextMatch.INSIDE
+    query = _apply_order(_apply_filters(select_recoveries(), filters, sort, match), sort, None)
     if inside:
         query = query.where(_id_contains(filters.q or "", table.c))
     async with session.stream(query, execution_options={"yield_per": BATCH}) as found:
@@ -165,10 +184,10 @@ async def stream_matches(
             yield dict(row)
 
 
-def _apply_filters(query: Select[Any], filters: RecoveryFilters, sort: Sort, inside: bool) -> Select[Any]:
+def _apply_filters(query: Select[Any], filters: RecoveryFilters, sort: Sort, match: TextMatch) -> Select[Any]:
     query = query.where(*_filter_conditions(filters))
-    if filters.q and not inside:
-        query = query.where(_id_begins_with(filters.q))
+    if filters.q and match is not TextMatch.INSIDE:
+        query = query.where(or_(*_indexed_conditions(filters.q, match)))
     return query.where(table.c.next_attempt_at.is_not(None)) if sort.by is Order.NEXT else query
 
 
@@ -214,26 +233,33 @@ def _apply_order(query: Select[Any], sort: Sort, place: tuple[Any, ...] | None) 
     return query.order_by(*(one.desc() if sort.descending else one.asc() for one in columns))
 
 
-def _id_begins_with(q: str) -> ColumnElement[bool]:
-    return or_(*(func.lower(table.c[name]).startswith(q.lower(), autoescape=True) for name in _IDS))
-
-
 _IDS: Final = ("invoice_id", "customer_id")
+
+
+def _indexed_conditions(q: str, match: TextMatch) -> list[ColumnElement[bool]]:
+    """The condition for each id, spelled as the index of its beginnings or ends has it."""
+    folded = [func.lower(table.c[name]) for name in _IDS]
+    if match is TextMatch.BEGINNING:
+        return [one.startswith(q.lower(), autoescape=True) for one in folded]
+    return [func.reverse(one).startswith(q.lower()[::-1], autoescape=True) for one in folded]
 
 
 def _id_contains(q: str, columns: Any) -> ColumnElement[bool]:
     return or_(*(columns[name].icontains(q, autoescape=True) for name in _IDS))
 
 
-async def _is_only_inside(session: Session, q: str | None) -> bool:
-    """Whether no id begins with the text, so that ids must be searched for it inside."""
+async def _find_text_match(session: Session, q: str | None) -> TextMatch:
+    """How ids are searched for the text: at an end by which any can be found, else inside of them."""
     if not q:
-        return False
-    found = [
-        select(table.c.recovery_id).where(func.lower(table.c[name]).startswith(q.lower(), autoescape=True)).exists()
-        for name in _IDS
-    ]
-    return not await session.scalar(select(or_(*found)))
+        return TextMatch.BEGINNING
+    matches = (TextMatch.BEGINNING, TextMatch.END)
+    found = (await session.execute(select(*(_any_matches(q, match).label(match) for match in matches)))).one()
+    return next((match for match, is_found in zip(matches, found, strict=True) if is_found), TextMatch.INSIDE)
+
+
+def _any_matches(q: str, match: TextMatch) -> ColumnElement[bool]:
+    # One look-up per index: an OR inside of one EXISTS would scan.
+    return or_(*(select(table.c.recovery_id).where(one).exists() for one in _indexed_conditions(q, match)))
 
 
 def _matches_in_window(window: Select[Any], q: str, sort: Sort) -> Select[Any]:

@@ -1,42 +1,22 @@
 """The read model: the current state of each recovery, written in the transaction of its log and derivable from it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, literal, or_, select, text, update
+from sqlalchemy import Select, bindparam, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
-from core.base import Value
 from core.recovery import machine
 from core.recovery.state import Recovery
 from core.recovery.unknown_charges import answer_deadline
-from db import cursors
 from db.models import recovery as table
 from db.session import Session
 
 DERIVED: Final = tuple(column.name for column in table.columns if column.name != "checked_at")
 """Columns that follow from the log. `checked_at` does not: the relay writes it."""
 OWN_COLUMNS: Final = [column for column in table.columns if column.name != "opened_on"]
-
-
-class ListFilters(Value):
-    """Filters of a list of recoveries; None does not filter. `q` is a part of an invoice or customer id."""
-
-    state: str | None = None
-    provider: str | None = None
-    category: str | None = None
-    segment: str | None = None
-    customer_id: str | None = None
-    q: str | None = None
-
-
-class ListPage(Value):
-    """One page of recoveries, newest first. `next_cursor` is None on the last page."""
-
-    items: tuple[dict[str, Any], ...]
-    next_cursor: str | None
 
 
 def view_recovery(recovery: Recovery) -> dict[str, Any]:
@@ -133,32 +113,6 @@ async def sequence_of(session: Session, recovery_id: str) -> int:
 def select_recoveries() -> Select[Any]:
     """A query for the fields that the API shows, without conditions and order."""
     return select(*OWN_COLUMNS, table.c.recovery_id.label("workflow_id"))
-
-
-async def find_recovery_page(
-    session: Session, filters: ListFilters, limit: int = 50, cursor: str | None = None
-) -> ListPage:
-    """One page of recoveries, newest first. Raises InvalidInput for a cursor that this function did not return."""
-    query = select_recoveries().order_by(table.c.opened_at.desc(), table.c.recovery_id.desc()).limit(limit + 1)
-    for condition in _filter_conditions(filters):
-        query = query.where(condition)
-    if cursor:
-        query = query.where(cursors.behind_cursor(cursor, table.c.opened_at, table.c.recovery_id))
-    rows = await fetch_rows(session, query)
-    last = rows[limit - 1] if len(rows) > limit else None
-    following = cursors.encode_cursor(last["opened_at"], last["recovery_id"]) if last else None
-    return ListPage(items=tuple(rows[:limit]), next_cursor=following)
-
-
-def _filter_conditions(filters: ListFilters) -> Iterable[Any]:
-    for name, wanted in filters.model_dump(exclude={"q"}, exclude_none=True).items():
-        yield table.c[name] == wanted
-    if filters.q:
-        # A search by people, newest first: it stops when the page is full and needs no index of its own.
-        yield or_(
-            table.c.invoice_id.icontains(filters.q, autoescape=True),
-            table.c.customer_id.icontains(filters.q, autoescape=True),
-        )
 
 
 async def fetch_rows(session: Session, query: Select[Any]) -> list[dict[str, Any]]:

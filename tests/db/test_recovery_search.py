@@ -126,6 +126,9 @@ FILTERS: list[tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = [
     ({"q": "IN_CROWD_1"}, lambda row: row["invoice_id"].startswith("in_crowd_1")),
     ({"q": "cus_crowd4"}, lambda row: row["customer_id"] == "cus_Crowd4"),
     ({"q": "rowd_1"}, lambda row: "rowd_1" in row["invoice_id"]),
+    ({"q": "OWD_11"}, lambda row: row["invoice_id"] == "in_crowd_11"),
+    ({"q": "owd2"}, lambda row: row["customer_id"] == "cus_Crowd2"),
+    ({"q": "_1"}, lambda row: "_1" in row["invoice_id"]),
     ({"q": "_crowd_%"}, lambda _: False),
     ({"q": "other", "provider": "adyen"}, lambda row: row["provider"] == "adyen"),
     ({"experiment": "none", "arm": "none"}, lambda _: False),
@@ -160,15 +163,15 @@ async def test_search_inside_of_ids_is_bounded_and_continues(
     database: Database, crowd: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery_search, "WINDOW", 7)
-    expected = ids_of(row for row in crowd if "3" in row["invoice_id"] + row["customer_id"])
-    pages = [await fetch_page(database, q="3", limit=2)]
+    expected = ids_of(row for row in crowd if "wd_1" in row["invoice_id"])
+    pages = [await fetch_page(database, q="wd_1", limit=2)]
     while pages[-1].next_cursor:
         assert len(pages) < 20
-        pages.append(await fetch_page(database, pages[-1].next_cursor, q="3", limit=2))
+        pages.append(await fetch_page(database, pages[-1].next_cursor, q="wd_1", limit=2))
     assert any(page.looked_through == 7 for page in pages)
     assert [name for page in pages for name in ids_of(page.items)] == expected
     async with database.begin() as session:
-        assert (await recovery_search.count_matches(session, RecoveryFilters(q="3"))).more
+        assert (await recovery_search.count_matches(session, RecoveryFilters(q="wd_1"))).more
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "WyJvbiIsIm9wZW5lZF9hdCIsIngiLCJhIl0", "WyJvbiIsImFtb3VudCIsMSwiYSJd"])
@@ -298,9 +301,3 @@ async def test_recent_charge_outcomes_by_provider(database: Database) -> None:
         assert await charge_outcomes.load_provider_health(session, then - HOUR, then) == []
     assert (health.provider, health.succeeded, health.declined, health.unknown) == ("stripe", 1, 1, 1)
     assert health.median_seconds == 2
-
-
-async def test_the_api_list_reads_the_same_rows(database: Database, crowd: list[dict[str, Any]]) -> None:
-    async with database.begin() as session:
-        page = await recoveries.find_recovery_page(session, recoveries.ListFilters(customer_id="cus_Crowd1"))
-    assert list(page.items) == [row for row in crowd if row["customer_id"] == "cus_Crowd1"]
