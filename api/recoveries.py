@@ -12,9 +12,9 @@ from core.classification.taxonomy import Category
 from core.errors import NotFound
 from core.events import State
 from core.ids import recovery_id
-from db.queries import recovery_search
+from db.queries import recovery_rows, recovery_search
 from db.queries.recovery_search import RecoveryFilters
-from db.repositories import customer_identities, event_log, recoveries
+from db.repositories import customer_identities, recoveries
 from db.session import Session
 from intake.recovery_store import RecoveryStore
 
@@ -25,8 +25,8 @@ router: Final = APIRouter(
     responses=problem_responses(401, 403, 422, 429, 503),
 )
 SEARCH: Final = (
-    "beginning of an invoice or customer id; where none begins with it, the end; where none ends with it, any part: then "
-    "a page may hold fewer recoveries than `limit`, even none, and `next_cursor` leads on"
+    "beginning of an invoice or customer id; where none begins with it, the end; where none ends with it, any part: "
+    "then a page may hold fewer recoveries than `limit`, even none, and `next_cursor` leads on"
 )
 Text = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
@@ -73,7 +73,7 @@ async def get_recovery(provider: ProviderName, invoice_id: InvoiceId, parts: Par
 async def list_recovery_events(provider: ProviderName, invoice_id: InvoiceId, parts: PartsDep) -> EventList:
     """Every row of `event_log` in sequence order: what happened, and why. Empty before the first row is written."""
     async with parts.database.begin() as session:
-        rows = await event_log.load_rows(session, recovery_id(provider, invoice_id))
+        rows = await recovery_rows.load_rows(session, recovery_id(provider, invoice_id))
     if not rows:
         await load_recovery_view(parts, provider, invoice_id)
     return EventList(items=[to_event_view(row) for row in rows])

@@ -1,6 +1,7 @@
 """Sums of recoveries: amounts at risk, recovered and lost, per currency."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -15,7 +16,6 @@ from core.experiment_report import ArmCounts, ArmReport, compare_arms
 from db.queries import summary as sums_of
 from db.queries.summary import Group, Sums
 from db.repositories import network_attempts
-from db.session import Session
 
 router: Final = APIRouter(
     prefix="/v1/summary",
@@ -23,6 +23,7 @@ router: Final = APIRouter(
     dependencies=[Depends(require_scope(Scope.READ))],
     responses=problem_responses(401, 403, 422, 429, 503),
 )
+GROUPINGS: Final = (("currency",), *((column,) for column in sums_of.SUMMARY_GROUPS), sums_of.ARMS)
 DEFAULT_SPAN: Final = timedelta(days=30)
 _DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
@@ -95,9 +96,9 @@ async def get_summary(
     """Sums of the recoveries that opened in the period, per currency, and a comparison of the experiments' arms."""
     begins, ends = _parse_period(since, until or parts.clock())
     async with parts.database.begin() as session:
-        totals = await sums_of.load_sums(session, ("currency",), begins, ends, currency)
-        currencies = [await _currency_summary(session, one, begins, ends) for one in totals]
+        found = await sums_of.load_sums_by_currency(session, GROUPINGS, begins, ends, currency)
         fees = [NetworkFees(**one.model_dump()) for one in await network_attempts.sum_fees(session, begins, ends)]
+    currencies = [_currency_summary(name, groups) for name, groups in found.items()]
     return Summary(begins=begins, ends=ends, currencies=currencies, network_fees=fees)
 
 
@@ -110,15 +111,14 @@ def _parse_period(since: datetime | None, until: datetime) -> tuple[datetime, da
         raise InvalidInput("The period lies outside of the calendar.") from None
 
 
-async def _currency_summary(session: Session, total: Group, begins: datetime, ends: datetime) -> CurrencySummary:
-    name = total.keys[0] or ""
-    grouped = {
-        f"by_{column}": _figures_by_name(await sums_of.load_sums(session, (column,), begins, ends, name))
-        for column in sums_of.SUMMARY_GROUPS
-    }
-    arms = await sums_of.load_sums(session, ("experiment", "arm"), begins, ends, name)
+def _currency_summary(name: str, groups: Mapping[tuple[str, ...], list[Group]]) -> CurrencySummary:
+    (total,) = groups["currency",]
+    grouped = {f"by_{column}": _figures_by_name(groups[column,]) for column in sums_of.SUMMARY_GROUPS}
     return CurrencySummary(
-        currency=name, **to_figures(total.sums).model_dump(), **grouped, experiments=list(compare_arm_groups(arms))
+        currency=name,
+        **to_figures(total.sums).model_dump(),
+        **grouped,
+        experiments=list(compare_arm_groups(groups[sums_of.ARMS])),
     )
 
 

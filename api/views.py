@@ -96,7 +96,7 @@ def to_announced_view(settings: Settings, event: ProviderEvent) -> RecoveryView:
 
 
 def to_event_view(row: dict[str, Any]) -> EventView:
-    """A row of the log (`db.repositories.event_log.load_rows`) as the API shows it."""
+    """A row of the log (`db.queries.recovery_rows.load_rows`) as the API shows it."""
     return EventView.model_validate(row | {"event_id": str(row["event_id"]), "opened_on": str(row["opened_on"])})
 
 

@@ -1,7 +1,6 @@
 """Every query of the admin console: timed by `benchmarks.admin_queries`, its plans checked by a test."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ from db.queries import (
     charge_outcomes,
     dashboard,
     operator_events,
+    recovery_rows,
     recovery_search,
     reviews,
     shadow,
@@ -24,7 +24,7 @@ from db.queries import (
 )
 from db.queries.recovery_search import Order, RecoveryFilters, Sort
 from db.queries.webhooks import WebhookFilters
-from db.repositories import event_log, operator_actions, recoveries
+from db.repositories import operator_actions, recoveries
 from db.repositories.inbox import WebhookOutcome
 from db.session import Session
 
@@ -37,6 +37,7 @@ RANDOM_RECOVERIES: Final = text("""
     SELECT recovery_id, invoice_id, customer_id, amount, opened_at, updated_at FROM recovery
     ORDER BY random() LIMIT :most
 """)
+SUMMARY_GROUPINGS: Final = tuple(summary.DIMENSIONS)
 OPEN_STATES: Final = (State.WAITING, State.IN_REVIEW, State.AWAITING_CUSTOMER)
 OLDEST_FIRST: Final = Sort(descending=False)
 
@@ -89,9 +90,10 @@ def _deep_page_case(sort: Sort, way: str = "on") -> QueryCase:
     return run_query
 
 
-async def _first_of(rows: AsyncGenerator[dict[str, Any]]) -> dict[str, Any] | None:
-    async with aclosing(rows):
-        return await anext(rows, None)
+async def _first_of(rows: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
+    async for row in rows:
+        return row
+    return None
 
 
 def _webhooks_case(**filters: Any) -> QueryCase:
@@ -150,7 +152,7 @@ LIST_CASES: Final[dict[str, QueryCase]] = {
     ),
     "names, a cause": lambda session, _: recovery_search.list_matches(session, RecoveryFilters(cause=Cause.FRAUD), 500),
     "detail: the row": lambda session, about: recoveries.load_recovery_row(session, about.new["recovery_id"]),
-    "detail: its log": lambda session, about: event_log.load_rows(session, about.new["recovery_id"]),
+    "detail: its log": lambda session, about: recovery_rows.load_rows(session, about.new["recovery_id"]),
     "detail: its shadow plans": lambda session, about: shadow.shadow_plans_of(session, about.new["recovery_id"]),
     "reviews": lambda session, _: reviews.load_review_queue(session),
     "reviews, how many": lambda session, _: reviews.count_reviews(session),
@@ -183,8 +185,8 @@ DASHBOARD_CASES: Final[dict[str, QueryCase]] = {
     "dashboard, 30 days": _overview_case(30),
     "dashboard, 90 days": _overview_case(90),
     "dashboard, a year": _overview_case(365),
-    "summary, 30 days": lambda session, about: summary.load_sums(
-        session, ("currency",), about.now - timedelta(days=30), about.now
+    "summary, 30 days": lambda session, about: summary.load_sums_by_currency(
+        session, SUMMARY_GROUPINGS, about.now - timedelta(days=30), about.now
     ),
     "provider health, an hour": _health_case(1),
     "provider health, a day": _health_case(24),

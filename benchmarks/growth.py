@@ -89,14 +89,12 @@ async def _measure_growth(server: Cluster, names: Sequence[str], now: datetime) 
             mark = APPEND_MARK if generic else None
             found += await _compare(databases, f"append{label}", call, mark)
         for name, case in CASES.items():
-            found += await _compare(databases, name, _query_call(case, now), QUERY_MARK)
+            found += await _compare(databases, name, _query_call(case), QUERY_MARK)
     return found
 
 
 @asynccontextmanager
-async def _opened_databases(
-    server: Cluster, names: Sequence[str], now: datetime
-) -> AsyncIterator[list[GrownDatabase]]:
+async def _opened_databases(server: Cluster, names: Sequence[str], now: datetime) -> AsyncIterator[list[GrownDatabase]]:
     opened = []
     for name in names:
         address = server.role_url(WRITER, name)
@@ -122,7 +120,7 @@ def _append_call(generic: bool) -> Call:
     return append
 
 
-def _query_call(case: QueryCase, now: datetime) -> Call:
+def _query_call(case: QueryCase) -> Call:
     choose = random.Random(1)
 
     async def ask(database: GrownDatabase) -> None:

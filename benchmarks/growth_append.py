@@ -15,7 +15,7 @@ from db.repositories import event_log
 from db.session import Database
 
 WAITING: Final = text("""
-    SELECT recovery_id FROM recovery WHERE state = 'waiting' AND sequence < 20 ORDER BY random() LIMIT :most
+    SELECT recovery_id FROM recovery WHERE state = 'waiting' ORDER BY random() LIMIT :most
 """)
 CARD: Final = {"brand": "visa", "country": "DE", "funding": "debit", "last4": "4242"}
 

@@ -11,6 +11,7 @@ from core.errors import InvalidInput, NotFound
 from core.events import Record
 from core.payments import Failure
 from core.planning.rederivation import RECHECKED_EVENTS, Rederivation, rederive_decision, rederive_segment_or_fraud
+from db.queries import recovery_rows
 from db.repositories import event_log
 from providers.base import load_providers
 from settings import Settings
@@ -41,7 +42,7 @@ def rederive_stored_decision(settings: Settings, recovery_id: str, sequence: int
 
 async def _read_decision_row(settings: Settings, recovery_id: str, sequence: int) -> tuple[Record, str]:
     async with open_database(settings) as database, database.begin() as session:
-        rows = await event_log.load_rows(session, recovery_id)
+        rows = await recovery_rows.load_rows(session, recovery_id)
     found = next((row for row in rows if row["sequence"] == sequence), None)
     if found is None:
         raise NotFound(f"There is no row {sequence} of {recovery_id}.")

@@ -18,7 +18,7 @@ from core.formatting import format_amount, format_duration, format_percent
 from core.policy.policy import Policy, parse_policy
 from core.rates import Interval
 from db.queries.shadow import Comparison, ShadowReport, compare_shadow
-from db.queries.summary import load_sums
+from db.queries.summary import ARMS, load_sums_by_currency
 from providers.base import load_providers
 from settings import Settings
 
@@ -67,12 +67,9 @@ async def read_experiment_arms(settings: Settings, days: int) -> dict[str, tuple
     now = datetime.now(UTC)
     since = now - timedelta(days=days)
     async with open_database(settings) as database, database.begin() as session:
-        names = [one.keys[0] or "" for one in await load_sums(session, ("currency",), since, now)]
-        found = {
-            name: compare_arm_groups(await load_sums(session, ("experiment", "arm"), since, now, name))
-            for name in names
-        }
-    return {name: reports for name, reports in found.items() if reports}
+        found = await load_sums_by_currency(session, (ARMS,), since, now)
+    compared = {name: compare_arm_groups(groups[ARMS]) for name, groups in found.items()}
+    return {name: reports for name, reports in compared.items() if reports}
 
 
 def compare_experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:

@@ -117,9 +117,6 @@ async def _load_arm_reports(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
     """Reports on the arms of every experiment by currency; currencies without any are left out."""
     since, now = parts.clock() - COMPARISON_SPAN, parts.clock()
     async with parts.database.begin() as session:
-        names = [one.keys[0] or "" for one in await sums_of.load_sums(session, ("currency",), since, now)]
-        found = {
-            name: compare_arm_groups(await sums_of.load_sums(session, ("experiment", "arm"), since, now, name))
-            for name in names
-        }
-    return {name: reports for name, reports in found.items() if reports}
+        found = await sums_of.load_sums_by_currency(session, (sums_of.ARMS,), since, now)
+    compared = {name: compare_arm_groups(groups[sums_of.ARMS]) for name, groups in found.items()}
+    return {name: reports for name, reports in compared.items() if reports}

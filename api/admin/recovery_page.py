@@ -22,6 +22,7 @@ from core.recovery.state import Recovery
 from core.timeline.labels import ENDINGS
 from core.timeline.timeline import build_timeline
 from core.timeline.upcoming import is_finished, list_upcoming_steps
+from db.queries import recovery_rows
 from db.repositories import approvals, event_log, recoveries
 from db.repositories.approvals import Approval
 
@@ -102,7 +103,7 @@ async def _load_page_data(parts: Parts, provider: str, invoice_id: str) -> PageD
     """All data of the page. Raises NotFound, StoreUnavailable."""
     view = await load_recovery_view(parts, provider, invoice_id)
     async with parts.database.begin() as session:
-        rows = await event_log.load_rows(session, view.recovery_id)
+        rows = await recovery_rows.load_rows(session, view.recovery_id)
         waiting = await approvals.waiting_approvals(session, view.recovery_id, parts.clock())
     recovery = event_log.fold_rows(rows) if rows else Recovery(provider=provider, invoice_id=invoice_id)
     return PageData(view, rows, recovery, await _find_card(parts, recovery), waiting)

@@ -85,13 +85,17 @@ async def submit_review_form(request: Request, parts: PartsDep, person: Operator
 
 
 async def _load_waiting_approvals(session: Session, person: Person, waiting: list[Approval]) -> list[WaitingApproval]:
-    found = [(one, await recoveries.load_recovery_row(session, one.recovery_id)) for one in waiting]
+    found = await recoveries.load_recovery_rows(session, [one.recovery_id for one in waiting]) if waiting else []
+    rows = {row["recovery_id"]: row for row in found}
     return [
         WaitingApproval(
-            approval=one, recovery=row, offer=_offer_for(one), is_own=is_same_person(one.asked_by, person.name)
+            approval=one,
+            recovery=rows[one.recovery_id],
+            offer=_offer_for(one),
+            is_own=is_same_person(one.asked_by, person.name),
         )
-        for one, row in found
-        if row
+        for one in waiting
+        if one.recovery_id in rows
     ]
 
 

@@ -1,5 +1,6 @@
 """Sums of recoveries for `/v1/summary`: per currency, and within a currency by cause, segment, strategy or arm."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,12 +11,13 @@ from db.session import Session
 
 LOST_STATES: Final = figures.LOST_STATES
 SUMMARY_GROUPS: Final = ("cause", "segment", "strategy")
+ARMS: Final = ("experiment", "arm")
 DIMENSIONS: Final = {
     ("currency",): Dimension.ALL,
     ("cause",): Dimension.CAUSE,
     ("segment",): Dimension.SEGMENT,
     ("strategy",): Dimension.STRATEGY,
-    ("experiment", "arm"): Dimension.ARM,
+    ARMS: Dimension.ARM,
 }
 
 
@@ -56,7 +58,31 @@ async def load_sums(
 
     Currencies are compared without case. Groups other than by currency add currencies up, so pass one `currency` there.
     """
-    found = await figures.read_figures(session, since, until, (DIMENSIONS[columns],), currency=currency)
+    return _group_figures(
+        await figures.read_figures(session, since, until, (DIMENSIONS[columns],), currency=currency), columns
+    )
+
+
+async def load_sums_by_currency(
+    session: Session,
+    groupings: Sequence[tuple[str, ...]],
+    since: datetime,
+    until: datetime,
+    currency: str | None = None,
+) -> dict[str, dict[tuple[str, ...], list[Group]]]:
+    """As `load_sums` for each currency and each of these groupings, by name of the currency, in one statement."""
+    dimensions = {DIMENSIONS[columns]: columns for columns in groupings}
+    found = await figures.read_figures(session, since, until, tuple(dimensions), currency=currency)
+    return {
+        name: {
+            columns: _group_figures([one for one in found if one.currency == name and one.dimension is by], columns)
+            for by, columns in dimensions.items()
+        }
+        for name in sorted({one.currency for one in found})
+    }
+
+
+def _group_figures(found: Iterable[Figure], columns: tuple[str, ...]) -> list[Group]:
     groups: dict[tuple[str | None, ...], Sums] = {}
     for one in found:
         keys = _group_keys(one, columns)

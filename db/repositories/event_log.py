@@ -157,18 +157,12 @@ async def append_late(
 
 async def load_records(session: Session, recovery_id: str, first: int = 1) -> tuple[Record, ...]:
     """The records of a recovery from sequence `first` on, in order; empty if there are none."""
-    return tuple(map(record_of, await _read_rows(session, recovery_id, first)))
+    return tuple(map(record_of, await read_rows(session, recovery_id, first)))
 
 
 async def load_recovery(session: Session, recovery_id: str) -> Recovery | None:
     """The recovery's state, folded from all its rows; None if the log has none."""
-    return _fold_stored(await _read_rows(session, recovery_id, 1))
-
-
-async def load_rows(session: Session, recovery_id: str) -> list[dict[str, Any]]:
-    """All rows of a recovery in order, by column name, with both hashes in hex; empty if there are none."""
-    found = await _read_rows(session, recovery_id, 1)
-    return [dict(row) | {"previous_hash": row["previous_hash"].hex(), "hash": row["hash"].hex()} for row in found]
+    return _fold_stored(await read_rows(session, recovery_id, 1))
 
 
 STREAMED_ROWS: Final = 1_000
@@ -238,7 +232,8 @@ async def lock_and_read(
     return found[0]["locked_at"], [row for row in found if row["sequence"] is not None]
 
 
-async def _read_rows(session: Session, recovery_id: str, first: int) -> list[Row]:
+async def read_rows(session: Session, recovery_id: str, first: int = 1) -> list[Row]:
+    """The rows of a recovery from sequence `first` on, in order, from the partition that the log itself names."""
     found = await session.execute(READ, {"recovery_id": recovery_id, "first": first})
     return [*found.mappings()]
 

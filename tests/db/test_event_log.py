@@ -14,6 +14,7 @@ from core.recovery import machine
 from core.recovery.state import Recovery
 from core.redaction.text import REDACTED
 from db import chain
+from db.queries import recovery_rows
 from db.repositories import event_log, recoveries, transitions
 from db.repositories.recoveries import project_recovery
 from db.repositories.transitions import Row, event_id_of
@@ -198,7 +199,7 @@ async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database:
     opened = blank_recovery("in_rows")
     await append_events(database, opened, failed_event(), event_of(EventType.PAUSED))
     async with database.begin() as session:
-        rows = await event_log.load_rows(session, opened.recovery_id)
+        rows = await recovery_rows.load_rows(session, opened.recovery_id)
     assert list(rows[0]) == [
         "recovery_id", "sequence", "event_id", "type", "occurred_at", "recorded_at", "provider", "invoice_id",
         "customer_id", "attempt", "from_state", "to_state", "data", "previous_hash", "hash", "opened_on",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.events import Event, EventType
 from db import audit
-from db.queries import figures, summary
+from db.queries import figures, recovery_rows, summary
 from db.queries.customer_history import customer_history
 from db.queries.dashboard import load_overview
 from db.queries.figures import Basis, Dimension, Figure
@@ -168,7 +168,7 @@ async def expected_figures(database: Database, cases: Mapping[str, MoneyCase]) -
     total: dict[str, dict[str, int]] = {}
     for invoice, scenario in cases.items():
         async with database.begin() as session:
-            rows = await event_log.load_rows(session, blank_recovery(invoice).recovery_id)
+            rows = await recovery_rows.load_rows(session, blank_recovery(invoice).recovery_id)
         plain = _sum_log([(row["type"], row["data"]) for row in rows], scenario.amount)
         figures = plain.to_figures()
         written_off = plain.refunded + (plain.owed if plain.reason == "out_of_scope" else 0)

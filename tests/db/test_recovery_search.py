@@ -13,7 +13,7 @@ from core.recovery import machine
 from db.queries import cards, charge_outcomes, operator_events, recovery_search, reviews, webhooks
 from db.queries.recovery_search import Order, RecoveryFilters, Sort
 from db.queries.webhooks import WebhookFilters
-from db.repositories import event_log, inbox, recoveries
+from db.repositories import event_log, inbox
 from db.repositories.inbox import WebhookOutcome
 from db.repositories.new_webhooks import NewWebhook, insert_webhooks
 from db.session import Database

@@ -15,6 +15,7 @@ from core.payments import EventKind, ProviderEvent
 from core.recovery.machine import fold_records
 from core.recovery.reactions import opening_event, react_to_event
 from core.recovery.state import Recovery
+from db.queries import recovery_rows
 from db.recovery_log import StoredRecoveryLog
 from db.repositories import event_log, inbox, new_webhooks
 from db.repositories.new_webhooks import NewWebhook
@@ -195,7 +196,7 @@ async def store_in_inbox(db: Database, *events: ProviderEvent, at: datetime = NO
 async def log_types(db: Database, name: str) -> list[str]:
     """The types of a recovery's rows."""
     async with db.begin() as session:
-        return [row["type"] for row in await event_log.load_rows(session, name)]
+        return [row["type"] for row in await recovery_rows.load_rows(session, name)]
 
 
 async def inbox_rows(db: Database, events: Iterable[ProviderEvent]) -> list[inbox.StoredWebhook]:
