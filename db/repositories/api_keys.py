@@ -65,6 +65,8 @@ async def find_key(session: Session, plain: str, now: datetime) -> ApiKey | None
 
 async def mark_key_used(session: Session, key: ApiKey, now: datetime) -> None:
     """Updates `last_used_at`, at most once a minute."""
+    if key.last_used_at and key.last_used_at >= now - TOUCH_EVERY:
+        return
     stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at < now - TOUCH_EVERY)
     await session.execute(update(table).where(table.c.id == key.id, stale).values(last_used_at=now))
 
