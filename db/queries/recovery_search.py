@@ -20,6 +20,8 @@ from core.errors import InvalidInput
 from core.events import State
 from db import cursors
 from db.models import recovery as table
+from db.queries import id_search
+from db.queries.id_search import TextMatch
 from db.repositories.recoveries import fetch_rows, select_recoveries
 from db.session import Session
 
@@ -32,10 +34,13 @@ MOST_LISTED: Final = 10_000
 BATCH: Final = 1_000
 EXPORT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '60s'")
 # Custom plans: a generic plan would treat all states alike, but few recoveries are open and nearly all have ended. No
-# sequential scans: with LIMIT the planner hopes to meet a match soon, and for rare values reads the whole table.
-OWN_PLANS: Final = text(
-    "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
-)
+# sequential scans: with LIMIT the planner hopes to meet a match soon, and for rare values reads the whole table. Cheap
+# random reads, as disks without heads and caches have them: else it walks the newest in stored order instead of the
+# index of a state or cause, and what has ended is not among the newest.
+OWN_PLANS: Final = text("""
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+           set_config('random_page_cost', '1.1', true)
+""")
 
 
 class Order(StrEnum):
@@ -88,14 +93,6 @@ class RecoveryFilters(Value):
     """The beginning of an invoice or customer id; if none begins with it, the end; if none ends with it, a part."""
 
 
-class TextMatch(StrEnum):
-    """Where in an id a text is searched."""
-
-    BEGINNING = "beginning"
-    END = "end"
-    INSIDE = "inside"
-
-
 class RecoveryPage(Value):
     """One page of recoveries, with cursors for the pages before and after it; None if there are none."""
 
@@ -121,7 +118,7 @@ async def search_recoveries(
     back, place = _decode_place(cursor, sort) if cursor else (False, None)
     way = sort.opposite if back else sort
     await session.execute(OWN_PLANS)
-    match = await _find_text_match(session, filters.q)
+    match = await id_search.find_text_match(session, filters.q)
     inside = match is TextMatch.INSIDE
     query = _apply_order(_apply_filters(select_recoveries(), filters, sort, match), way, place)
     wanted = _matches_in_window(query.limit(WINDOW), filters.q or "", way) if inside else query
@@ -134,7 +131,7 @@ async def search_recoveries(
 async def count_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> MatchCount:
     """Number of matches, exact up to `most`; parts of ids are searched among the WINDOW newest only."""
     await session.execute(OWN_PLANS)
-    match = await _find_text_match(session, filters.q)
+    match = await id_search.find_text_match(session, filters.q)
     inside = match is TextMatch.INSIDE
     query = _apply_filters(
         select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters, NEWEST, match
@@ -153,7 +150,7 @@ async def list_matches(session: Session, filters: RecoveryFilters, most: int = M
     Parts of ids are searched among the WIDE_WINDOW newest only.
     """
     await session.execute(OWN_PLANS)
-    match = await _find_text_match(session, filters.q)
+    match = await id_search.find_text_match(session, filters.q)
     inside = match is TextMatch.INSIDE
     columns = ("recovery_id", "provider", "invoice_id", "customer_id", "state", "amount", "currency", "opened_at")
     query = _apply_order(
@@ -174,41 +171,46 @@ async def stream_matches(
     """
     await session.execute(OWN_PLANS)
     await session.execute(EXPORT_TIMEOUT)
-    match = await _find_text_match(session, filters.q)
+    match = await id_search.find_text_match(session, filters.q)
     inside = match is TextMatch.INSIDE
     query = _apply_order(_apply_filters(select_recoveries(), filters, sort, match), sort, None)
     if inside:
-        query = query.where(_id_contains(filters.q or "", table.c))
+        query = query.where(id_search.id_contains(filters.q or "", table.c))
     async with session.stream(query, execution_options={"yield_per": BATCH}) as found:
         async for row in found.mappings():
             yield dict(row)
 
 
 def _apply_filters(query: Select[Any], filters: RecoveryFilters, sort: Sort, match: TextMatch) -> Select[Any]:
-    query = query.where(*_filter_conditions(filters))
+    query = query.where(*_filter_conditions(filters, sort))
     if filters.q and match is not TextMatch.INSIDE:
-        query = query.where(or_(*_indexed_conditions(filters.q, match)))
+        query = query.where(or_(*id_search.indexed_conditions(filters.q, match)))
     return query.where(table.c.next_attempt_at.is_not(None)) if sort.by is Order.NEXT else query
 
 
-def _filter_conditions(filters: RecoveryFilters) -> Iterator[ColumnElement[bool]]:
+def _filter_conditions(filters: RecoveryFilters, sort: Sort) -> Iterator[ColumnElement[bool]]:
     same = {"cause", "category", "segment", "provider", "strategy", "customer_id", "experiment", "arm"}
     for name, wanted in filters.model_dump(include=same, exclude_none=True).items():
         yield table.c[name] == wanted
     if filters.currency:
         yield func.upper(table.c.currency) == filters.currency.upper()
-    yield from _state_conditions(filters.states)
+    yield from _state_conditions(filters.states, sort)
     yield from _range_conditions(filters)
 
 
-def _state_conditions(states: tuple[State, ...]) -> Iterator[ColumnElement[bool]]:
-    # Open recoveries are few. `closed_at IS NULL` follows from such states, but PostgreSQL uses the small partial
-    # indexes only if the query says it.
-    if states:
-        wanted = sorted({state.value for state in states})
+def _state_conditions(states: tuple[State, ...], sort: Sort) -> Iterator[ColumnElement[bool]]:
+    if not states:
+        return
+    wanted = sorted({state.value for state in states})
+    if any(state.is_final for state in states) or (len(wanted) == 1 and sort.by is Order.OPENED):
         yield table.c.state == wanted[0] if len(wanted) == 1 else table.c.state.in_(wanted)
-    if states and not any(state.is_final for state in states):
-        yield table.c.closed_at.is_(None)
+        return
+    # Open recoveries are few, and PostgreSQL uses their small indexes only if the query says that they are not closed.
+    # It takes that and the states for independent of each other and so expects far too few rows; not so if the query
+    # names the open states that are not wanted.
+    yield table.c.closed_at.is_(None)
+    if other := sorted({state.value for state in State if not state.is_final} - {*wanted}):
+        yield table.c.state.not_in(other)
 
 
 def _range_conditions(filters: RecoveryFilters) -> Iterator[ColumnElement[bool]]:
@@ -233,41 +235,12 @@ def _apply_order(query: Select[Any], sort: Sort, place: tuple[Any, ...] | None) 
     return query.order_by(*(one.desc() if sort.descending else one.asc() for one in columns))
 
 
-_IDS: Final = ("invoice_id", "customer_id")
-
-
-def _indexed_conditions(q: str, match: TextMatch) -> list[ColumnElement[bool]]:
-    """The condition for each id, spelled as the index of its beginnings or ends has it."""
-    folded = [func.lower(table.c[name]) for name in _IDS]
-    if match is TextMatch.BEGINNING:
-        return [one.startswith(q.lower(), autoescape=True) for one in folded]
-    return [func.reverse(one).startswith(q.lower()[::-1], autoescape=True) for one in folded]
-
-
-def _id_contains(q: str, columns: Any) -> ColumnElement[bool]:
-    return or_(*(columns[name].icontains(q, autoescape=True) for name in _IDS))
-
-
-async def _find_text_match(session: Session, q: str | None) -> TextMatch:
-    """How ids are searched for the text: at an end by which any can be found, else inside of them."""
-    if not q:
-        return TextMatch.BEGINNING
-    matches = (TextMatch.BEGINNING, TextMatch.END)
-    found = (await session.execute(select(*(_any_matches(q, match).label(match) for match in matches)))).one()
-    return next((match for match, is_found in zip(matches, found, strict=True) if is_found), TextMatch.INSIDE)
-
-
-def _any_matches(q: str, match: TextMatch) -> ColumnElement[bool]:
-    # One look-up per index: an OR inside of one EXISTS would scan.
-    return or_(*(select(table.c.recovery_id).where(one).exists() for one in _indexed_conditions(q, match)))
-
-
 def _matches_in_window(window: Select[Any], q: str, sort: Sort) -> Select[Any]:
     """The rows of the window with an id that contains the text, in the window's order."""
     # A subquery with LIMIT is not flattened, so the text is searched in the window only and not in the whole table.
     rows = window.subquery()
     order = (rows.c[sort.by], rows.c.recovery_id)
-    query = select(*rows.c).where(_id_contains(q, rows.c))
+    query = select(*rows.c).where(id_search.id_contains(q, rows.c))
     return query.order_by(*(one.desc() if sort.descending else one.asc() for one in order))
 
 

@@ -15,6 +15,8 @@ def upgrade() -> None:
     """Creates indexes only. On a large database this takes a minute, and writers wait meanwhile."""
     for name, what in INDEXES.items():
         op.execute(f"CREATE INDEX {name} ON {what}")
+    # The planner knows nothing of an expression before.
+    op.execute("ANALYZE recovery")
 
 
 def downgrade() -> None:

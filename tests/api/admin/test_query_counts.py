@@ -72,7 +72,10 @@ async def fill_database(db: Database, numbers: range) -> None:
 async def _store_charged(db: Database, number: int) -> None:
     now, card = app_now(), {"brand": "visa", "fingerprint": f"fp_counted_{number}"}
     failure = failure_event(
-        f"in_counted_{number}", currency=CURRENCIES[number % 3], customer_id=f"cus_{number}", event_type=f"kind.{number}"
+        f"in_counted_{number}",
+        currency=CURRENCIES[number % 3],
+        customer_id=f"cus_{number}",
+        event_type=f"kind.{number}",
     )
     await store_in_inbox(db, failure, at=now)
     await store_recovery(
