@@ -11,6 +11,7 @@ from benchmarks import (
     decisions,
     engine_parity,
     growth,
+    page_speed,
     provider_calls,
     recovery_costs,
     recovery_rate,
@@ -31,6 +32,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "audit": audit_speed.measure,
     "accept": webhook_accept.measure,
     "growth": growth.measure,
+    "pages": page_speed.measure,
 }
 FULL_ONLY: Final[dict[str, Benchmark]] = {
     "fidelity": engine_parity.measure,

@@ -1,9 +1,10 @@
 """Every query of the admin console: timed by `benchmarks.admin_queries`, its plans checked by a test."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import text
 
@@ -91,9 +92,9 @@ def _deep_page_case(sort: Sort, way: str = "on") -> QueryCase:
 
 
 async def _first_of(rows: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
-    async for row in rows:
-        return row
-    return None
+    # Closed at once: a server-side cursor that is collected later than its connection warns.
+    async with aclosing(cast(AsyncGenerator[dict[str, Any]], rows)) as opened:
+        return await anext(opened, None)
 
 
 def _webhooks_case(**filters: Any) -> QueryCase:
@@ -175,6 +176,9 @@ LIST_CASES: Final[dict[str, QueryCase]] = {
     "count, no match": lambda session, _: recovery_search.count_matches(session, RecoveryFilters(q="nowhere")),
     "export: first batch": lambda session, _: _first_of(
         recovery_search.stream_matches(session, RecoveryFilters(states=OPEN_STATES))
+    ),
+    "shadow plans, 30 days": lambda session, about: shadow.compare_plans(
+        session, about.now - timedelta(days=30), about.now
     ),
     "shadow totals, 7 days": lambda session, about: shadow.shadow_totals(
         session, about.now - timedelta(days=7), about.now

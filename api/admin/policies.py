@@ -45,7 +45,7 @@ async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Re
     file = PolicyFile(parts.settings.policy_file)
     policy = file.current_policy()
     async with parts.database.begin() as session:
-        plans = await shadow.compare_shadow(session, parts.clock() - COMPARISON_SPAN, parts.clock())
+        plans = await shadow.compare_plans(session, parts.clock() - COMPARISON_SPAN, parts.clock())
     return show_page(
         request,
         "policies.html",

@@ -65,19 +65,21 @@ class ShadowReport(Value):
 
 async def compare_shadow(session: Session, since: datetime, until: datetime) -> ShadowReport:
     """Compares the decisions recorded in [since, until), by version of the shadow policy. May take minutes."""
+    comparisons = await compare_plans(session, since, until)
+    decisions = (await session.execute(DECISIONS_QUERY, {"since": since, "until": until})).scalar_one()
+    return ShadowReport(decisions=decisions, comparisons=comparisons)
+
+
+async def compare_plans(session: Session, since: datetime, until: datetime) -> tuple[Comparison, ...]:
+    """The comparisons alone: reads shadow plans and their decisions, not every decision."""
     await session.execute(NO_TIMEOUT)
-    span = {"since": since, "until": until}
-    rows = (await session.execute(COMPARISON_QUERY, span)).mappings().all()
-    decisions = (await session.execute(DECISIONS_QUERY, span)).scalar_one()
-    return ShadowReport(
-        decisions=decisions,
-        comparisons=tuple(
-            Comparison(
-                **{key: row[key] for key in ("version", "active", "shadow", "plans", "agreeing", "earlier", "later")},
-                median_seconds=None if row["median"] is None else round(row["median"]),
-            )
-            for row in rows
-        ),
+    rows = (await session.execute(COMPARISON_QUERY, {"since": since, "until": until})).mappings()
+    return tuple(
+        Comparison(
+            **{key: row[key] for key in ("version", "active", "shadow", "plans", "agreeing", "earlier", "later")},
+            median_seconds=None if row["median"] is None else round(row["median"]),
+        )
+        for row in rows
     )
 
 

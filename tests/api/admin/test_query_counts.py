@@ -50,7 +50,7 @@ PAGES = {
     "/credentials/stripe/fp_counted_0": 5,
     "/messages": 2,
     "/audit": 3,
-    "/policies": 5,
+    "/policies": 4,
     "/simulations": 2,
     "/sessions": 2,
 }
