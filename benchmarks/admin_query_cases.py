@@ -1,10 +1,9 @@
 """Every query of the admin console: timed by `benchmarks.admin_queries`, its plans checked by a test."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 
@@ -91,12 +90,6 @@ def _deep_page_case(sort: Sort, way: str = "on") -> QueryCase:
     return run_query
 
 
-async def _first_of(rows: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
-    # Closed at once: a server-side cursor that is collected later than its connection warns.
-    async with aclosing(cast(AsyncGenerator[dict[str, Any]], rows)) as opened:
-        return await anext(opened, None)
-
-
 def _webhooks_case(**filters: Any) -> QueryCase:
     return lambda session, _: webhooks.search_webhooks(session, WebhookFilters(**filters))
 
@@ -174,9 +167,6 @@ LIST_CASES: Final[dict[str, QueryCase]] = {
     "audit: outside of recoveries": lambda session, _: operator_actions.load_entries(session),
     "text: no match": _list_case(q="nowhere"),
     "count, no match": lambda session, _: recovery_search.count_matches(session, RecoveryFilters(q="nowhere")),
-    "export: first batch": lambda session, _: _first_of(
-        recovery_search.stream_matches(session, RecoveryFilters(states=OPEN_STATES))
-    ),
     "shadow plans, 30 days": lambda session, about: shadow.compare_plans(
         session, about.now - timedelta(days=30), about.now
     ),
