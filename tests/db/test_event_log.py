@@ -19,6 +19,7 @@ from db.repositories import event_log, recoveries, transitions
 from db.repositories.recoveries import project_recovery
 from db.repositories.transitions import Row, event_id_of
 from db.session import Database, Session
+from tests.db.conftest import Addresses, run_as_owner
 from tests.db.recovery_events import DATA, NOW, blank_recovery, canceled_event, event_of, failed_event
 
 
@@ -207,6 +208,17 @@ async def test_rows_are_the_columns_of_the_contract_with_hashes_in_hex(database:
     assert rows[0]["previous_hash"] == "00" * 32
     assert rows[1]["previous_hash"] == rows[0]["hash"]
     assert rows[0]["occurred_at"] == NOW
+
+
+async def test_rows_are_shown_while_the_read_model_lacks_or_misplaces_their_recovery(
+    database: Database, addresses: Addresses
+) -> None:
+    opened = blank_recovery("in_rebuilt")
+    await append_events(database, opened, failed_event())
+    for change in ("UPDATE recovery SET opened_on = opened_on - 1", "DELETE FROM recovery"):
+        run_as_owner(addresses, f"{change} WHERE invoice_id = 'in_rebuilt'")
+        async with database.begin() as session:
+            assert [row["sequence"] for row in await recovery_rows.load_rows(session, opened.recovery_id)] == [1]
 
 
 async def append_late_event(database: Database, invoice_id: str, event_id: str) -> Record | None:
