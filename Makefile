@@ -16,7 +16,7 @@ PROCESSES ?= 2
 FAULT_OPTIONS := $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 SEED_OPTIONS := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(START),--start $(START)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help setup tools test faults mutants seeds demo dev lint format audit bench reference pictures lock clean
+.PHONY: help setup tools test faults mutants seeds demo dev lint format audit bench reference docs pictures lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,8 +74,11 @@ audit: setup ## What can be said of the locked packages without an advisory serv
 bench: tools ## Benchmarks, as ratios against a floor measured in the same run, into benchmarks/latest.json (SIZE=full: hours)
 	$(BIN)/python -m benchmarks --save --size $(or $(SIZE),small)
 
-reference: setup ## Write docs/openapi.json, docs/events.schema.json and the table in docs/events.md anew
+reference: setup ## Write the parts of docs/ that are made from the code anew: OpenAPI, events, API, settings
 	@$(BIN)/python -m commands.reference_docs
+
+docs: setup ## Build the documentation site into build/docs/html, strictly: a warning or a dead link fails
+	@$(BIN)/python -m tests.docs_site
 
 pictures: tools ## Take the pictures of docs/admin.md anew
 	@mkdir -p docs/images

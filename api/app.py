@@ -31,6 +31,7 @@ from api.deliveries import Deliveries
 from api.deps import Clock, Parts
 from api.health import ReadinessCheck, TableGauges, database_checks
 from api.middleware import AddressLimit, BodyLimit, ExactPaths, PlainCookies, ResponseObserver
+from api.outgoing_webhooks import describe_outgoing
 from api.rate_limits import RequestLimits
 from api.webhook_store import WebhookStore
 from catalog import NetworkLimits, PolicyFile
@@ -123,6 +124,7 @@ def _create_bare_app() -> FastAPI:
         unsubscribe,
     ):
         app.include_router(part.router)
+    describe_outgoing(app.webhooks)
     return app
 
 
@@ -157,11 +159,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _build_openapi(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description with our error schema in place of FastAPI's; built once per application."""
     if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            webhooks=app.webhooks.routes,
+        )
         known = schema["components"]["schemas"]
         for name in _FASTAPI_ERROR_SCHEMAS:
             known.pop(name, None)
-        for operation in (found for methods in schema["paths"].values() for found in methods.values()):
+        items = (*schema["paths"].values(), *schema["webhooks"].values())
+        for operation in (found for methods in items for found in methods.values()):
             _drop_default_validation_error(operation["responses"])
         problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         known |= problem.pop("$defs", {}) | {"Problem": problem}

@@ -1,27 +1,36 @@
-"""Writes the reference docs that are generated from the code: OpenAPI, the schema of events, and their table.
+"""Writes the reference docs that are generated from the code: OpenAPI and its page, events, settings.
 
 `make reference` runs it; a test compares its output with the committed files.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from api.app import openapi_description
+from commands.api_reference import api_reference
+from commands.settings_reference import settings_tables
 from core.events.schema import event_schemas, event_table
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
-BEGIN: Final = "<!-- made by `make reference`; change core/events instead -->\n"
 END: Final = "<!-- end of what is made -->\n"
+SOURCES: Final = {"events.md": "core/events", "configuration.md": "settings.py", "api.md": "the routes in api/"}
+"""Pages with a part that is made, and what to change instead of it."""
+MAKERS: Final[Mapping[str, Callable[[], str]]] = {
+    "events.md": event_table,
+    "configuration.md": settings_tables,
+    "api.md": lambda: api_reference(openapi_description()),
+}
 
 
 def reference_files(docs: Path = DOCS) -> dict[Path, str]:
-    """Every reference file with its generated text. Raises ValueError if events.md lacks the marks around its table."""
-    events = docs / "events.md"
+    """Every reference file with its generated text. Raises ValueError if a page lacks the marks for it."""
+    pages = {docs / name: _with_part(docs / name, make()) for name, make in MAKERS.items()}
     return {
         docs / "openapi.json": _as_json(openapi_description()),
         docs / "events.schema.json": _as_json(event_schemas()),
-        events: _with_table(events.read_text(encoding="utf-8")),
+        **pages,
     }
 
 
@@ -29,12 +38,14 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _with_table(page: str) -> str:
-    before, marked, rest = page.partition(BEGIN)
+def _with_part(path: Path, part: str) -> str:
+    """The page with the part between its marks made anew."""
+    begin = f"<!-- made by `make reference`; change {SOURCES[path.name]} instead -->\n"
+    before, marked, rest = path.read_text(encoding="utf-8").partition(begin)
     _, ended, after = rest.partition(END)
     if not marked or not ended:
-        raise ValueError("docs/events.md has lost the marks around its table")
-    return f"{before}{BEGIN}\n{event_table()}\n{END}{after}"
+        raise ValueError(f"docs/{path.name} has lost the marks around what is made")
+    return f"{before}{begin}\n{part}\n{END}{after}"
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from tests.architecture.source import ROOT, SINGLE_FILES, top_packages
 
 ROOT_FILES: Final = {
     ".dockerignore", ".env.example", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE",
-    "Makefile", "README.md", "SECURITY.md", "docker-compose.yml", "pyproject.toml",
+    "Makefile", "README.md", "SECURITY.md", "docker-compose.yml", "mkdocs.yml", "pyproject.toml",
     "requirements-dev.lock", "requirements.lock",
 } | {f"{name}.py" for name in SINGLE_FILES}  # fmt: skip
 ROOT_FOLDERS: Final = {".ci", "benchmarks", "deploy", "docs", "tests"} | set(top_packages())

@@ -13,12 +13,12 @@ from notifications.apprise_urls import AppriseChannel, AppriseOperators
 from tests.notifications.conftest import JENNY, a_message
 from tests.notifications.receiver import receiver
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "plugins.md"
 
 
 def load_example() -> ModuleType:
     """The documented channel, imported."""
-    match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    match = re.search(r"```python title=\"acme_push.py\"\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert match
     module = ModuleType("acme_push")
     exec(match[1], module.__dict__)
@@ -26,7 +26,7 @@ def load_example() -> ModuleType:
 
 
 def test_the_example_is_about_thirty_lines() -> None:
-    match = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    match = re.search(r"```python title=\"acme_push.py\"\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert match
     assert len([line for line in match[1].splitlines() if line.strip()]) <= 35
 
