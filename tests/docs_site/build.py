@@ -14,7 +14,8 @@ from tests.docs_site.pages import ROOT, site_text, source_files
 
 CSS: Final = """
 .md-typeset img[src*="diagrams/"] { background: white; border-radius: 0.2rem; padding: 0.4rem; }
-.md-typeset table:not([class]) td code { word-break: break-word; }
+.md-typeset table:not([class]) td code { word-break: normal; }
+.md-typeset table:not([class]) td:first-child code { white-space: nowrap; }
 """
 
 
