@@ -7,7 +7,7 @@ from sqlalchemy import select
 from db.models import event_log as table
 from db.models import recovery
 from db.repositories import event_log
-from db.repositories.event_log import Row
+from db.repositories.transitions import Row
 from db.session import Session
 
 BY_DAY: Final = select(*table.columns).order_by(table.c.sequence)
