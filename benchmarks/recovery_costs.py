@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmarks.counted_service import TALLY_VARIABLE
 from benchmarks.measures import Measure, Size
+from benchmarks.temporal_actions import count_actions
 from devstack.programs import Commands, Options
 from devstack.stack import DevStack
 from tests.support.service import Recovery, RunningService, endpoints_of, open_service
@@ -25,6 +26,7 @@ MAINTENANCE: Final = frozenset({"relay_inbox", "hand_over"})
 WARM_UP: Final = 2
 """Recoveries before the one that counts: caches are filled, partitions made."""
 QUIET_SECONDS: Final = 2.0
+ACTIVITY: Final = "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"
 COMMAND: Final = (sys.executable, "-m", "benchmarks.counted_service")
 SANDBOX: Final = (sys.executable, "-m", "sandbox", "--no-echo")
 """Without the webhooks about our own charge: whether they find the run or its end is a race."""
@@ -41,6 +43,10 @@ class RecoveryCosts(NamedTuple):
     activities: int
     """Those that the server schedules; local ones are markers among the history events."""
     provider_calls: int
+    temporal_actions: int
+    """As Temporal Cloud bills them; see `temporal_actions`."""
+    history_bytes: int
+    """What the run's history takes in Temporal once it is closed."""
 
 
 @contextmanager
@@ -74,12 +80,14 @@ async def measure_recovery(stack: DevStack, tally: Path) -> RecoveryCosts:
         recovery = await run_recovery(service)
         lines = _read_tally(tally) - before
         history = await _history_events(service, recovery.id)
+        size = await _history_bytes(service, recovery.id)
         calls = len(await service.sandbox.read_log(recovery.invoice))
     api = {what: lines[f"api {what}"] for what in ("statement", "transaction")}
     worker = {what: sum(n for line, n in lines.items() if line.endswith(what)) - api[what] for what in api}
+    activities = len([event for event in history if event["eventType"] == ACTIVITY])
     return RecoveryCosts(
         api["statement"], api["transaction"], worker["statement"], worker["transaction"],
-        len(history), history.count("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED"), calls,
+        len(history), activities, calls, count_actions(history), size,
     )  # fmt: skip
 
 
@@ -88,10 +96,15 @@ def _read_tally(tally: Path) -> Counter[str]:
     return Counter(line for line in tally.read_text().splitlines() if line.partition(" ")[0] not in MAINTENANCE)
 
 
-async def _history_events(service: RunningService, workflow_id: str) -> list[str]:
-    """The types of all events in the history of the recovery's run."""
+async def _history_events(service: RunningService, workflow_id: str) -> list[dict[str, Any]]:
+    """All events in the history of the recovery's run."""
     shown = await service.run_temporal_cli("workflow", "show", "--workflow-id", workflow_id, "--output", "json")
-    return [one["eventType"] for one in json.loads(shown)["events"]]
+    return list(json.loads(shown)["events"])
+
+
+async def _history_bytes(service: RunningService, workflow_id: str) -> int:
+    shown = await service.run_temporal_cli("workflow", "describe", "--workflow-id", workflow_id, "--output", "json")
+    return int(json.loads(shown)["workflowExecutionInfo"]["historySizeBytes"])
 
 
 def measure(_: Size = Size.SMALL) -> Iterator[Measure]:

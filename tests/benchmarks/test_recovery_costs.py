@@ -13,6 +13,9 @@ MOST = RecoveryCosts(
     activities=2,
     # Stripe allows 25 calls a second to one endpoint.
     provider_calls=4,
+    temporal_actions=8,
+    # 16,400 and a few, by the length of ids and times.
+    history_bytes=17_500,
 )
 
 
