@@ -28,11 +28,13 @@ class DecisionSources:
 
     def decision_config(self) -> DecisionConfig:
         """The policy in force with what it is applied with. Raises InvalidPolicy if none was ever valid."""
-        policy = self.policy.current_policy()
-        # One config as long as the policy is the same: it keeps what is found once per policy, such as arms and limits.
-        if self._config is None or self._config.policy is not policy:
-            self._config = self._build_config(policy)
-        return self._config
+        policy, kept = self.policy.current_policy(), self._config
+        # One config as long as its parts are the same: it keeps what is found once per policy, such as arms and limits.
+        if kept is None or not (
+            kept.policy is policy and kept.tables is self.tables and kept.channels == self.channels
+        ):
+            kept = self._config = self._build_config(policy)
+        return kept
 
     def _build_config(self, policy: Policy) -> DecisionConfig:
         return DecisionConfig(

@@ -308,8 +308,11 @@ CHARGES: Final = (
         edits=(
             Edit(
                 file=CHARGING,
-                old="            if recovery.sequence == order.recovery.sequence:\n",
-                new="            if not recovery.in_flight:\n                attempt._before = recovery\n",
+                old="        before = self._before\n        invoice = await self._read_invoice(",
+                new="        caught_up = await self.catch_up()\n"
+                "        if not caught_up.in_flight:\n"
+                "            self._before, self._written = caught_up, ()\n"
+                "        before = self._before\n        invoice = await self._read_invoice(",
             ),
         ),
         checks=(
