@@ -50,7 +50,7 @@ from settings import Settings, exit_on_known_errors, read_environment, secret_ke
 from workflows.client import WORKFLOWS, connect_temporal
 from workflows.handles import TemporalRecoveryRuns, webhook_poster
 from workflows.namespace import SearchableNames, kept_schedules
-from workflows.options import GRACE, HEARTBEAT_THROTTLE, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
+from workflows.options import GRACE, HEARTBEAT_THROTTLE, MOST_CACHED, RECOVERY_QUEUE, SIMULATION_QUEUE, charge_queue
 
 SIMULATION_GRACE = timedelta(seconds=2)
 """Grace for dry runs at shutdown: an interrupted one starts again on another worker."""
@@ -155,6 +155,7 @@ def recovery_worker(parts: WorkerParts) -> Worker:
         ],
         # Few at a time: on two cores more of them only wait for each other (measured: 10 in flight beat 50).
         max_concurrent_workflow_tasks=10,
+        max_cached_workflows=MOST_CACHED,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks import (
     admin_queries,
+    asleep,
     audit_speed,
     decisions,
     engine_parity,
@@ -26,6 +27,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "costs": recovery_costs.measure,
     "calls": provider_calls.measure,
     "recoveries": recovery_rate.measure,
+    "asleep": asleep.measure,
     "simulate": simulator_speed.measure,
     "replay": replay.measure,
     "admin": admin_queries.measure,

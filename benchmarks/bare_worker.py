@@ -17,6 +17,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from uvicorn.loops.auto import auto_loop_factory
 
 from benchmarks.bare_recovery import CALL_QUEUE, WORKFLOW_QUEUE, BareRecovery
+from workflows.options import MOST_CACHED
 
 
 class BareActivities:
@@ -60,6 +61,7 @@ async def run_worker(address: str, port: int) -> None:
         workflows=[BareRecovery],
         activities=[does.note_failure],
         max_concurrent_workflow_tasks=10,
+        max_cached_workflows=MOST_CACHED,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
     )

@@ -56,10 +56,10 @@ class ServiceLoad:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.sent_at: dict[int, float] = {}
 
-    async def start(self) -> int:
-        """Posts the webhook of a new failure. Raises BenchmarkFailed unless it is accepted."""
+    async def start(self, failed_at: int | None = None) -> int:
+        """Posts the webhook of a failure, of now or of `failed_at`. Raises BenchmarkFailed unless it is accepted."""
         number = next(self._numbers)
-        body = self._fake.failure_event(number)
+        body = self._fake.failure_event(number, failed_at)
         signature = sign_stripe_payload(body, self._secret, int(time.time()))
         head = (
             f"POST /webhooks/stripe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

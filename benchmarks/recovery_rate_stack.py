@@ -99,8 +99,13 @@ class Bench:
         return missing
 
 
-def service_stack(data: Path, stripe_port: int, temporal_address: str = "") -> DevStack:
-    """The service, calling the fake Stripe here; on its own development server of Temporal unless another is given."""
+def service_stack(
+    data: Path, stripe_port: int, temporal_address: str = "", extra: Mapping[str, str] | None = None
+) -> DevStack:
+    """The service, calling the fake Stripe here; on its own development server of Temporal unless another is given.
+
+    `extra` is added to the environment of its parts.
+    """
     secret = f"whsec_{secrets.token_hex(16)}"
     environment = {
         **FAST_SETTINGS,
@@ -109,6 +114,7 @@ def service_stack(data: Path, stripe_port: int, temporal_address: str = "") -> D
         "STRIPE_API_BASE": f"http://127.0.0.1:{stripe_port}",
         "STRIPE_API_KEY": API_KEY,
         "STRIPE_WEBHOOK_SECRETS": secret,
+        **(extra or {}),
     }
     given = {"stripe_api_key": SecretStr(API_KEY), "temporal_address": temporal_address}
     settings = default_settings().model_copy(update=given)

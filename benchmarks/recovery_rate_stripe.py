@@ -75,12 +75,11 @@ class FastStripe:
         """The id of the invoice with this number."""
         return f"{self.invoice}x{number:08d}"
 
-    def failure_event(self, number: int) -> bytes:
-        """The webhook's body: this invoice's payment has just failed."""
-        now = int(time.time())
-        self._posted[number] = now
+    def failure_event(self, number: int, failed_at: int | None = None) -> bytes:
+        """The webhook's body: this invoice's payment failed now, or at `failed_at` (seconds since 1970)."""
+        posted = self._posted[number] = failed_at or int(time.time())
         self.ends[number] = asyncio.get_running_loop().create_future()
-        return self._event.fill(number, now, now)
+        return self._event.fill(number, posted, posted)
 
     async def answer(self, request: str) -> tuple[int, bytes]:
         """Status and body for `METHOD PATH?QUERY BODY`, ids as the worker knows them."""

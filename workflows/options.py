@@ -34,6 +34,10 @@ SEARCH_ATTRIBUTES: Final = (
 )
 
 
+MOST_CACHED: Final = 1_000
+"""Workflows that a worker keeps in memory between their tasks; any other is replayed when something happens to it."""
+
+
 def charge_queue(provider: str) -> str:
     """The paced task queue of everything that calls this provider."""
     return f"charges-{provider}"
