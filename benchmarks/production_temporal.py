@@ -23,6 +23,7 @@ from devstack.errors import DevstackError
 from devstack.ports import free_port, is_listening
 from devstack.processes import Child, Program, last_log_line, launch_prefix, spawn, wait_until
 from devstack.program_cache import install_with_go
+from devstack.programs import PROJECT_ROOT
 from devstack.temporal import find_temporal_server
 
 VERSION: Final = "v1.29.1"
@@ -110,7 +111,7 @@ def _create_store(tool: Path, port: int, store: str, schema: str) -> None:
 def _server_program(server: Path, folder: Path, ports: dict[str, tuple[int, int]], database_port: int) -> Program:
     config = folder / "temporal-config"
     config.mkdir()
-    (config / "dynamic.yaml").write_text("{}\n")
+    (config / "dynamic.yaml").write_text((PROJECT_ROOT / "deploy" / "temporal" / "dynamicconfig.yaml").read_text())
     # JSON is YAML.
     (config / "benchmark.yaml").write_text(json.dumps(_server_config(ports, database_port, config / "dynamic.yaml")))
     argv = (str(server), "--root", "/", "--config", str(config), "--env", "benchmark", "--allow-no-auth", "start")

@@ -62,8 +62,10 @@ def temporal_program(server: Path, data_dir: Path, ports: TemporalPorts, namespa
         "--ui-port", str(ports.ui), "--db-filename", str(data_dir / "temporal.db"),
         "--namespace", namespace, "--log-level", "warn",
     )  # fmt: skip
+    # Without it the server ignores that charges go before reads (`workflows/options.py`).
+    dynamic = ("--dynamic-config-value", "matching.useNewMatcher=true")
     pragmas = [word for pragma in SQLITE_PRAGMAS for word in ("--sqlite-pragma", pragma)]
-    return Program("temporal", (*argv, *pragmas), data_dir / "logs" / "temporal.log")
+    return Program("temporal", (*argv, *dynamic, *pragmas), data_dir / "logs" / "temporal.log")
 
 
 def main() -> int:

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.types import MethodAsyncSingleParam
+from temporalio.workflow import ActivityConfig
 
-from core.contracts import NOT_ALLOWED, ProviderInput
+from core.contracts import NOT_ALLOWED, ChargeInput, ProviderInput, ReadInput
+from core.events.types import Trigger
 from workflows import options
 
 Given = TypeVar("Given")
@@ -30,7 +32,7 @@ async def run_local_first(method: MethodAsyncSingleParam[Any, Given, Result], gi
 
 
 class NoAnswer(NamedTuple):
-    """The provider gave no answer within five minutes, or asked for a longer wait than that."""
+    """The provider gave no answer in the time and tries of the call, or asked for a longer wait than that."""
 
     retry_after: timedelta | None = None
     refusal: str | None = None
@@ -43,14 +45,21 @@ def _no_answer(cause: BaseException | None) -> NoAnswer:
     return NoAnswer(cause.next_retry_delay, str(cause.message) if cause.type == NOT_ALLOWED else None)
 
 
+def _provider_options(order: ProviderInput, summary: str) -> ActivityConfig:
+    """Charges go before reads, and the one that somebody waits for before those that are only due."""
+    provider = order.recovery.provider
+    if isinstance(order, ReadInput):
+        return options.provider_read_options(provider, summary)
+    is_awaited = isinstance(order, ChargeInput) and order.trigger != Trigger.SCHEDULED
+    return options.provider_call_options(provider, summary, options.AWAITED_CHARGE if is_awaited else options.CHARGE)
+
+
 async def call_provider(
     method: MethodAsyncSingleParam[Any, Order, Result], order: Order, summary: str
 ) -> Result | NoAnswer:
     """Run the activity on the provider's own rate-limited queue; NoAnswer if it fails."""
     try:
-        return await workflow.execute_activity_method(
-            method, order, **options.provider_call_options(order.recovery.provider, summary)
-        )
+        return await workflow.execute_activity_method(method, order, **_provider_options(order, summary))
     except FailureError as failure:
         if is_cancelled_exception(failure):
             raise

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 RECOVERY_QUEUE: Final = "recovery"
@@ -76,7 +76,15 @@ GRACE: Final = max(LONGEST_CALL, LONGEST_MESSAGE)
 Whoever kills it must wait longer (`stop_grace_period` in docker-compose.yml, `devstack.programs`)."""
 
 
-def provider_call_options(name: str, summary: str) -> ActivityConfig:
+AWAITED_CHARGE: Final = Priority(priority_key=1)
+"""A charge that somebody has just asked for, and waits for."""
+CHARGE: Final = Priority(priority_key=2)
+"""A charge that is due, and finding out what became of one."""
+READ: Final = Priority(priority_key=3)
+"""Any other call to a provider: it takes what charges leave of the pace. Temporal's default, which older runs have."""
+
+
+def provider_call_options(name: str, summary: str, priority: Priority = CHARGE) -> ActivityConfig:
     """A call to a provider, on its own paced queue. After it the workflow listens to people before it goes on."""
     return ActivityConfig(
         task_queue=charge_queue(name),
@@ -85,7 +93,20 @@ def provider_call_options(name: str, summary: str) -> ActivityConfig:
         schedule_to_close_timeout=timedelta(minutes=5),
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+        priority=priority,
     )
+
+
+def provider_read_options(name: str, summary: str) -> ActivityConfig:
+    """A read, which waits while charges take the whole pace: an hour of them at most, 72,000 at 20 a second.
+
+    A provider that is away is asked ten times, as often as in the five minutes of a charge, and then given up.
+    """
+    waiting = ActivityConfig(
+        schedule_to_close_timeout=timedelta(hours=1),
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=10),
+    )
+    return provider_call_options(name, summary, READ) | waiting
 
 
 def message_options(summary: str) -> ActivityConfig:

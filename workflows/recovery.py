@@ -276,7 +276,7 @@ class PaymentRecovery:
             await self._decide_next(self._facts)
 
     async def _read_facts(self) -> FailureFacts:
-        """All that the provider says; after five minutes without an answer, what its event said."""
+        """All that the provider says; without an answer, what its event said."""
         facts = await self._ask_provider()
         return announced_facts(self._recovery) if isinstance(facts, NoAnswer) else facts
 
