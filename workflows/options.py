@@ -100,11 +100,11 @@ def provider_call_options(name: str, summary: str, priority: Priority = CHARGE) 
 def provider_read_options(name: str, summary: str) -> ActivityConfig:
     """A read, which waits while charges take the whole pace: an hour of them at most, 72,000 at 20 a second.
 
-    A provider that is away is asked ten times, as often as in the five minutes of a charge, and then given up.
+    A provider that is away is given up after as many tries as fit into the five minutes of a charge.
     """
     waiting = ActivityConfig(
         schedule_to_close_timeout=timedelta(hours=1),
-        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=10),
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=15),
     )
     return provider_call_options(name, summary, READ) | waiting
 

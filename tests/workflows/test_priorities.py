@@ -50,7 +50,7 @@ async def test_a_provider_that_is_away_holds_a_decision_up_for_minutes_only(reco
     await recovery_run.advance_clock(timedelta(minutes=8))
     planned = recovery_run.first_record(EventType.RETRY_PLANNED).occurred_at
     assert planned - now < timedelta(minutes=6)
-    assert recovery_run.gateway.away == 40
+    assert recovery_run.gateway.away == 35
 
 
 def test_a_read_outlasts_the_longest_backlog_of_charges() -> None:
