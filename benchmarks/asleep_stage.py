@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import psycopg
 
+from benchmarks.recovery_rate_cpu import cpu_seconds
 from benchmarks.recovery_rate_load import BenchmarkFailed, ServiceLoad
+from benchmarks.recovery_rate_stack import LOAD
 from benchmarks.recovery_rate_stripe import FastStripe
 from devstack.stack import DevStack
 from settings import SHIPPED_POLICY
@@ -92,6 +94,11 @@ class Stage:
         self.stack.start_program(replace(program, env=paced))
         await asyncio.to_thread(self.stack.wait_ready)
         return time.monotonic() - began
+
+    def read_cpu(self) -> dict[str, float]:
+        """Seconds of processor time used so far by each part, and by this process with operators and fake Stripe."""
+        parts = {name: self.stack.pid(name) for name in ("worker", "api", "temporal", "postgres")}
+        return cpu_seconds(parts) | {LOAD: time.process_time()}
 
     async def read_memory(self) -> dict[str, float]:
         """MB of memory that worker, API and Temporal hold, when nothing happens any more."""

@@ -368,9 +368,8 @@ class TemporalServer:
         delay = (asked or min(usual, longest)).total_seconds()
         whole = options["schedule_to_close_timeout"]
         ends_at = execution.scheduled_at + whole.total_seconds() if whole else float("inf")
-        used_up = 0 < policy.maximum_attempts <= execution.tries
-        final = used_up or (isinstance(failure, ApplicationError) and failure.non_retryable)
-        if final or self.loop.time() + delay >= ends_at:
+        final = isinstance(failure, ApplicationError) and failure.non_retryable
+        if final or 0 < policy.maximum_attempts <= execution.tries or self.loop.time() + delay >= ends_at:
             return self._finish(run, execution, activity_error(execution.order, failure))
         execution.attempt += 1  # what the lost attempt still answers doesn't count
         self._schedule(run, execution, delay)
