@@ -30,7 +30,7 @@ from workflows.options import MOST_CACHED
 
 RESTART_AHEAD: Final = 14.0
 """Seconds before the first is due at which the worker is killed: Temporal keeps tasks for a dead one for ten."""
-SLOWER: Final = 1.6
+SLOWER: Final = 1.4
 """How much longer than before opening may take: from that follows when the first is due."""
 CLOSE_SECONDS: Final = 120.0
 OPEN_DUE: Final = "SELECT count(*) FROM recovery WHERE closed_at IS NULL AND invoice_id = ANY(%s)"
@@ -95,7 +95,7 @@ class Run:
         """Opens those that will be due; their numbers, and when the first is, in seconds since 1970."""
         plan = self._plan
         opening = plan.due / self._opened_per_second * SLOWER
-        first_due = float(int(time.time() + opening + RESTART_AHEAD + 5))
+        first_due = float(int(time.time() + opening + RESTART_AHEAD + 3))
         moments = [first_due + plan.due_within * index / plan.due for index in range(plan.due)]
         due = self._runner.run(self._stage.open_asleep(moments))
         self._note_memory(f"{plan.asleep}")

@@ -102,7 +102,7 @@ class Stage:
 
     async def read_memory(self) -> dict[str, float]:
         """MB of memory that worker, API and Temporal hold, when nothing happens any more."""
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         return {name: resident_mb(self.stack.pid(name)) for name in ("worker", "api", "temporal")}
 
     def load_states(self) -> Mapping[str, str]:
