@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import Select, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from core.base import Value
 from core.classification.taxonomy import Cause
@@ -12,8 +13,9 @@ from core.events import State
 from core.segmentation.rules import PaymentTally
 from db.models import recovery as table
 from db.session import Session
+from db.statements import HotStatement
 
-LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value)
+LOST_STATES: Final = [State.EXHAUSTED.value, State.BLOCKED.value]
 """Final states that count as the customer's failure. A canceled recovery says nothing about the customer."""
 
 
@@ -39,7 +41,8 @@ async def customer_history(
     """All recoveries of this customer except the named one, summed up; an empty history for a customer without id."""
     if customer_id is None:
         return CustomerHistory()
-    rows = (await session.execute(_history_query(provider, customer_id, before_recovery_id))).mappings().all()
+    asked = {"provider": provider, "customer_id": customer_id, "besides": before_recovery_id}
+    rows = await _HISTORY.fetch(session, asked)
     return CustomerHistory(
         successes=sum(row["won"] for row in rows),
         failures=sum(row["lost"] for row in rows),
@@ -50,20 +53,20 @@ async def customer_history(
     )
 
 
-def _tally_cause(rows: Sequence[RowMapping], cause: Cause) -> PaymentTally:
+def _tally_cause(rows: Sequence[Mapping[str, Any]], cause: Cause) -> PaymentTally:
     mine = [row for row in rows if row["cause"] == cause]
     return PaymentTally(successes=sum(row["won"] for row in mine), failures=sum(row["lost"] for row in mine))
 
 
-def _recovered_amounts(rows: Sequence[RowMapping]) -> dict[str, int]:
+def _recovered_amounts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     amounts: dict[str, int] = {}
     for row in rows:
         amounts[row["currency"]] = amounts.get(row["currency"], 0) + int(row["amount"])
     return {currency: amount for currency, amount in amounts.items() if amount > 0}
 
 
-def _history_query(provider: str, customer_id: str, besides: str) -> Select[Any]:
-    won, lost = table.c.state == State.RECOVERED.value, table.c.state.in_(LOST_STATES)
+def _history_query() -> Select[Any]:
+    won, lost = table.c.state == State.RECOVERED.value, table.c.state == func.any(literal(LOST_STATES, ARRAY(TEXT)))
     stayed = func.sum(table.c.paid + table.c.paid_late - table.c.returned)
     return (
         select(
@@ -75,6 +78,13 @@ def _history_query(provider: str, customer_id: str, besides: str) -> Select[Any]
             (func.coalesce(func.sum(table.c.amount).filter(won), 0) + stayed).label("amount"),
             func.min(table.c.opened_at).label("first"),
         )
-        .where(table.c.provider == provider, table.c.customer_id == customer_id, table.c.recovery_id != besides)
+        .where(
+            table.c.provider == bindparam("provider"),
+            table.c.customer_id == bindparam("customer_id"),
+            table.c.recovery_id != bindparam("besides"),
+        )
         .group_by(table.c.currency, table.c.cause)
     )
+
+
+_HISTORY: Final = HotStatement(_history_query())

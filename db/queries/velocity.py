@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from core.fraud.signals import Velocity
 from db.session import Session
+from db.statements import HotStatement
 
 OPEN_BEFORE: Final = timedelta(days=62)
 """Recoveries that opened longer than this before the window are not read, so that few partitions are searched."""
@@ -22,7 +23,8 @@ _FAILURES: Final = """
       AND recovery_id <> :recovery_id
     ORDER BY recorded_at DESC LIMIT :most
 """
-VELOCITY_QUERY: Final = text(f"""
+VELOCITY_QUERY: Final = HotStatement(
+    text(f"""
     WITH of_customer AS ({_FAILURES.format(whose="customer_id = :customer_id")}),
          of_card AS ({_FAILURES.format(whose="data->'card'->>'fingerprint' = :card")})
     SELECT (SELECT count(DISTINCT card) FROM of_customer WHERE card <> :card) AS cards,
@@ -32,6 +34,7 @@ VELOCITY_QUERY: Final = text(f"""
                (SELECT count(DISTINCT recovery_id) FROM of_card WHERE recorded_at >= :burst_since)
            ) AS burst
 """)
+)
 
 
 async def count_velocity(
@@ -59,7 +62,7 @@ async def count_velocity(
         "open_before": OPEN_BEFORE.days,
         "most": MOST_ROWS,
     }
-    found = (await session.execute(VELOCITY_QUERY, asked)).mappings().one()
+    (found,) = await VELOCITY_QUERY.fetch(session, asked)
     return Velocity(
         cards_of_customer=found["cards"] + 1 if customer_id and fingerprint else None,
         customers_on_card=found["customers"] + 1 if customer_id and fingerprint else None,

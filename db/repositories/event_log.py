@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import DateTime, column, select, text
+from sqlalchemy import select, text
 
 from core.errors import InvalidInput, RecoveryError
 from core.events import Event, Record, upgrade_record
@@ -22,6 +22,7 @@ from db.repositories import network_attempts, transitions
 from db.repositories.recoveries import project_recovery
 from db.repositories.transitions import COLUMNS, Row, chain_rows
 from db.session import Session
+from db.statements import HotStatement
 
 
 async def ensure_month_partition(session: Session, day: date) -> bool:
@@ -39,12 +40,14 @@ _LOCK: Final = """
 LOCK: Final = text(_LOCK)
 # One round trip for lock and read. The function takes a snapshot of its own, after the lock (see migration 0021): it
 # sees what the previous holder committed while this one waited.
-LOCK_AND_READ: Final = text(f"""
+LOCK_AND_READ: Final = HotStatement(
+    text(f"""
     SELECT locked_at, {COLUMNS}
     FROM ({_LOCK} OFFSET 0) AS turn
     LEFT JOIN LATERAL read_event_log(:recovery_id, :first, CAST(:likely_day AS date), locked_at) AS log ON true
     ORDER BY sequence
-""").columns(column("locked_at", DateTime(timezone=True)), *table.columns)
+""")
+)
 # The opening day lets PostgreSQL read one partition only. It is looked up in the log itself, not in the read model:
 # what decides whether a row exists must not depend on a table that may be rebuilt. OFFSET: for a plain minimum
 # PostgreSQL walks an index ordered by day and misses the one of openings (measured: ten times the work).
@@ -228,7 +231,7 @@ async def lock_and_read(
     `likely_day` saves looking the recovery up in all partitions; for one without rows its partition is made.
     """
     wanted = {"recovery_id": recovery_id, "first": first, "likely_day": likely_day}
-    found = (await session.execute(LOCK_AND_READ, wanted)).mappings().all()
+    found = await LOCK_AND_READ.fetch(session, wanted)
     return found[0]["locked_at"], [row for row in found if row["sequence"] is not None]
 
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Update, case, exists, func, or_, select, tuple_, update
+from sqlalchemy import Update, bindparam, case, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from core.base import Value
 from core.payments import INVOICE_AND_CUSTOMER_KINDS, ProviderEvent
@@ -14,6 +15,7 @@ from db.due_rows import claim_oldest_due
 from db.models import recovery
 from db.models import webhook_inbox as table
 from db.session import Session
+from db.statements import HotStatement
 
 HEAD_START: Final = timedelta(seconds=5)
 """How long the relay leaves a new row to the API process that stored it and delivers it behind the answer."""
@@ -111,7 +113,7 @@ async def conclude_delivery(
 
 
 def _outcome_columns(
-    outcome: WebhookOutcome, now: datetime, reason: str | None = None, recovery_id: str | None = None
+    outcome: WebhookOutcome, now: Any, reason: str | None = None, recovery_id: Any = None
 ) -> dict[str, Any]:
     """The columns of a delivered row. An erased one loses its normalised event: nothing needs it any more."""
     kept = case((table.c.erased_at.is_(None), table.c.event))
@@ -127,13 +129,26 @@ async def conclude_recorded(
     Call it in the transaction that writes those rows. One that concerns other recoveries of the customer as well stays,
     until the relay has seen that all of them have it; it names this recovery, which may have ended by then.
     """
-    mine = (table.c.provider == provider, table.c.invoice_id == invoice_id, table.c.event_id.in_(event_ids))
-    own = table.c.event["kind"].astext.not_in([kind.value for kind in INVOICE_AND_CUSTOMER_KINDS])
-    columns = _outcome_columns(WebhookOutcome.ACCEPTED, now, recovery_id=recovery_id)
-    done = await session.execute(update(table).where(*mine, own, table.c.delivered_at.is_(None)).values(columns))
-    if done.rowcount < len(event_ids):
-        heard = (table.c.provider == provider, table.c.event_id.in_(event_ids), table.c.delivered_at.is_(None))
-        await session.execute(update(table).where(*heard).values(recovery_id=recovery_id))
+    given = {"of_provider": provider, "event_ids": list(event_ids), "recovery": recovery_id}
+    done = await _CONCLUDE_RECORDED.execute(session, given | {"of_invoice": invoice_id, "now": now})
+    if done < len(event_ids):
+        await _NAME_RECOVERY.execute(session, given)
+
+
+# None of these parameters is named as a column: SQLAlchemy keeps those names for itself.
+_RECORDED: Final = (
+    table.c.provider == bindparam("of_provider"),
+    table.c.event_id == func.any(bindparam("event_ids", type_=ARRAY(TEXT))),
+    table.c.delivered_at.is_(None),
+)
+_SHARED_KINDS: Final = [kind.value for kind in INVOICE_AND_CUSTOMER_KINDS]
+_CONCLUDE_RECORDED: Final = HotStatement(
+    update(table)
+    .where(*_RECORDED, table.c.invoice_id == bindparam("of_invoice"))
+    .where(table.c.event["kind"].astext != func.all(literal(_SHARED_KINDS, ARRAY(TEXT))))
+    .values(_outcome_columns(WebhookOutcome.ACCEPTED, bindparam("now"), recovery_id=bindparam("recovery")))
+)
+_NAME_RECOVERY: Final = HotStatement(update(table).where(*_RECORDED).values(recovery_id=bindparam("recovery")))
 
 
 async def mark_handed_over(session: Session, provider: str, event_id: str, now: datetime) -> None:
@@ -189,13 +204,18 @@ async def webhooks_about(
     session: Session, provider: str, invoice_id: str, customer_id: str | None
 ) -> list[StoredWebhook]:
     """Every webhook that names this invoice, then every one that names this customer alone; oldest first each."""
-    mine = select(*SHOWN).where(table.c.provider == provider)
-    query: Any = mine.where(table.c.invoice_id == invoice_id)
-    if customer_id:
-        # Two look-ups by index: for an OR of both PostgreSQL would read more.
-        query = query.union_all(mine.where(table.c.customer_id == customer_id, table.c.invoice_id.is_(None)))
-    rows = [StoredWebhook.model_validate(dict(row)) for row in (await session.execute(query)).mappings()]
+    given = {"provider": provider, "invoice_id": invoice_id, "customer_id": customer_id or None}
+    rows = map(StoredWebhook.model_validate, await _ABOUT.fetch(session, given))
     return sorted(rows, key=lambda row: (row.invoice_id is None, row.received_at))
+
+
+_OF_PROVIDER: Final = select(*SHOWN).where(table.c.provider == bindparam("provider"))
+# Two look-ups by index: for an OR of both PostgreSQL would read more.
+_ABOUT: Final = HotStatement(
+    _OF_PROVIDER.where(table.c.invoice_id == bindparam("invoice_id")).union_all(
+        _OF_PROVIDER.where(table.c.customer_id == bindparam("customer_id"), table.c.invoice_id.is_(None))
+    )
+)
 
 
 async def erase_bodies(session: Session, customer_id: str, now: datetime) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, any_, bindparam, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from core.base import Value
 from core.card_networks.rules import AttemptOutcome, Credential, LedgerEntry, NetworkRules
@@ -17,11 +18,12 @@ from core.recovery.network_ledger import build_ledger_entries
 from core.recovery.state import Recovery
 from db.models import network_attempt as table
 from db.session import Session
+from db.statements import HotStatement
 
 LOOK_BACK: Final = timedelta(days=200)
 """Longer than any network's window. Answers that forbid every further attempt are searched without a time limit."""
 LATEST: Final = 20
-LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:card, 1))")
+LOCK: Final = HotStatement(text("SELECT pg_advisory_xact_lock(hashtextextended(:card, 1))"))
 
 
 class Fees(Value):
@@ -79,7 +81,7 @@ async def lock_card(session: Session, card: Credential) -> None:
 
     Read the attempts in a later statement: it sees what the previous holder committed (see `event_log.lock_recovery`).
     """
-    await session.execute(LOCK, {"card": f"{card.provider}\n{card.fingerprint or card.recovery_id}"})
+    await LOCK.fetch(session, {"card": f"{card.provider}\n{card.fingerprint or card.recovery_id}"})
 
 
 async def load_attempts(
@@ -89,32 +91,35 @@ async def load_attempts(
 
     Where the card's fingerprint is not known, the recovery's attempts without a fingerprint.
     """
-    wanted = and_(_is_of_card(card), or_(table.c.at > now - LOOK_BACK, _is_stopping(rules)))
-    return await _load_entries(session, wanted, table.c.outcome != AttemptOutcome.HELD.value)
-
-
-def _is_of_card(card: Credential) -> ColumnElement[bool]:
+    given: dict[str, Any] = {"since": now - LOOK_BACK}
+    given |= {f"{kind}s": [stop.code for stop in rules.stops if stop.kind == kind] for kind in _STOP_COLUMNS}
     if card.fingerprint is None:
-        return and_(table.c.recovery_id == card.recovery_id, table.c.fingerprint.is_(None))
-    return and_(table.c.provider == card.provider, table.c.fingerprint == card.fingerprint)
+        rows = await _OF_RECOVERY.fetch(session, given | {"recovery_id": card.recovery_id})
+    else:
+        rows = await _OF_CARD.fetch(session, given | {"provider": card.provider, "fingerprint": card.fingerprint})
+    return tuple(map(LedgerEntry.model_validate, rows))
 
 
-def _is_stopping(rules: NetworkRules) -> ColumnElement[bool]:
+_STOP_COLUMNS: Final = {"response_code": table.c.network_code, "advice_code": table.c.network_advice}
+
+
+def _is_stopping(kind: str) -> ColumnElement[bool]:
     """Whether an answer's code may be a stop instruction. Rows that only look like one are sorted out by `core`."""
-
-    def stop_codes(kind: str) -> list[str]:
-        return [stop.code for stop in rules.stops if stop.kind == kind]
-
-    def plain_code(code: ColumnElement[str | None]) -> ColumnElement[str]:
-        return func.lpad(func.upper(func.trim(code)), 2, "0")
-
-    by_code = plain_code(table.c.network_code).in_(stop_codes("response_code"))
-    return or_(by_code, plain_code(table.c.network_advice).in_(stop_codes("advice_code")))
+    plain_code = func.lpad(func.upper(func.trim(_STOP_COLUMNS[kind])), 2, "0")
+    return plain_code == any_(bindparam(f"{kind}s", type_=ARRAY(TEXT)))
 
 
-async def _load_entries(session: Session, *conditions: ColumnElement[bool]) -> tuple[LedgerEntry, ...]:
-    query = select(*table.columns).where(*conditions).order_by(table.c.at, table.c.recovery_id, table.c.key)
-    return tuple(LedgerEntry.model_validate(dict(row)) for row in (await session.execute(query)).mappings())
+def _counting_attempts(*of_card: ColumnElement[bool]) -> HotStatement:
+    counts = (table.c.outcome != AttemptOutcome.HELD.value, or_(table.c.at > bindparam("since"), *_STOPPING))
+    query = select(*table.columns).where(*of_card, *counts)
+    return HotStatement(query.order_by(table.c.at, table.c.recovery_id, table.c.key))
+
+
+_STOPPING: Final = [_is_stopping(kind) for kind in _STOP_COLUMNS]
+_OF_CARD: Final = _counting_attempts(
+    table.c.provider == bindparam("provider"), table.c.fingerprint == bindparam("fingerprint")
+)
+_OF_RECOVERY: Final = _counting_attempts(table.c.recovery_id == bindparam("recovery_id"), table.c.fingerprint.is_(None))
 
 
 async def latest_attempts(session: Session, provider: str, fingerprint: str) -> tuple[LedgerEntry, ...]:

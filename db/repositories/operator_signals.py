@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.base import Value
@@ -12,6 +12,7 @@ from db import chain
 from db.due_rows import claim_oldest_due
 from db.models import operator_signal as table
 from db.session import Session
+from db.statements import HotStatement
 
 FIRST_WAIT: Final = timedelta(seconds=10)
 
@@ -28,6 +29,11 @@ class OperatorSignal(Value):
 
 
 SHOWN: Final = [table.c[name] for name in OperatorSignal.model_fields]
+UNDELIVERED: Final = HotStatement(
+    select(table.c.command)
+    .where(table.c.recovery_id == bindparam("recovery_id"), table.c.delivered_at.is_(None))
+    .order_by(table.c.stored_at)
+)
 
 
 async def store_signal(
@@ -58,9 +64,8 @@ async def claim_due(session: Session, now: datetime) -> OperatorSignal | None:
 
 async def load_undelivered(session: Session, recovery_id: str) -> list[Command]:
     """The stored commands of a recovery that its log doesn't show yet, in the order of their arrival."""
-    mine = (table.c.recovery_id == recovery_id, table.c.delivered_at.is_(None))
-    found = await session.execute(select(table.c.command).where(*mine).order_by(table.c.stored_at))
-    return [Command.model_validate(command) for command in found.scalars()]
+    found = await UNDELIVERED.fetch(session, {"recovery_id": recovery_id})
+    return [Command.model_validate(row["command"]) for row in found]
 
 
 async def conclude_signal(session: Session, signal: OperatorSignal, now: datetime, problem: str | None = None) -> None:

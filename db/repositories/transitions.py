@@ -15,6 +15,7 @@ from db import chain
 from db.models import event_log as table
 from db.repositories import network_attempts, recoveries
 from db.session import Session
+from db.statements import HotStatement
 
 Row = Mapping[Any, Any]
 """A row of `event_log` by column name."""
@@ -31,7 +32,9 @@ LOG_ROWS: Final = f"""
         CAST(:to_state AS text[]), CAST(:data AS text[]), CAST(:previous_hash AS bytea[]), CAST(:hash AS bytea[])
     ) AS new (sequence, event_id, type, occurred_at, attempt, from_state, to_state, data, previous_hash, hash)
 """
-WRITE: Final = text(f"WITH log_rows AS ({LOG_ROWS}), ledger_rows AS ({network_attempts.SAVE}) {recoveries.SAVE}")
+WRITE: Final = HotStatement(
+    text(f"WITH log_rows AS ({LOG_ROWS}), ledger_rows AS ({network_attempts.SAVE}) {recoveries.SAVE}")
+)
 PER_ROW: Final = (
     "sequence", "event_id", "type", "occurred_at", "attempt", "from_state", "to_state", "data", "previous_hash", "hash",
 )  # fmt: skip
@@ -43,7 +46,7 @@ async def store_transition(
 ) -> None:
     """Inserts rows that `chain_rows` returned, with their ledger entries and the read model's row, or none of them."""
     saved = network_attempts.save_parameters(attempts) | recoveries.save_parameters([recovery])
-    await session.execute(WRITE, _column_arrays(rows) | saved)
+    await WRITE.execute(session, _column_arrays(rows) | saved)
 
 
 def event_id_of(recovery_id: str, sequence: int) -> UUID:
