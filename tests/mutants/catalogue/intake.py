@@ -157,8 +157,8 @@ INTAKE: Final = (
         edits=(
             Edit(
                 file="db/repositories/operator_signals.py",
-                old="mine = (table.c.recovery_id == recovery_id, table.c.delivered_at.is_(None))",
-                new="mine = (table.c.recovery_id == recovery_id, table.c.delivered_at.is_not(None))",
+                old='.where(table.c.recovery_id == bindparam("recovery_id"), table.c.delivered_at.is_(None))',
+                new='.where(table.c.recovery_id == bindparam("recovery_id"), table.c.delivered_at.is_not(None))',
             ),
         ),
         checks=("tests/intake/test_operator_signals.py::test_new_run_hears_of_commands_that_the_log_does_not_show",),

@@ -56,8 +56,9 @@ NETWORKS: Final = (
         edits=(
             Edit(
                 file="db/repositories/network_attempts.py",
-                old="    return and_(table.c.provider == card.provider, table.c.fingerprint == card.fingerprint)\n",
-                new="    return table.c.recovery_id == card.recovery_id\n",
+                old='_OF_CARD.fetch(session, given | {"provider": card.provider, "fingerprint": card.fingerprint})',
+                new='_counting_attempts(table.c.recovery_id == bindparam("recovery_id")).fetch('
+                'session, given | {"recovery_id": card.recovery_id})',
             ),
         ),
         checks=("tests/db/test_network_attempts.py::test_tries_are_counted_per_card_and_provider",),
