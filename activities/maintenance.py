@@ -12,7 +12,7 @@ from core.contracts import RelayInput, RelayReport, RetentionInput, RetentionRep
 from core.policy.scope import SHIPPED_SCOPE, InvoiceScope
 from db import retention
 from db.partitions import make_partitions_ahead
-from db.queries import figures
+from db.queries.figure_refresh import refresh_figures
 from db.retention import KEPT_FOR_EVER, KeptFor
 from db.session import Database
 from intake.recovery_runs import RecoveryRuns
@@ -42,7 +42,7 @@ class Maintenance:
 
     @activity.defn
     async def relay_inbox(self, order: RelayInput) -> RelayReport:
-        """Deliver undelivered webhooks and revive recoveries that have no run; then sum touched days anew.
+        """Deliver undelivered webhooks and revive recoveries that have no run; then bring stored sums up to date.
 
         A pass that was full is followed by the next at once, for LONGEST_RELAY_SECONDS at most.
         """
@@ -51,7 +51,7 @@ class Maintenance:
             while report.delivered >= order.limit and time.monotonic() - began < LONGEST_RELAY_SECONDS:
                 report = await self._relay_once(order.limit)
             async with self._database.begin() as session:
-                await figures.refresh_figures(session)
+                await refresh_figures(session)
         return report
 
     @activity.defn

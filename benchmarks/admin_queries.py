@@ -19,7 +19,7 @@ from benchmarks.database_load import RECOVERIES, load_recoveries
 from benchmarks.measures import Measure, Size
 from benchmarks.temporary_cluster import temporary_cluster
 from db import schema
-from db.queries import figures
+from db.queries.figure_refresh import refresh_figures
 from db.session import Database
 from devstack.postgres import WRITER, Cluster
 
@@ -89,7 +89,7 @@ async def refresh_all_figures(database: Database) -> int:
     days = 0
     while True:
         async with database.begin() as session:
-            done = await figures.refresh_figures(session)
+            done = await refresh_figures(session)
         if not done:
             return days
         days += done

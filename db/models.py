@@ -245,11 +245,25 @@ recovery_figure: Final = Table(
     *(Column(f"{name}_count", BigInteger, nullable=False) for name in ("open", "recovered", "lost")),
     Column("seconds", Numeric, nullable=False),
     *(Column(name, Numeric, nullable=False, server_default="0") for name in ("paid_late", "returned")),
+    Column("span", Text, nullable=False, server_default="day"),
+    Column("total_count", BigInteger, nullable=False, server_default="0"),
 )
 
-recovery_touched: Final = Table(
-    "recovery_touched",
+recovery_change: Final = Table(
+    "recovery_change",
     METADATA,
-    Column("basis", Text, nullable=False),
+    Column("weight", SmallInteger, nullable=False),
+    Column("opened_at", MOMENT, nullable=False),
+    Column("closed_at", MOMENT),
+    *(Column(name, BigInteger, nullable=False) for name in ("amount", "paid", "paid_late", "returned")),
+    *(Column(name, Text, nullable=False) for name in ("currency", "state", "provider")),
+    Column("attempt", Integer, nullable=False),
+    *(Column(name, Text) for name in ("cause", "segment", "strategy", "close_reason", "experiment", "arm")),
+)
+
+message_figure: Final = Table(
+    "message_figure",
+    METADATA,
     Column("day", Date, nullable=False),
+    Column("sent", BigInteger, nullable=False),
 )

@@ -56,8 +56,8 @@ PERSONAL_DATA: Final[Mapping[str, Mapping[Content, str]]] = {
         Content.REDACTED: "subject detail",
         Content.OURS: "actor role action name_hash address_hash",
     },
-    "recovery_figure": {Content.IDS: "basis currency dimension name part"},
-    "recovery_touched": {Content.IDS: "basis"},
+    "recovery_figure": {Content.IDS: "span basis currency dimension name part"},
+    "recovery_change": {Content.IDS: "currency state provider cause segment strategy close_reason experiment arm"},
 }
 """By table and content, the columns, separated by blanks."""
 

@@ -32,7 +32,8 @@ WRITER_PRIVILEGES: Final[dict[str, TablePrivileges]] = {
     "signing_key": TablePrivileges(insert=False),
     "recovery": TablePrivileges(update=_all_but("recovery", "recovery_id")),
     "recovery_figure": TablePrivileges(delete=True),
-    "recovery_touched": TablePrivileges(delete=True),
+    "recovery_change": TablePrivileges(delete=True),
+    "message_figure": TablePrivileges(delete=True),
     "webhook_inbox": TablePrivileges(
         update=_all_but("webhook_inbox", "provider", "event_id", "event_type", "received_at")
     ),

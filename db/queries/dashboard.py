@@ -8,12 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
-from sqlalchemy import func, select
-
 from core.base import Value
-from db.models import message
 from db.queries import figures
 from db.queries.figures import Basis, Dimension, Figure, bucket_end
+from db.queries.message_figures import count_messages_sent
 from db.queries.summary import Sums
 from db.repositories.network_attempts import Fees, sum_fees
 from db.session import Session
@@ -113,12 +111,6 @@ async def load_overview(session: Session, since: datetime, until: datetime, curr
         messages_sent=await count_messages_sent(session, since, until),
         fees=await sum_fees(session, since, until),
     )
-
-
-async def count_messages_sent(session: Session, since: datetime, until: datetime) -> int:
-    """Number of messages sent to customers in [since, until)."""
-    sent = (message.c.state == "sent", message.c.ended_at >= since, message.c.ended_at < until)
-    return await session.scalar(select(func.count()).select_from(message).where(*sent)) or 0
 
 
 def _order_currencies(opened: Iterable[Figure], ended: Iterable[Figure]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Day sums of recoveries: whole days come from the table `recovery_figure`, everything else from `recovery` itself.
+"""Sums of recoveries by day and month in `recovery_figure`, and the changes of `recovery` since they were made.
 
-A day that was touched since it was last summed is summed from its recoveries, in the same statement that reads the
-stored sums. So the answer is exact to the cent at every moment, and only its speed depends on `refresh_figures`. Days
-are UTC days (docs/adr/0007-day-sums-for-figures.md).
+A trigger notes each change of a recovery in `recovery_change`, in the same transaction: the row before counts -1, the
+row after 1. `db.queries.figure_refresh` adds what was noted to the sums. A query adds both in one statement, so the
+answer is exact to the cent at every moment, and neither depends on how many recoveries there are. Parts of days are
+summed from `recovery` itself. Days are UTC days (docs/adr/0007-day-sums-for-figures.md).
 
 Of each recovery, in its own currency, every cent is counted once (columns of `recovery`, states as they are now):
 
@@ -20,7 +21,7 @@ All amounts belong to the days on which the recovery opened and ended, whenever 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -29,14 +30,12 @@ from sqlalchemy import TextClause, text
 from core.base import Value
 from core.events import State
 from core.recovery.state import OUT_OF_SCOPE
+from db.queries.figure_periods import split_period
 from db.session import Session
 
 LOST_STATES: Final = (State.EXHAUSTED.value, State.BLOCKED.value, State.CANCELED.value)
 ELSEWHERE: Final = "elsewhere"
 """Name under Dimension.ATTEMPT of recoveries that were not paid by a charge of ours."""
-DAY: Final = timedelta(days=1)
-BATCH: Final = 31
-"""Days that one `refresh_figures` sums at most; at a million recoveries a year that takes about half a second."""
 
 
 class Basis(StrEnum):
@@ -84,10 +83,13 @@ class Figure(Value):
     """Seconds from opening to payment, added up over the recovered ones."""
     paid_late: int
     returned: int
+    total_count: int
+    """All recoveries, those out of scope too."""
 
 
 SUMMED_COLUMNS: Final = (
     "at_risk", "recovered", "lost", "open_count", "recovered_count", "lost_count", "seconds", "paid_late", "returned",
+    "total_count",
 )  # fmt: skip
 NAMES: Final = {
     Dimension.CAUSE: ("cause",),
@@ -116,19 +118,27 @@ _COLUMNS: Final = f"""
          WHEN cause IS NOT NULL THEN 'classified' ELSE 'failed' END AS reached,
     CASE WHEN {_WON} THEN (CASE WHEN {_HOURS} < 48 THEN {_HOURS} WHEN {_HOURS} < 336 THEN {_HOURS} / 6 * 6
                                 ELSE {_HOURS} / 24 * 24 END)::text END AS hours,
-    amount, paid, paid_late, returned, state, close_reason, opened_at, closed_at
+    weight, amount, paid, paid_late, returned, state, close_reason, opened_at, closed_at
 """
+_COUNTED: Final = """
+    opened_at, closed_at, currency, amount, paid, paid_late, returned, state, cause, segment, strategy, provider,
+    attempt, close_reason, experiment, arm
+"""
+"""Columns of `recovery` that the sums depend on, as they stand in `recovery_change`."""
 _SUMS: Final = f"""
-    coalesce(sum(amount) FILTER (WHERE {_OPEN}), 0) AS at_risk,
-    coalesce(sum(paid), 0) + coalesce(sum(amount) FILTER (WHERE {_WON}), 0) AS recovered,
-    coalesce(sum(amount) FILTER (WHERE {_LOST}), 0) AS lost,
-    count(*) FILTER (WHERE {_OPEN}) AS open_count,
-    count(*) FILTER (WHERE {_WON}) AS recovered_count,
-    count(*) FILTER (WHERE {_LOST}) AS lost_count,
-    coalesce(sum(extract(epoch FROM closed_at - opened_at)::bigint) FILTER (WHERE {_WON}), 0) AS seconds,
-    coalesce(sum(paid_late), 0) AS paid_late,
-    coalesce(sum(returned), 0) AS returned
+    coalesce(sum(weight * amount) FILTER (WHERE {_OPEN}), 0) AS at_risk,
+    coalesce(sum(weight * paid), 0) + coalesce(sum(weight * amount) FILTER (WHERE {_WON}), 0) AS recovered,
+    coalesce(sum(weight * amount) FILTER (WHERE {_LOST}), 0) AS lost,
+    coalesce(sum(weight) FILTER (WHERE {_OPEN}), 0) AS open_count,
+    coalesce(sum(weight) FILTER (WHERE {_WON}), 0) AS recovered_count,
+    coalesce(sum(weight) FILTER (WHERE {_LOST}), 0) AS lost_count,
+    coalesce(sum(weight * extract(epoch FROM closed_at - opened_at)::bigint) FILTER (WHERE {_WON}), 0) AS seconds,
+    coalesce(sum(weight * paid_late), 0) AS paid_late,
+    coalesce(sum(weight * returned), 0) AS returned,
+    coalesce(sum(weight), 0) AS total_count
 """
+TOTALS: Final = ", ".join(f"sum({one}) AS {one}" for one in SUMMED_COLUMNS)
+IS_ZERO: Final = " AND ".join(f"sum({one}) = 0" for one in SUMMED_COLUMNS)
 
 
 def bucket_end(hours: int) -> int:
@@ -136,60 +146,58 @@ def bucket_end(hours: int) -> int:
     return hours + (1 if hours < 48 else 6 if hours < 336 else 24)
 
 
-def _sums_sql(basis: Basis, dimensions: Sequence[Dimension], rows: str) -> str:
-    """SQL for sums over `rows`, recoveries with a `day`, grouped by day, currency and each of the dimensions."""
+def sums_sql(basis: Basis, dimensions: Sequence[Dimension], rows: str, daily: bool = True) -> str:
+    """SQL for sums over `rows`, which have _COUNTED and a `weight`: by currency, each dimension and, if daily, day."""
     # GROUPING SETS computes all dimensions in one pass; grouping() tells which dimension a row of the result is for,
     # since a NULL may also be a value that is not known yet.
     columns = [column for one in dimensions for column in NAMES.get(one, ())]
-    sets = ", ".join(f"({', '.join(('day', 'currency', *NAMES.get(one, ())))})" for one in dimensions)
+    keys = ("day", "currency") if daily else ("currency",)
+    sets = ", ".join(f"({', '.join((*keys, *NAMES.get(one, ())))})" for one in dimensions)
     told = " ".join(f"WHEN grouping({NAMES[one][0]}) = 0 THEN '{one}'" for one in dimensions if one in NAMES)
     names = [column for column in columns if column != "arm"]
     return f"""
-        SELECT '{basis}' AS basis, day, currency,
+        SELECT '{basis}' AS basis, {"day" if daily else "NULL::date AS day"}, currency,
                {f"CASE {told} ELSE 'all' END" if told else "'all'"} AS dimension,
                {f"coalesce({', '.join(names)}, NULL)" if names else "NULL::text"} AS name,
                {"arm" if "arm" in columns else "NULL::text"} AS part, {_SUMS}
-        FROM ({rows}) AS counted
+        FROM (SELECT ({MOMENTS[basis]} AT TIME ZONE 'UTC')::date AS day, {_COLUMNS} FROM ({rows}) AS each) AS counted
         GROUP BY GROUPING SETS ({sets})
     """
 
 
-def _rows_sql(basis: Basis, spans: str) -> str:
-    # OFFSET 0 keeps PostgreSQL from flattening the subquery: each span stays a range scan of the index. Flattened, a
-    # join with a few spans read every recovery.
-    moment = MOMENTS[basis]
-    return f"""
-        SELECT (r.{moment} AT TIME ZONE 'UTC')::date AS day, {_COLUMNS}
-        FROM {spans} AS span
-        CROSS JOIN LATERAL (
-            SELECT * FROM recovery WHERE {moment} >= span.begins AND {moment} < span.ends OFFSET 0
-        ) AS r
-    """
-
-
 def _read_statement(basis: Basis, dimensions: Sequence[Dimension], daily: bool) -> TextClause:
-    # One statement is one snapshot: a day counts as touched and is summed live, or is read from the table, never both.
-    by = "day, currency, dimension, name, part" if daily else "currency, dimension, name, part"
-    sums = ", ".join(f"sum({one}) AS {one}" for one in SUMMED_COLUMNS)
+    # One statement is one snapshot: a change is noted or is part of the sums, never both. OFFSET 0 keeps PostgreSQL
+    # from flattening a subquery: each edge and range stays a scan of an index, where a join read every recovery.
+    moment, by = MOMENTS[basis], f"{'day, ' if daily else ''}currency, dimension, name, part"
+    rows = f"""
+        SELECT edge.weight, {_COUNTED}
+        FROM unnest(CAST(:weights AS int[]), CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
+             AS edge (weight, since, until)
+        CROSS JOIN LATERAL (
+            SELECT {_COUNTED} FROM recovery WHERE {moment} >= edge.since AND {moment} < edge.until OFFSET 0
+        ) AS r
+        UNION ALL
+        SELECT weight, {_COUNTED} FROM recovery_change
+        WHERE {moment} >= CAST(:first AS date)::timestamp AT TIME ZONE 'UTC'
+          AND {moment} < CAST(:last AS date)::timestamp AT TIME ZONE 'UTC'
+    """
     return text(f"""
-        WITH touched AS MATERIALIZED (
-            SELECT DISTINCT day FROM recovery_touched WHERE basis = '{basis}' AND day >= :first AND day < :last
-        ), spans AS MATERIALIZED (
-            SELECT day::timestamp AT TIME ZONE 'UTC' AS begins, (day + 1)::timestamp AT TIME ZONE 'UTC' AS ends
-            FROM touched
-            UNION ALL SELECT begins, ends FROM unnest(CAST(:begins AS timestamptz[]), CAST(:ends AS timestamptz[]))
-                AS edge (begins, ends)
-        ), live AS ({_sums_sql(basis, dimensions, _rows_sql(basis, "spans"))})
-        SELECT {by}, {sums}
+        WITH live AS ({sums_sql(basis, dimensions, rows, daily)})
+        SELECT {by}, {TOTALS}
         FROM (
-            SELECT {by}, {sums} FROM recovery_figure
-            WHERE basis = '{basis}' AND dimension = ANY(:dimensions) AND day >= :first AND day < :last
-              AND day NOT IN (SELECT day FROM touched)
-            GROUP BY {by}
+            SELECT {by}, {", ".join(SUMMED_COLUMNS)}
+            FROM unnest(CAST(:spans AS text[]), CAST(:froms AS date[]), CAST(:tos AS date[])) 
+                 AS range (kind, since, until)
+            CROSS JOIN LATERAL (
+                SELECT * FROM recovery_figure
+                WHERE basis = '{basis}' AND dimension = ANY(:dimensions)
+                  AND span = range.kind AND day >= range.since AND day < range.until OFFSET 0
+            ) AS kept
             UNION ALL SELECT {by}, {", ".join(SUMMED_COLUMNS)} FROM live
         ) AS known
         WHERE CAST(:currency AS text) IS NULL OR currency = :currency
         GROUP BY {by}
+        HAVING NOT ({IS_ZERO})
         ORDER BY {by}
     """)
 
@@ -207,12 +215,16 @@ async def read_figures(
 
     `daily` gives a figure per day, else the days are summed up. Currencies are compared without case.
     """
-    first, last, edges = _whole_days(since.astimezone(UTC), until.astimezone(UTC))
+    period = split_period(since.astimezone(UTC), until.astimezone(UTC), daily)
     asked = {
-        "first": first,
-        "last": last,
-        "begins": [begins for begins, _ in edges],
-        "ends": [ends for _, ends in edges],
+        "first": period.first,
+        "last": period.last,
+        "spans": [one.kind for one in period.ranges],
+        "froms": [one.since for one in period.ranges],
+        "tos": [one.until for one in period.ranges],
+        "weights": [one.weight for one in period.edges],
+        "begins": [one.since for one in period.edges],
+        "ends": [one.until for one in period.edges],
         "dimensions": [one.value for one in dimensions],
         "currency": currency.upper() if currency else None,
     }
@@ -221,23 +233,6 @@ async def read_figures(
     names = tuple(found.keys())
     rows = [dict(zip(names, row, strict=True)) for row in found.all()]
     return [_to_figure(row) for row in rows if _has_dimension(row)]
-
-
-def _whole_days(since: datetime, until: datetime) -> tuple[date, date, list[tuple[datetime, datetime]]]:
-    """The first whole day of the period, the day after its last whole one, and the parts of days at both ends."""
-    last = _midnight_of(until)
-    # Asked first: behind the calendar's last day there is no midnight.
-    if since >= last:
-        return last.date(), last.date(), [(since, until)]
-    first = _midnight_of(since) if since == _midnight_of(since) else _midnight_of(since) + DAY
-    if first >= last:
-        return first.date(), first.date(), [(since, until)]
-    edges = [(since, first), (last, until)]
-    return first.date(), last.date(), [(begins, ends) for begins, ends in edges if begins < ends]
-
-
-def _midnight_of(moment: datetime) -> datetime:
-    return datetime.combine(moment.date(), time(), UTC)
 
 
 def _has_dimension(row: Mapping[str, Any]) -> bool:
@@ -249,42 +244,6 @@ def _has_dimension(row: Mapping[str, Any]) -> bool:
 
 def _to_figure(row: dict[str, Any]) -> Figure:
     return Figure.model_validate(row | {name: int(row[name]) for name in SUMMED_COLUMNS})
-
-
-REFRESH_TIMEOUT: Final = text("SET LOCAL statement_timeout = '30s'")
-REFRESH_LOCK: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended('recovery figures', 2))")
-TAKE_TOUCHED: Final = text("""
-    WITH chosen AS (SELECT DISTINCT basis, day FROM recovery_touched ORDER BY day LIMIT :most),
-         taken AS (DELETE FROM recovery_touched USING chosen
-                   WHERE recovery_touched.basis = chosen.basis AND recovery_touched.day = chosen.day)
-    SELECT basis, array_agg(day) AS days FROM chosen GROUP BY basis
-""")
-DELETE_FIGURES: Final = text("DELETE FROM recovery_figure WHERE basis = :basis AND day = ANY(CAST(:days AS date[]))")
-
-
-def _keep_statement(basis: Basis) -> TextClause:
-    spans = """(SELECT day::timestamp AT TIME ZONE 'UTC' AS begins, (day + 1)::timestamp AT TIME ZONE 'UTC' AS ends
-                FROM unnest(CAST(:days AS date[])) AS day)"""
-    columns = f"basis, day, currency, dimension, name, part, {', '.join(SUMMED_COLUMNS)}"
-    return text(
-        f"INSERT INTO recovery_figure ({columns}) {_sums_sql(basis, KEPT_DIMENSIONS[basis], _rows_sql(basis, spans))}"
-    )
-
-
-async def refresh_figures(session: Session, most: int = BATCH) -> int:
-    """Sums up to `most` touched days anew and returns how many; 0 while another process does it.
-
-    Must run at READ COMMITTED, the default: the marks are deleted first, and the sums that follow, in a newer snapshot,
-    include at least the changes that set the marks. A change in between sets a new mark.
-    """
-    if not (await session.execute(REFRESH_LOCK)).scalar_one():
-        return 0
-    await session.execute(REFRESH_TIMEOUT)
-    taken = {Basis(row.basis): row.days for row in await session.execute(TAKE_TOUCHED, {"most": most})}
-    for basis, days in taken.items():
-        await session.execute(DELETE_FIGURES, {"basis": basis.value, "days": days})
-        await session.execute(_keep_statement(basis), {"days": days})
-    return sum(len(days) for days in taken.values())
 
 
 def total_of(figures: Iterable[Figure], column: str) -> int:

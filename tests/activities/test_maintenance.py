@@ -34,7 +34,7 @@ async def count_passes(patch: pytest.MonkeyPatch, delivered: list[int], seconds_
         pass
 
     patch.setattr(maintenance, "run_relay", run_pass)
-    patch.setattr(maintenance, "figures", SimpleNamespace(refresh_figures=refresh))
+    patch.setattr(maintenance, "refresh_figures", refresh)
     patch.setattr(maintenance, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     database: Any = StubDatabase()
     recoveries: Any = None

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from core.events import Event, EventType
 from core.recovery import machine
-from db.queries import figures, summary
+from db.queries import figure_refresh, figures, summary
 from db.queries.dashboard import load_overview
+from db.queries.figure_periods import split_period
 from db.queries.figures import Basis, Dimension, Figure
 from db.rebuild import rebuild_read_model
 from db.repositories import event_log
@@ -21,6 +22,9 @@ from tests.db.conftest import Addresses, run_as_owner
 from tests.db.recovery_events import NOW, blank_recovery, canceled_event, event_of, failed_event
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+MOMENTS = st.integers(0, 700 * 24 * 60).map(
+    lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+)
 SINCE, UNTIL = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
 PAID = Event(type=EventType.PAID_ELSEWHERE, occurred_at=NOW, data={"source": "read"})
 DECIDED = (
@@ -36,7 +40,7 @@ CHARGED = (*DECIDED, event_of(EventType.CHARGE_REQUESTED), event_of(EventType.CH
 async def empty(addresses: Addresses) -> None:
     """Deletes recoveries and figures."""
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
-        owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_touched")
+        owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_change")
 
 
 async def put_recovery(database: Database, name: str, *events: Event, now: datetime = NOW) -> None:
@@ -48,9 +52,9 @@ async def put_recovery(database: Database, name: str, *events: Event, now: datet
 
 
 async def refresh_figures(database: Database) -> int:
-    """The number of days whose sums were refreshed."""
+    """The number of changes that were added to the sums."""
     async with database.begin() as session:
-        return await figures.refresh_figures(session, 1000)
+        return await figure_refresh.refresh_figures(session, 1000)
 
 
 async def read_figures(
@@ -60,9 +64,9 @@ async def read_figures(
         return await figures.read_figures(session, since, until, **options)
 
 
-async def touched_days(database: Database) -> int:
+async def noted_changes(database: Database) -> int:
     async with database.begin() as session:
-        return int((await session.exec_driver_sql("SELECT count(*) FROM recovery_touched")).scalar_one())
+        return int((await session.exec_driver_sql("SELECT count(*) FROM recovery_change")).scalar_one())
 
 
 async def test_sums_are_equal_before_and_after_a_refresh(database: Database) -> None:
@@ -89,7 +93,7 @@ async def test_sums_are_equal_before_and_after_a_refresh(database: Database) -> 
     assert {(Dimension.REACHED, "charged", 1), (Dimension.REACHED, "planned", 1)} <= names
 
 
-async def test_change_is_visible_at_once_and_refreshes_only_its_days(database: Database) -> None:
+async def test_change_is_visible_at_once_and_counts_once(database: Database) -> None:
     await put_recovery(database, "fig_day1", failed_event(at=NOW - 5 * DAY))
     await put_recovery(database, "fig_day2", failed_event(at=NOW - 4 * DAY))
     await refresh_figures(database)
@@ -98,17 +102,17 @@ async def test_change_is_visible_at_once_and_refreshes_only_its_days(database: D
         recovery = machine.fold_records(recovery, await event_log.load_records(session, recovery.recovery_id))
         await event_log.append_to_log(session, recovery, [PAID], NOW)
     assert figures.total_of(await read_figures(database), "recovered") == 500
-    assert await refresh_figures(database) == 2  # the day it opened, and the day it ended
+    assert await refresh_figures(database) == 2  # the row before, and the row after
     assert figures.total_of(await read_figures(database), "recovered") == 500
     assert figures.total_of(await read_figures(database), "at_risk") == 500
 
 
-async def test_change_without_a_sum_marks_no_day(database: Database) -> None:
+async def test_change_without_a_sum_is_not_noted(database: Database) -> None:
     await put_recovery(database, "fig_still", failed_event())
     await refresh_figures(database)
     async with database.begin() as session:
         await session.exec_driver_sql("UPDATE recovery SET checked_at = now(), updated_at = now()")
-    assert await touched_days(database) == 0
+    assert await noted_changes(database) == 0
 
 
 async def test_manual_deletion_and_rebuild_are_reflected(database: Database, addresses: Addresses) -> None:
@@ -135,10 +139,10 @@ async def test_writers_of_one_day_do_not_wait_for_each_other_nor_for_a_refresh(d
         await event_log.append_to_log(first, blank_recovery("fig_one"), [failed_event()], NOW)
         await asyncio.wait_for(put_recovery(database, "fig_two", failed_event()), 5)
         async with database.begin() as refresher:
-            assert await asyncio.wait_for(figures.refresh_figures(refresher, 1000), 5) == 1
+            assert await asyncio.wait_for(figure_refresh.refresh_figures(refresher, 1000), 5) == 2
             await asyncio.wait_for(put_recovery(database, "fig_three", failed_event()), 5)
             async with database.begin() as second:
-                assert await figures.refresh_figures(second, 1000) == 0  # somebody is at it
+                assert await figure_refresh.refresh_figures(second, 1000) == 0  # somebody is at it
         assert figures.total_of(await read_figures(database), "open_count") == 3
     assert figures.total_of(await read_figures(database), "open_count") == 4
     await refresh_figures(database)
@@ -164,6 +168,52 @@ async def test_any_period_holds_exactly_what_opened_in_it(database: Database, op
         for until in edges:
             total = figures.total_of(await read_figures(database, since, until), "open_count")
             assert total == sum(since <= at < until for at in every), (since, until)
+
+
+async def test_periods_of_months_hold_exactly_what_opened_in_them(database: Database) -> None:
+    opened = [datetime(2026, month, day, 13, tzinfo=UTC) for month in (3, 4, 5, 6, 12) for day in (1, 2, 15, 28)]
+    for number, at in enumerate(opened):
+        await put_recovery(database, f"fig_month{number}", failed_event(at=at, currency=("EUR", "USD")[number % 2]))
+        if number % 3 == 0:
+            await refresh_figures(database)  # sums of a month are added to, and some changes are still noted only
+    edges = [
+        datetime(2026, 2, 1, tzinfo=UTC),
+        *opened,
+        datetime(2027, 1, 1, tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+    ]
+    for since in edges:
+        for until in edges:
+            total = figures.total_of(await read_figures(database, since, until), "open_count")
+            daily = figures.total_of(await read_figures(database, since, until, daily=True), "open_count")
+            assert total == daily == sum(since <= at < until for at in opened), (since, until)
+
+
+async def test_sums_that_become_zero_are_dropped(database: Database, addresses: Addresses) -> None:
+    await put_recovery(database, "fig_dropped", failed_event(), *DECIDED)
+    await refresh_figures(database)
+    run_as_owner(addresses, "DELETE FROM recovery")
+    assert await refresh_figures(database) == 1
+    async with database.begin() as session:
+        assert (await session.exec_driver_sql("SELECT count(*) FROM recovery_figure")).scalar_one() == 0
+
+
+@given(
+    since=MOMENTS,
+    until=MOMENTS,
+    moment=MOMENTS,
+    is_daily=st.booleans(),
+)
+@settings(max_examples=500)
+def test_each_moment_of_a_period_counts_once(
+    since: datetime, until: datetime, moment: datetime, is_daily: bool
+) -> None:
+    period = split_period(since, until, is_daily)
+    day = {"day": moment.date(), "month": moment.date().replace(day=1)}
+    summed = sum(one.since <= day[one.kind] < one.until for one in period.ranges)
+    assert summed == (period.first <= moment.date() < period.last)
+    edges = sum(one.weight for one in period.edges if one.since <= moment < one.until)
+    assert summed + edges == (since <= moment < until)
 
 
 @given(hours=st.integers(0, 100_000))

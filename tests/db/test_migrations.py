@@ -21,8 +21,8 @@ from tests.db.recovery_events import NOW, blank_recovery, failed_event
 
 TABLES = {
     "event_log", "recovery", "webhook_inbox", "api_key", "network_attempt", "contact", "message", "notice",
-    "simulation", "approval", "admin_session", "operator_action", "recovery_figure", "recovery_touched",
-    "suppression", "signing_key",
+    "simulation", "approval", "admin_session", "operator_action", "recovery_figure", "recovery_change",
+    "message_figure", "suppression", "signing_key",
 }  # fmt: skip
 Fresh = Callable[..., Addresses]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.events import Event, EventType
 from db import audit
-from db.queries import figures, recovery_rows, summary
+from db.queries import figure_refresh, figures, recovery_rows, summary
 from db.queries.customer_history import customer_history
 from db.queries.dashboard import load_overview
 from db.queries.figures import Basis, Dimension, Figure
@@ -186,7 +186,7 @@ async def read_figures(database: Database, **options: Any) -> list[Figure]:
 
 async def refresh_figures(database: Database) -> int:
     async with database.begin() as session:
-        return await figures.refresh_figures(session, 1000)
+        return await figure_refresh.refresh_figures(session, 1000)
 
 
 def figures_by_currency(rows: list[Figure]) -> dict[str, dict[str, int]]:
@@ -201,7 +201,7 @@ def figures_by_currency(rows: list[Figure]) -> dict[str, dict[str, int]]:
 
 def empty_tables(addresses: Addresses) -> None:
     with psycopg.connect(addresses.owner.replace("+psycopg", ""), autocommit=True) as owner:
-        owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_touched")
+        owner.execute("TRUNCATE recovery, network_attempt, recovery_figure, recovery_change")
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +236,7 @@ async def test_sums_equal_those_of_the_logs(
         assert (await audit.verify_log(database, blank_recovery(invoice).recovery_id)).is_clean
 
 
-async def test_late_money_marks_only_the_days_of_opening_and_end(database: Database) -> None:
+async def test_late_money_belongs_to_the_days_of_opening_and_end(database: Database) -> None:
     case = MoneyCase("EUR", 500, SINCE + DAY, [], "paid", SINCE + 9 * DAY, [])
     invoice = await write_until_end(database, case)
     await write_until_end(database, case._replace(opened_at=SINCE + 5 * DAY, ended_at=SINCE + 6 * DAY))
@@ -244,9 +244,8 @@ async def test_late_money_marks_only_the_days_of_opening_and_end(database: Datab
     async with database.begin() as session:
         row = late_money_event(EventType.PAYMENT_REVERSED, 200)
         await event_log.append_late(session, "stripe", invoice, row, SINCE + 40 * DAY)
-        touched = (await session.exec_driver_sql("SELECT basis, day FROM recovery_touched")).all()
-    days = {("opened", (SINCE + DAY).date()), ("closed", (SINCE + 9 * DAY).date())}
-    assert {tuple(key) for key in touched} == days
+        noted = (await session.exec_driver_sql("SELECT weight, returned FROM recovery_change ORDER BY 1")).all()
+    assert [*map(tuple, noted)] == [(-1, 0), (1, 200)]
     figures = await read_figures(database, basis=Basis.CLOSED, daily=True)
     assert [(figure.day, figure.recovered, figure.returned) for figure in figures] == [
         ((SINCE + 6 * DAY).date(), 500, 0), ((SINCE + 9 * DAY).date(), 500, 200),

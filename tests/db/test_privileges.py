@@ -27,7 +27,8 @@ TABLES: Final[dict[str, tuple[str, set[str]]]] = {
     "webhook_inbox": ("INSERT SELECT", set()),
     "contact": ("INSERT SELECT", set()),
     "recovery_figure": ("DELETE INSERT SELECT", set()),
-    "recovery_touched": ("DELETE INSERT SELECT", set()),
+    "recovery_change": ("DELETE INSERT SELECT", set()),
+    "message_figure": ("DELETE INSERT SELECT", set()),
     "network_attempt": (
         "INSERT SELECT",
         {"fingerprint", "network", "fee_amount", "fee_currency", "outcome", "code", "network_code", "network_advice"},

@@ -11,6 +11,7 @@ from sqlalchemy import event, text
 from benchmarks.admin_query_cases import DASHBOARD_CASES, LIST_CASES, SampleRecoveries, read_sample
 from benchmarks.database_load import load_recoveries
 from db.queries import figures
+from db.queries.figure_refresh import refresh_figures
 from db.session import Database, Session
 from tests.db.conftest import Addresses
 
@@ -28,7 +29,7 @@ async def crowd(addresses: Addresses, database: Database) -> Database:
     days = 1
     while days:
         async with database.begin() as session:
-            days = await figures.refresh_figures(session, 366)
+            days = await refresh_figures(session)
     return database
 
 
@@ -78,7 +79,7 @@ async def table_sizes(session: Session) -> dict[str, float]:
 def is_large(name: str, sizes: Mapping[str, float]) -> bool:
     return (
         name.startswith(LARGE_TABLES)
-        and not name.startswith(("recovery_figure", "recovery_touched"))
+        and not name.startswith(("recovery_figure", "recovery_change", "message_figure"))
         and sizes[name] > 0
     )
 
