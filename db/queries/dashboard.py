@@ -104,10 +104,13 @@ async def load_overview(session: Session, since: datetime, until: datetime, curr
     opened = await figures.read_figures(session, since, until, SHOWN_DIMENSIONS, currency=currency)
     ended = await figures.read_figures(session, since, until, basis=Basis.CLOSED, currency=currency, daily=True)
     ever = await figures.read_figures(session, *ALL_TIME, currency=currency)
+    parts = [_group_by_currency(one) for one in (opened, ended, ever)]
     return Overview(
         since=since,
         until=until,
-        currencies=tuple(_build_dashboard(one, opened, ended, ever) for one in _order_currencies(opened, ended)),
+        currencies=tuple(
+            _build_dashboard(name, *(one.get(name, []) for one in parts)) for name in _order_currencies(opened, ended)
+        ),
         messages_sent=await count_messages_sent(session, since, until),
         fees=await sum_fees(session, since, until),
     )
@@ -120,19 +123,28 @@ def _order_currencies(opened: Iterable[Figure], ended: Iterable[Figure]) -> list
     return sorted(counts, key=lambda name: (-counts[name], name))
 
 
+def _group_by_currency(found: Iterable[Figure]) -> dict[str, list[Figure]]:
+    groups: dict[str, list[Figure]] = {}
+    for one in found:
+        groups.setdefault(one.currency, []).append(one)
+    return groups
+
+
 def _figure_count(figure: Figure) -> int:
     return figure.open_count + figure.recovered_count + figure.lost_count
 
 
 def _build_dashboard(name: str, opened: Sequence[Figure], ended: Sequence[Figure], ever: Sequence[Figure]) -> Dashboard:
+    """All that is given is of this currency."""
+
     def figures_by(dimension: Dimension) -> list[Figure]:
-        return [one for one in opened if one.dimension is dimension and one.currency == name]
+        return [one for one in opened if one.dimension is dimension]
 
     hours = sorted((int(one.name or 0), one.recovered_count) for one in figures_by(Dimension.HOURS))
     return Dashboard(
         currency=name,
         opened=sum_figures(figures_by(Dimension.ALL)),
-        ever=sum_figures(one for one in ever if one.currency == name),
+        ever=sum_figures(ever),
         by_cause=_named_sums(figures_by(Dimension.CAUSE)),
         by_segment=_named_sums(figures_by(Dimension.SEGMENT)),
         by_strategy=_named_sums(figures_by(Dimension.STRATEGY)),
@@ -140,7 +152,7 @@ def _build_dashboard(name: str, opened: Sequence[Figure], ended: Sequence[Figure
         by_attempt=tuple(sorted(_named_sums(figures_by(Dimension.ATTEMPT)), key=_attempt_order)),
         arms=tuple(_build_arm(one) for one in figures_by(Dimension.ARM)),
         funnel=_build_funnel(figures_by(Dimension.REACHED)),
-        ended_by_day=tuple(_day_outcome(one) for one in ended if one.currency == name and one.day),
+        ended_by_day=tuple(_day_outcome(one) for one in ended if one.day),
         hours_to_recovery=_hour_bars(hours),
         mean_hours=_mean_hours(figures_by(Dimension.ALL)),
         median_hours=_median_hours(hours),
@@ -181,7 +193,14 @@ def _build_funnel(found: Sequence[Figure]) -> tuple[NamedSums, ...]:
 
 
 def _day_outcome(figure: Figure) -> DayOutcome:
-    return DayOutcome.model_validate({name: getattr(figure, name) for name in DayOutcome.model_fields})
+    assert figure.day
+    return DayOutcome(
+        day=figure.day,
+        recovered=figure.recovered,
+        lost=figure.lost,
+        recovered_count=figure.recovered_count,
+        lost_count=figure.lost_count,
+    )
 
 
 def _hour_bars(hours: Sequence[tuple[int, int]]) -> tuple[HoursBar, ...]:

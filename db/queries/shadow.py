@@ -1,7 +1,7 @@
 """Compares the plans of shadow policies with the decisions that they were recorded with, from the event log."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 
@@ -98,27 +98,9 @@ TOTALS_QUERY: Final = text("""
     WHERE type = 'shadow.planned' AND recorded_at >= :since AND recorded_at < :until
     GROUP BY 1 ORDER BY 2 DESC, 1
 """)
-RECOVERY_QUERY: Final = text("""
-    SELECT shadow.sequence, shadow.occurred_at, shadow.data AS shadow, decision.type, decision.data AS decision
-    FROM event_log AS shadow
-    JOIN event_log AS decision
-      ON decision.opened_on = shadow.opened_on AND decision.recovery_id = shadow.recovery_id
-     AND decision.sequence = shadow.sequence - 1
-    WHERE shadow.recovery_id = :recovery_id AND shadow.type = 'shadow.planned'
-      AND shadow.opened_on = (SELECT opened_on FROM recovery WHERE recovery_id = :recovery_id)
-    ORDER BY shadow.sequence
-""")
 
 
 async def shadow_totals(session: Session, since: datetime, until: datetime) -> list[ShadowTotal]:
     """Shadow plans recorded in [since, until), by version. Fast, unlike `compare_shadow`, which reads all decisions."""
     rows = (await session.execute(TOTALS_QUERY, {"since": since, "until": until})).mappings()
     return [ShadowTotal.model_validate(dict(row)) for row in rows]
-
-
-async def shadow_plans_of(session: Session, recovery_id: str) -> list[dict[str, Any]]:
-    """A recovery's shadow plans in order, by name: `sequence`, `occurred_at`, `shadow` (data of the plan), `type` and
-    `decision` (type and data of the decision before it).
-    """
-    rows = (await session.execute(RECOVERY_QUERY, {"recovery_id": recovery_id})).mappings()
-    return [dict(row) for row in rows]
