@@ -20,14 +20,13 @@ Of each recovery, in its own currency, every cent is counted once (columns of `r
 All amounts belong to the days on which the recovery opened and ended, whenever the money moved.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import TextClause, text
 
-from core.base import Value
 from core.events import State
 from core.recovery.state import OUT_OF_SCOPE
 from db.queries.figure_periods import split_period
@@ -63,10 +62,10 @@ class Dimension(StrEnum):
     """Whole hours until payment, as the lower bound of a bucket (see `bucket_end`); only recovered ones."""
 
 
-class Figure(Value):
+class Figure(NamedTuple):
     """Sums of the recoveries that share currency, value of the dimension and, if daily, day. Amounts in minor units."""
 
-    day: date | None = None
+    day: date | None
     """None where the days of a period are summed up."""
     currency: str
     dimension: Dimension
@@ -229,21 +228,20 @@ async def read_figures(
         "currency": currency.upper() if currency else None,
     }
     found = await session.execute(_read_statement(basis, dimensions, daily), asked)
-    # Not `mappings()`: it takes longer to make a dict of one of its rows than PostgreSQL to find it.
-    names = tuple(found.keys())
-    rows = [dict(zip(names, row, strict=True)) for row in found.all()]
-    return [_to_figure(row) for row in rows if _has_dimension(row)]
+    return [one for row in found.all() if _has_dimension(one := _to_figure(row, daily))]
 
 
-def _has_dimension(row: Mapping[str, Any]) -> bool:
+def _has_dimension(figure: Figure) -> bool:
     """False for recoveries without a value of a dimension that only some have, such as an arm."""
-    partial = {Dimension.ARM: "part", Dimension.ATTEMPT: "name", Dimension.HOURS: "name"}
-    needed = partial.get(Dimension(row["dimension"]))
-    return needed is None or row[needed] is not None
+    if figure.dimension is Dimension.ARM:
+        return figure.part is not None
+    return figure.name is not None or figure.dimension not in {Dimension.ATTEMPT, Dimension.HOURS}
 
 
-def _to_figure(row: dict[str, Any]) -> Figure:
-    return Figure.model_validate(row | {name: int(row[name]) for name in SUMMED_COLUMNS})
+def _to_figure(row: Sequence[Any], daily: bool) -> Figure:
+    # Thousands of them are a year's bars: no validation of what a statement of ours returns.
+    day, (currency, dimension, name, part, *sums) = (row[0], row[1:]) if daily else (None, row)
+    return Figure(day, currency, Dimension(dimension), name, part, *map(int, sums))
 
 
 def total_of(figures: Iterable[Figure], column: str) -> int:
