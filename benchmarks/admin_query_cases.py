@@ -95,7 +95,13 @@ def _webhooks_case(**filters: Any) -> QueryCase:
 
 
 def _overview_case(days: int) -> QueryCase:
-    return lambda session, about: dashboard.load_overview(session, about.now - timedelta(days=days), about.now)
+    """The dashboard's period: whole days, today included."""
+
+    def run_query(session: Session, about: SampleRecoveries) -> Awaitable[object]:
+        tomorrow = about.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return dashboard.load_overview(session, tomorrow - timedelta(days=days), tomorrow)
+
+    return run_query
 
 
 def _health_case(hours: int) -> QueryCase:
@@ -147,7 +153,6 @@ LIST_CASES: Final[dict[str, QueryCase]] = {
     "names, a cause": lambda session, _: recovery_search.list_matches(session, RecoveryFilters(cause=Cause.FRAUD), 500),
     "detail: the row": lambda session, about: recoveries.load_recovery_row(session, about.new["recovery_id"]),
     "detail: its log": lambda session, about: recovery_rows.load_rows(session, about.new["recovery_id"]),
-    "detail: its shadow plans": lambda session, about: shadow.shadow_plans_of(session, about.new["recovery_id"]),
     "reviews": lambda session, _: reviews.load_review_queue(session),
     "reviews, how many": lambda session, _: reviews.count_reviews(session),
     "inbox": _webhooks_case(),

@@ -63,7 +63,7 @@ def load_recoveries(
     `detailed`: only so many, the newest, get rows in other tables than `recovery`. Raises InvalidInput if the database
     isn't empty.
     """
-    told = [RecoveryPattern(run, records) for run, records in simulate_runs(patterns) if len(records) <= MAX_ROWS]
+    told = _build_patterns(patterns)
     events = done = 0
     with psycopg.connect(address.replace("+psycopg", ""), autocommit=True) as connection:
         if connection.execute("SELECT FROM recovery LIMIT 1").fetchone():
@@ -85,6 +85,13 @@ def load_recoveries(
         for table in TABLES:
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table)))
     return LoadedCounts(recoveries, events)
+
+
+@cache
+def _build_patterns(count: int) -> tuple[RecoveryPattern, ...]:
+    """The recoveries to copy; made once for several databases."""
+    runs = simulate_runs(count)
+    return tuple(RecoveryPattern(run, records) for run, records in runs if len(records) <= MAX_ROWS)
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""Whether appends and queries stay as fast as on an empty database: the same calls on databases of different sizes.
+"""Whether appends and queries stay as fast as on a small database: the same calls on databases of different sizes.
+
+A small database still gives full answers: 2,000 recoveries fill a page of 50 in most cases, so that what is compared is
+the search, not the length of the answer. Lists are compared with a new installation's, of its first month; dashboards
+with one of a year, since their answer grows with the days that it shows.
 
 All databases are on one server, and each repeat asks them in turn, so that whatever slows the machine slows all. Every
 call is about other random recoveries: nothing is in the cache because the last call read it. Times are those of whole
@@ -28,18 +32,23 @@ from db.recovery_log import StoredRecoveryLog
 from db.session import Database
 from devstack.postgres import OWNER, WRITER, Cluster
 
-EMPTY: Final = 400
-"""Recoveries of the database that the others are compared with, of its first month: a new installation's."""
+SMALL: Final = 2_000
+"""Recoveries of each of the two databases that the others are compared with."""
+NEW, OLD = 30, 365
+"""Days over which the recoveries of those two opened."""
 GROWN: Final[Mapping[Size, tuple[int, ...]]] = {Size.SMALL: (10_000,), Size.FULL: (100_000, 1_000_000)}
 """Recoveries of the larger databases, opened over a year; each has about ten events."""
 APPEND_MARK, QUERY_MARK = 1.1, 1.3
+ALLOWANCE: Final = 0.3
+"""Milliseconds more that are no growth, where a query is so short that they exceed its mark: an index of a million rows
+is a level or two deeper, and its pages aren't all in the processor's cache. Appends have none.
+"""
 SAMPLES: Final = 200
 REPEATS: Final = 5
-CALLS: Final = 30
+CALLS: Final = 15
 """Calls of one repeat, of which the median counts."""
-WARM_UP: Final = 12
+WARM_UP: Final = 8
 """Calls before the first repeat: statements are prepared and planned, buffers filled."""
-CASES: Final = LIST_CASES | DASHBOARD_CASES
 
 
 class GrownDatabase(NamedTuple):
@@ -57,39 +66,45 @@ Call = Callable[[GrownDatabase], Awaitable[object]]
 
 
 def measure(size: Size = Size.SMALL) -> Iterator[Measure]:
-    """Ratios of the larger databases' times to those of the almost empty one."""
+    """Ratios of the larger databases' times to those of a small one."""
     with temporary_cluster() as server:
         relax_durability(server)
         now = datetime.now(UTC)
         names: list[str] = []
-        for recoveries in (EMPTY, *GROWN[size]):
-            name, loaded = _create_database(server, recoveries, now)
+        for recoveries, days in ((SMALL, NEW), (SMALL, OLD), *((many, OLD) for many in GROWN[size])):
+            name, loaded = _create_database(server, recoveries, days, now)
             names.append(name)
             yield loaded
         yield from asyncio.run(_measure_growth(server, names, now))
 
 
-def _create_database(server: Cluster, recoveries: int, now: datetime) -> tuple[str, Measure]:
+def _create_database(server: Cluster, recoveries: int, days: int, now: datetime) -> tuple[str, Measure]:
     """The name of a new database with so many recoveries, and how long it took to load it."""
-    name, began = f"with_{recoveries}", time.perf_counter()
+    name, began = f"with_{recoveries}_of_{days}_days", time.perf_counter()
     with psycopg.connect(server.role_url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (name, OWNER))))
     address = server.role_url(OWNER, name)
     schema.upgrade_schema(address, WRITER)
-    done = load_recoveries(address, recoveries, now, days=30 if recoveries == EMPTY else 365)
+    done = load_recoveries(address, recoveries, now, days=days)
     took = time.perf_counter() - began
-    return name, Measure(f"growth, {done.recoveries:,} recoveries with {done.events:,} events loaded", [took], "s")
+    return name, Measure(
+        f"growth, {done.recoveries:,} recoveries of {days} days with {done.events:,} events loaded", [took], "s"
+    )
 
 
 async def _measure_growth(server: Cluster, names: Sequence[str], now: datetime) -> list[Measure]:
-    async with _opened_databases(server, names, now) as databases:
+    async with _opened_databases(server, names, now) as (new, old, *grown):
         found = []
         for label, generic in (("", True), (", every statement planned anew", False)):
             call = _append_call(generic)
             mark = APPEND_MARK if generic else None
-            found += await _compare(databases, f"append{label}", call, mark)
-        for name, case in CASES.items():
-            found += await _compare(databases, name, _query_call(case), QUERY_MARK)
+            found += await _compare((new, *grown), f"append{label}", call, mark)
+        # As the relay does every few seconds: the appends were noted for the sums.
+        for one in (new, old, *grown):
+            await refresh_all_figures(one.api)
+        for small, cases in ((new, LIST_CASES), (old, DASHBOARD_CASES)):
+            for name, case in cases.items():
+                found += await _compare((small, *grown), name, _query_call(case), QUERY_MARK, ALLOWANCE)
     return found
 
 
@@ -131,15 +146,23 @@ def _query_call(case: QueryCase) -> Call:
     return ask
 
 
-async def _compare(databases: Sequence[GrownDatabase], name: str, call: Call, mark: float | None) -> list[Measure]:
-    """For each larger database, the ratios of its times to those of the first."""
+async def _compare(
+    databases: Sequence[GrownDatabase], name: str, call: Call, mark: float | None, allowance: float = 0.0
+) -> list[Measure]:
+    """For each larger database, the ratios of its times to those of the first.
+
+    `mark` is the largest ratio allowed, or more where `allowance` milliseconds are a larger part of the first's time.
+    """
     await _median_times(databases, call, WARM_UP)
     times = [await _median_times(databases, call, CALLS) for _ in range(REPEATS)]
     found = []
     for place, database in enumerate(databases[1:], 1):
-        raw = {"empty, ms": [repeat[0] for repeat in times], "grown, ms": [repeat[place] for repeat in times]}
-        ratios = [grown / empty for empty, grown in zip(*raw.values(), strict=True)]
-        found.append(Measure(f"{name}, {database.name}", ratios, at_most=mark, raw=raw))
+        raw = {"small, ms": [repeat[0] for repeat in times], "grown, ms": [repeat[place] for repeat in times]}
+        ratios = [grown / small for small, grown in zip(*raw.values(), strict=True)]
+        most = mark and max(mark, 1 + allowance / statistics.median(raw["small, ms"]))
+        found.append(
+            Measure(f"{name}, {database.name}", ratios, at_most=most, raw=raw | {"allowance, ms": [allowance]})
+        )
     return found
 
 
