@@ -29,6 +29,7 @@ from api.admin.sessions import ROOT
 from api.background import Background
 from api.deliveries import Deliveries
 from api.deps import Clock, Parts
+from api.direct_webhooks import DirectWebhooks
 from api.health import ReadinessCheck, TableGauges, database_checks
 from api.middleware import AddressLimit, BodyLimit, ExactPaths, PlainCookies, ResponseObserver
 from api.outgoing_webhooks import describe_outgoing
@@ -142,6 +143,7 @@ def _assemble_app(app: FastAPI, parts: Parts) -> None:
     app.add_middleware(AddressLimit, limits=parts.limits, proxies=parts.settings.trusted_proxies)
     app.add_middleware(ExactPaths)
     app.add_middleware(ResponseObserver, metrics=parts.metrics)
+    app.add_middleware(DirectWebhooks, parts=parts)
     app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]
 
 

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
@@ -108,12 +108,16 @@ class BodyLimit:
         """Passes the request on with a guarded `receive`, which raises HTTPException 413 or 408."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        body = _GuardedBody(receive, self._max_bytes, time.monotonic() + self._seconds)
+        return await self._app(scope, self.guard_body(scope, receive).receive, send)
+
+    def guard_body(self, scope: Scope, receive: Receive) -> "GuardedBody":
+        """The body of one request, whose time begins now."""
+        body = GuardedBody(receive, self._max_bytes, time.monotonic() + self._seconds)
         body.check_length(Headers(scope=scope).get("content-length", ""))
-        return await self._app(scope, body.receive, send)
+        return body
 
 
-class _GuardedBody:
+class GuardedBody:
     """The body of one request while it is received."""
 
     def __init__(self, receive: Receive, max_bytes: int, deadline: float) -> None:
@@ -129,12 +133,24 @@ class _GuardedBody:
         """The next ASGI message. Raises HTTPException 413 for a body that is too large, 408 for a slow one."""
         if not self._more:
             return await self._receive()
-        await self._refuse_too_large()
+        if self._left < 0:
+            await self._refuse_too_large()
         message = await self._receive_in_time()
         self._left -= len(message.get("body", b""))
         self._more = bool(message.get("more_body", False))
-        await self._refuse_too_large()
+        if self._left < 0:
+            await self._refuse_too_large()
         return message
+
+    async def read(self) -> bytes:
+        """The whole body. Raises as `receive`, and ClientDisconnect if the connection ended before it did."""
+        parts: list[bytes] = []
+        while self._more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            parts.append(message.get("body", b""))
+        return b"".join(parts)
 
     async def _receive_in_time(self) -> Message:
         try:
@@ -143,16 +159,15 @@ class _GuardedBody:
         except TimeoutError:
             raise HTTPException(408, "The body did not arrive in time.", {"Connection": "close"}) from None
 
-    async def _refuse_too_large(self) -> None:
-        """Raises HTTPException 413 for a body beyond the limit."""
+    async def _refuse_too_large(self) -> NoReturn:
+        """Raises HTTPException 413."""
         # The rest is read for a moment: refused at once, a client that is still sending would see a lost connection
         # instead of the answer.
-        if self._left < 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_SECONDS):
-                    while self._more:
-                        self._more = bool((await self._receive()).get("more_body", False))
-            raise HTTPException(413, "The body is larger than 1 MiB.", {"Connection": "close"})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self._more:
+                    self._more = bool((await self._receive()).get("more_body", False))
+        raise HTTPException(413, "The body is larger than 1 MiB.", {"Connection": "close"})
 
 
 class ResponseObserver:
@@ -171,7 +186,7 @@ class ResponseObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_security_headers(message)
+                add_security_headers(message)
             await send(message)
 
         try:
@@ -181,7 +196,8 @@ class ResponseObserver:
             self._metrics.latency.labels(_method_label(scope), _route_label(scope), str(status)).observe(seconds)
 
 
-def _add_security_headers(message: Message) -> None:
+def add_security_headers(message: Message) -> None:
+    """Adds those that the start of this response lacks."""
     given = message.get("headers", ())
     names = {name.lower() for name, _ in given}
     message["headers"] = [*given, *(header for header in _HEADERS if header[0] not in names)]

@@ -138,9 +138,9 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Makes the application answer every error with a problem."""
-    app.add_exception_handler(RecoveryError, _handle_recovery_error)
+    app.add_exception_handler(RecoveryError, answer_recovery_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
-    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, _handle_unexpected)
 
 
@@ -172,7 +172,8 @@ def too_many_response(request: Request, error: TooManyRequests) -> JSONResponse:
     return problem_response(request, 429, "too_many_requests", str(error), retry_after_header(error))
 
 
-async def _handle_recovery_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_recovery_error(request: Request, error: Exception) -> JSONResponse:
+    """The answer to an error of ours."""
     if isinstance(error, CommandRefused):
         return problem_response(request, refusal_status(error), error.code, str(error))
     if isinstance(error, TooManyRequests):
@@ -214,7 +215,8 @@ def list_field_problems(errors: Sequence[Any]) -> list[FieldProblem]:
     ]
 
 
-async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
+async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
+    """The answer to an HTTPException."""
     assert isinstance(error, HTTPException)
     code = _CODE_BY_STATUS.get(
         error.status_code, ProblemCode.BAD_REQUEST if error.status_code < 500 else ProblemCode.INTERNAL

@@ -1,5 +1,6 @@
 """The webhook endpoint for providers. The body is read raw, since the signature is over its bytes."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +16,7 @@ from core.errors import InvalidInput, NotFound, StoreUnavailable
 from providers.base import AnswersChallenge, Webhooks
 
 router: Final = APIRouter(tags=["webhooks"])
-
+ROUTE: Final = "/webhooks/{provider}"
 
 _PROVIDER_TEXT: Final = "name of the provider, e.g. `stripe`"
 _PROVIDER_PARAMETER: Final = {
@@ -36,7 +37,7 @@ class WebhookBatch(BaseModel):
 
 
 @router.post(
-    "/webhooks/{provider}",
+    ROUTE,
     status_code=202,
     response_model=WebhookReceipt | WebhookBatch,
     responses=problem_responses(400, 404, 408, 413, 503),
@@ -55,11 +56,18 @@ async def receive_webhook(request: Request) -> Response:
 
     Signed webhooks are never rate-limited. A provider without a webhook secret is off and answers 404.
     """
-    # Both without dependencies of FastAPI's, which would take longer than verifying the signature.
+    # For names that are spelt otherwise, and those of nobody: the others are answered by `api.direct_webhooks`.
     parts, provider = get_parts(request), decode_segment(request.path_params["provider"])
     _enabled_webhooks(parts, provider)
+    return await answer_webhook(parts, provider, request, request.body)
+
+
+async def answer_webhook(
+    parts: Parts, provider: str, request: Request, read_body: Callable[[], Awaitable[bytes]]
+) -> Response:
+    """The answer to a webhook for an enabled provider; it is counted. Raises what it can't be stored for."""
     try:
-        receipts = await ingest_webhook(parts, provider, dict(request.headers), await request.body())
+        receipts = await ingest_webhook(parts, provider, request.headers, await read_body())
     except InvalidInput as unfit:
         parts.metrics.webhooks.labels(provider, "invalid").inc()
         return problems.problem_response(request, 400, "invalid_webhook", str(unfit))
@@ -74,7 +82,7 @@ async def receive_webhook(request: Request) -> Response:
 
 
 @router.get(
-    "/webhooks/{provider}",
+    ROUTE,
     response_class=PlainTextResponse,
     responses=problem_responses(400, 404, 405),
     summary="Prove to a provider that this address is yours",
