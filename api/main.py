@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -46,6 +47,9 @@ def run_api(settings: Settings) -> None:
 async def serve_api(settings: Settings) -> None:
     """Builds every part, serves, and closes the parts. Raises as `open_application`."""
     async with open_application(settings) as app:
+        # What was loaded stays: searching it for garbage took 0.15 s every few thousand webhooks.
+        gc.collect()
+        gc.freeze()
         await ApiServer(server_config(app, settings), app.state.parts.stop_requested).serve()
 
 

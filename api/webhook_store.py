@@ -55,7 +55,7 @@ class WebhookStore:
     ) -> None:
         self._background, self._database, self._customer_ids, self._policy = background, database, customer_ids, policy
         self._shared: SharedCommits[ReceivedBody, list[StoredEvent]] = SharedCommits(
-            background, STORE_WITHIN, self._store_bodies
+            background, STORE_WITHIN, self._store_shared
         )
 
     def current_scope(self) -> ScopeRules:
@@ -73,35 +73,33 @@ class WebhookStore:
         try:
             if _may_share(body):
                 return await self._shared.store(body)
-            return (await self._background.run_within(STORE_WITHIN, self._store_bodies([body])))[0]
+            return await self._background.run_within(STORE_WITHIN, self._store_alone(body))
         except TimeoutError:
             raise StoreUnavailable("The database does not answer in time.") from None
 
-    async def _store_bodies(self, bodies: Sequence[ReceivedBody]) -> list[list[StoredEvent]]:
-        """Stores these bodies by one transaction. Of several, `_may_share` holds for each."""
+    async def _store_shared(self, bodies: Sequence[ReceivedBody]) -> list[list[StoredEvent]]:
+        """Stores bodies for which `_may_share` holds, by one statement and nothing else."""
+        scope = self.current_scope()
+        rows = [_new_webhook(body.events[0], scope, body) for body in bodies]
+        async with self._database.begin_statement() as session:
+            news = await new_webhooks.insert_webhooks(session, [row for row, _ in rows])
+        found = zip(bodies, rows, news, strict=True)
+        return [[_stored_event(body.events[0], is_new, delivery)] for body, (_, delivery), is_new in found]
+
+    async def _store_alone(self, body: ReceivedBody) -> list[StoredEvent]:
+        """Stores one body, with what it brings besides its rows, by one transaction."""
         scope = self.current_scope()
         async with self._database.begin() as session:
-            events = [await self._hide_customers(session, body) for body in bodies]
-            decided = [
-                [(event, ignore_without_effect(event, scope, body.received_at)) for event in found]
-                for body, found in zip(bodies, events, strict=True)
-            ]
-            rows = [
-                _new_webhook(event, delivery, body)
-                for body, found in zip(bodies, decided, strict=True)
-                for event, delivery in found
-            ]
-            news = iter(await new_webhooks.insert_webhooks(session, rows))
-            stored = [[_stored_event(event, next(news), delivery) for event, delivery in found] for found in decided]
-            for body, found_events in zip(bodies, stored, strict=True):
-                await self._store_beside(session, body, found_events)
+            events = await self._customer_ids.hide(session, body.events[0].provider, body.events)
+            rows = [_new_webhook(event, scope, body) for event in events]
+            news = await new_webhooks.insert_webhooks(session, [row for row, _ in rows])
+            found = zip(events, rows, news, strict=True)
+            stored = [_stored_event(event, is_new, delivery) for event, (_, delivery), is_new in found]
+            await self._store_beside(session, body, stored)
         return stored
 
-    async def _hide_customers(self, session: Session, body: ReceivedBody) -> tuple[ProviderEvent, ...]:
-        return await self._customer_ids.hide(session, body.events[0].provider, body.events)
-
     async def _store_beside(self, session: Session, body: ReceivedBody, stored: Sequence[StoredEvent]) -> None:
-        """What a body brings besides its rows; no statement for one that may share its transaction."""
+        """What a body brings besides its rows; nothing for one that may share its transaction."""
         provider, now = body.events[0].provider, body.received_at
         news = [one for one in stored if one.is_new]
         unusable = [one.event for one in news if one.delivery]
@@ -127,11 +125,13 @@ def _may_share(body: ReceivedBody) -> bool:
     return not (event.customer_id and names_person(event.customer_id)) and not _is_unusable(event)
 
 
-def _new_webhook(event: ProviderEvent, delivery: Delivery | None, body: ReceivedBody) -> NewWebhook:
+def _new_webhook(event: ProviderEvent, scope: ScopeRules, body: ReceivedBody) -> tuple[NewWebhook, Delivery | None]:
+    """The row of an event, with its result if that is decided without a delivery."""
     new = NewWebhook(event.provider, event.event_id, event.event_type, body.received_at, body.content, event)
+    delivery = ignore_without_effect(event, scope, body.received_at)
     if delivery is None:
-        return new
-    return new._replace(outcome=WebhookOutcome(delivery.status.value), reason=delivery.reason)
+        return new, None
+    return new._replace(outcome=WebhookOutcome(delivery.status.value), reason=delivery.reason), delivery
 
 
 def _stored_event(event: ProviderEvent, is_new: bool, delivery: Delivery | None) -> StoredEvent:

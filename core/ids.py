@@ -23,6 +23,8 @@ def find_id_problem(name: str) -> str | None:
     """Why a name from outside can't be used as an id; None if it can, in any script, spaces and emoji included."""
     if not name.strip():
         return "it is empty"
+    if name.isascii() and name.isprintable() and len(name) <= MAX_ID_LENGTH:
+        return None
     if any(unicodedata.category(letter) in _CONTROLS for letter in name):
         return "it holds control characters"
     if not _DIRECTION_CONTROLS.isdisjoint(name):

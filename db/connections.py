@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.address import Address, settings_of
 from db.errors import is_connection_lost
@@ -145,6 +146,11 @@ def watch_connections(engine: Engine, settings: Mapping[str, str]) -> None:
             apply_settings(connection, settings)
 
     event.listen(engine, "begin", set_settings)
+
+
+def is_behind_pooler(session: AsyncConnection) -> bool:
+    """Whether a pooler stands between this connection and the server."""
+    return bool(session.sync_connection and session.sync_connection.info.get(_BEHIND_POOLER))
 
 
 def apply_settings(connection: Connection, settings: Mapping[str, str]) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, TypeVar
 
+from pydantic_core import from_json
+
 from core.errors import InvalidInput
 from core.ids import find_id_problem
 
@@ -50,7 +52,7 @@ class Fields:
 
     def leniently(self) -> "Fields":
         """The same object, lenient."""
-        return replace(self, lenient=True)
+        return self if self.lenient else replace(self, lenient=True)
 
     def code(self, name: str) -> str | None:
         """A text of at most 100 characters without spaces, such as a status or an error code."""
@@ -141,12 +143,19 @@ class Fields:
 def parse_json_object(body: bytes) -> Mapping[str, Any]:
     """The JSON object in a body. Raises InvalidInput if it isn't UTF-8, JSON or an object."""
     try:
-        found = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise InvalidInput("The body is not JSON.") from None
+        found = from_json(body, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:  # rare; Python's parser also reads halves of surrogate pairs and deeper nesting
+        found = _parse_leniently(body)
     if not isinstance(found, dict):
         raise InvalidInput("The body is JSON, but not an object.")
     return found
+
+
+def _parse_leniently(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body is not JSON.") from None
 
 
 def _refuse_constant(constant: str) -> NoReturn:

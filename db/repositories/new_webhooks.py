@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import text
+from pydantic_core import PydanticSerializationError
 
 from core.payments import ProviderEvent
 from db import chain
@@ -14,7 +14,7 @@ from db.session import Session
 
 # Erased: the customer was, or that of the invoice's recovery. What is delivered needs its normalised event no more.
 # Sorted by key for every writer: two that store the same events would deadlock otherwise.
-_INSERT_WEBHOOKS: Final = text("""
+_INSERT_WEBHOOKS: Final = """
 WITH new AS MATERIALIZED (
     SELECT given.*, EXISTS (SELECT FROM contact WHERE contact.provider = given.provider
                             AND contact.customer_id = given.customer_id AND contact.erased_at IS NOT NULL)
@@ -22,10 +22,10 @@ WITH new AS MATERIALIZED (
                             WHERE recovery.provider = given.provider AND recovery.invoice_id = given.invoice_id
                             AND contact.erased_at IS NOT NULL) AS erased
     FROM ROWS FROM (
-        json_to_recordset(CAST(:rows AS json)) AS (
+        json_to_recordset(CAST(%s AS json)) AS (
             provider text, event_id text, event_type text, received_at timestamptz, next_try_at timestamptz,
             event jsonb, customer_id text, invoice_id text, outcome text, reason text),
-        unnest(CAST(:bodies AS bytea[]))
+        unnest(CAST(%b AS bytea[]))
     ) WITH ORDINALITY AS given (provider, event_id, event_type, received_at, next_try_at, event, customer_id,
                                 invoice_id, outcome, reason, body, position)
 )
@@ -39,7 +39,14 @@ FROM new
 ORDER BY provider, event_id, position
 ON CONFLICT DO NOTHING
 RETURNING provider, event_id
-""")
+"""
+
+
+_NUL: Final = "\\u0000"
+"""How JSON spells the one character that jsonb refuses."""
+
+_SHORT: Final = 1000
+"""Characters of an event that can hold no integer too long for `chain.to_json_value`."""
 
 
 class NewWebhook(NamedTuple):
@@ -63,28 +70,40 @@ async def insert_webhooks(session: Session, webhooks: Sequence[NewWebhook]) -> l
     """
     rows = [_new_row(one) for one in webhooks]
     bodies = [one.body for one in webhooks]
-    done = await session.execute(_INSERT_WEBHOOKS, {"rows": json.dumps(rows), "bodies": bodies})
+    # Past SQLAlchemy's text(), which would send each body as hexadecimal digits.
+    done = await session.exec_driver_sql(_INSERT_WEBHOOKS, (f"[{','.join(rows)}]", bodies))
     stored = {tuple(key) for key in done}
     news = []
-    for row in rows:
-        news.append((row["provider"], row["event_id"]) in stored)
-        stored.discard((row["provider"], row["event_id"]))
+    for one in webhooks:
+        key = one.provider, chain.replace_unstorable(one.event_id)
+        news.append(key in stored)
+        stored.discard(key)
     return news
 
 
-def _new_row(webhook: NewWebhook) -> dict[str, Any]:
+def _new_row(webhook: NewWebhook) -> str:
     """The columns that are sent as JSON."""
-    event = webhook.event
-    normalised = chain.to_json_value(event.model_dump(mode="json", exclude_none=True)) if event else {}
-    return {
+    event, clean = webhook.event, chain.replace_unstorable
+    row = {
         "provider": webhook.provider,
-        "event_id": chain.replace_unstorable(webhook.event_id),
-        "event_type": chain.replace_unstorable(webhook.event_type),
+        "event_id": clean(webhook.event_id),
+        "event_type": clean(webhook.event_type),
         "received_at": webhook.received_at.isoformat(),
         "next_try_at": (webhook.received_at + HEAD_START).isoformat(),
-        "event": normalised or None,
-        "customer_id": normalised.get("customer_id"),
-        "invoice_id": normalised.get("invoice_id"),
+        "customer_id": event and event.customer_id and clean(event.customer_id),
+        "invoice_id": event and event.invoice_id and clean(event.invoice_id),
         "outcome": webhook.outcome and webhook.outcome.value,
-        "reason": webhook.reason and chain.replace_unstorable(webhook.reason),
+        "reason": webhook.reason and clean(webhook.reason),
     }
+    return f'{json.dumps(row)[:-1]}, "event": {_event_json(event) if event else "null"}}}'
+
+
+def _event_json(event: ProviderEvent) -> str:
+    """The normalised event as JSON that jsonb can hold. Raises InvalidInput if it can't."""
+    try:
+        found = event.model_dump_json(exclude_none=True)
+    except PydanticSerializationError:  # half of a surrogate pair
+        found = _NUL  # has to be replaced as well
+    if len(found) <= _SHORT and _NUL not in found:
+        return found
+    return json.dumps(chain.to_json_value(event.model_dump(mode="json", exclude_none=True)))

@@ -8,6 +8,7 @@ from core.money import PROVIDER_DECIMALS, currency_decimals, rescale_amount
 _SNAKE_CASE: Final = re.compile(r"[a-z_]{1,100}")
 _AMOUNT_WORDS: Final = frozenset({"amount", "total", "subtotal", "balance"})
 
+_OTHER_CODES: Final = tuple(code.lower().encode() for code in PROVIDER_DECIMALS["stripe"])
 _NESTED: Final = (dict, list)
 _MAX_DEPTH: Final = 24
 """Levels of nesting that are converted; Stripe's objects have ten at most, and deeper JSON is no object of Stripe's."""
@@ -25,6 +26,15 @@ def to_iso_amounts(body: Any) -> Any:
     currency counts in that of the object around it. Source: docs.stripe.com/currencies, "Special cases".
     """
     return _convert_value(body, "", _MAX_DEPTH) if _has_other_decimals(body) else body
+
+
+def may_have_other_decimals(text: bytes) -> bool:
+    """Whether JSON text may name a currency that Stripe counts otherwise; False only if it certainly doesn't."""
+    # An escape or a letter beyond ASCII could spell one (the capital of a dotless i is I).
+    if b"\\u" in text or not text.isascii():
+        return True
+    small = text.lower()
+    return any(code in small for code in _OTHER_CODES)
 
 
 def _has_other_decimals(body: Any) -> bool:

@@ -22,6 +22,8 @@ _CLOSING_KINDS: Final = {
 }
 _DEBT_ATTRIBUTES: Final = frozenset({"amount_remaining", "amount_due", "collection_method", "amount_paid"})
 """Attributes of an open invoice whose change only a fresh read can judge."""
+_FAILURE_SOURCES: Final = ("payment_intent", "charge", "last_finalization_error")
+"""Fields of an invoice that may tell why its payment failed."""
 _ENDED_STATUSES: Final = frozenset({"canceled", "incomplete_expired"})
 
 
@@ -62,6 +64,8 @@ def extract_failed_invoice(found: Fields, before: Fields) -> EventFields:
 
 def _shown_failure(found: Fields) -> Failure | None:
     """The failure in the event; usually None, since current events don't carry it and it must be read from Stripe."""
+    if not any(found.raw.get(name) for name in _FAILURE_SOURCES):
+        return None
     lenient = found.leniently()
     told = failures.merge_failures(
         failures.failure_of_payment(lenient.expanded_object("payment_intent"), lenient.expanded_object("charge")),

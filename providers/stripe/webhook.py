@@ -8,7 +8,7 @@ from core.errors import InvalidInput
 from core.payments import EventKind, ProviderEvent
 from providers.fields import Fields, InvalidField, parse_json_object
 from providers.stripe import signature
-from providers.stripe.amounts import to_iso_amounts
+from providers.stripe.amounts import may_have_other_decimals, to_iso_amounts
 from providers.stripe.config import StripeConfig
 from providers.stripe.events import interpret_event
 
@@ -33,7 +33,8 @@ class StripeWebhooks:
 
         Raises InvalidInput if the body isn't an event of Stripe's, or has no id.
         """
-        event = Fields(to_iso_amounts(parse_json_object(body)))
+        parsed = parse_json_object(body)
+        event = Fields(to_iso_amounts(parsed) if may_have_other_decimals(body) else parsed)
         if event.raw.get("object") not in ("event", "v2.core.event"):
             raise InvalidInput("This is not a Stripe event: its `object` is not `event`.")
         try:
