@@ -143,7 +143,7 @@ def _assemble_app(app: FastAPI, parts: Parts) -> None:
     app.add_middleware(AddressLimit, limits=parts.limits, proxies=parts.settings.trusted_proxies)
     app.add_middleware(ExactPaths)
     app.add_middleware(ResponseObserver, metrics=parts.metrics)
-    app.add_middleware(DirectWebhooks, parts=parts)
+    app.build_middleware_stack = lambda: DirectWebhooks(FastAPI.build_middleware_stack(app), parts)  # type: ignore[method-assign]
     app.openapi = lambda: _build_openapi(app)  # type: ignore[method-assign]
 
 

@@ -29,7 +29,7 @@ class DirectWebhooks:
         self._providers = {f"{_FOLDER}{name}".encode(): name for name in parts.webhooks}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, and counts the answer; as status 500 if an error ended it, which is raised."""
+        """Answers, and counts the answer. An unexpected error is answered with 500 and raised, as Starlette does."""
         provider = self._providers.get(scope["raw_path"] or b"") if _is_post(scope) else None
         if provider is None:
             return await self._app(scope, receive, send)
@@ -37,7 +37,11 @@ class DirectWebhooks:
         try:
             response = await self._answer(provider, scope, receive)
             status = response.status_code
-            return await _send_response(response, send)
+        except Exception as error:
+            await _send_response(await problems.answer_unexpected_error(Request(scope), error), send)
+            raise
+        else:
+            await _send_response(response, send)
         finally:
             self._parts.metrics.latency.labels("POST", ROUTE, str(status)).observe(time.perf_counter() - started)
 

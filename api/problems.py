@@ -141,7 +141,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RecoveryError, answer_recovery_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
     app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_exception_handler(Exception, _handle_unexpected)
+    app.add_exception_handler(Exception, answer_unexpected_error)
 
 
 _STATUS_BY_ERROR: Final[tuple[tuple[type[RecoveryError], int, str], ...]] = (
@@ -183,7 +183,7 @@ async def answer_recovery_error(request: Request, error: Exception) -> JSONRespo
             return problem_response(
                 request, status, code, public_message(error), RETRY_AFTER_HEADER if status == 503 else None
             )
-    return await _handle_unexpected(request, error)
+    return await answer_unexpected_error(request, error)
 
 
 def public_message(error: Exception) -> str:
@@ -224,7 +224,8 @@ async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, error.status_code, code, str(error.detail), error.headers)
 
 
-async def _handle_unexpected(request: Request, error: Exception) -> JSONResponse:
+async def answer_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    """The answer to any other error, which is logged."""
     structlog.get_logger("api").error("a request failed", path=_request_path(request), exc_info=error)
     # This response is sent outside of all middleware, so the security header that matters for any body is set here.
     headers = {"X-Content-Type-Options": "nosniff"}

@@ -23,9 +23,6 @@ from tests.support.stacks import clean_environment
 
 FLOOR: Final = (sys.executable, "-m", "benchmarks.webhook_accept_floor")
 LOAD: Final = (sys.executable, "-m", "benchmarks.webhook_accept_load")
-QUIET_SHARE: Final = 0.05
-"""Share of a core below which the API process counts as idle."""
-QUIET_SECONDS: Final = 60.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -41,13 +38,13 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def wait_until_idle(pid: int) -> None:
-    """Returns once the process is idle, or after a minute."""
-    deadline, used = time.monotonic() + QUIET_SECONDS, float("inf")
-    while used > QUIET_SHARE and time.monotonic() < deadline:
-        before = cpu_seconds(pid)
-        time.sleep(1)
-        used = cpu_seconds(pid) - before
+def family_cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of those that it started and that run; 0 for one that has ended."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return cpu_seconds(pid) + sum(family_cpu_seconds(int(child)) for child in children)
+    except OSError:
+        return 0.0
 
 
 def _own_path() -> dict[str, str]:
@@ -66,6 +63,10 @@ class LoadedRun(NamedTuple):
     result: Result
     cpu_ms: float
     """CPU of the application's process per accepted webhook, in milliseconds, with what it does behind its answers."""
+    beside: float
+    """Cores that the workers and Temporal used meanwhile."""
+    api: float
+    """Cores that the API used meanwhile; while the floor is loaded, for the deliveries that are left."""
 
     @property
     def rate(self) -> float:
@@ -110,12 +111,12 @@ class Stage(NamedTuple):
     ours: tuple[int, int]
     """Process id and port."""
     floor: tuple[int, int]
+    beside: tuple[int, ...]
+    """Process ids of the worker and Temporal."""
 
     def load_ours(self, seconds: float) -> LoadedRun:
-        """Our API, until what it does behind its answers is over or a minute has passed."""
-        run = self._load(self.ours, seconds)
-        wait_until_idle(self.ours[0])
-        return run
+        """Our API."""
+        return self._load(self.ours, seconds)
 
     def load_floor(self, seconds: float) -> LoadedRun:
         """The floor."""
@@ -123,9 +124,17 @@ class Stage(NamedTuple):
 
     def _load(self, application: tuple[int, int], seconds: float) -> LoadedRun:
         pid, port = application
-        before = cpu_seconds(pid)
+        before, api, beside = cpu_seconds(pid), cpu_seconds(self.ours[0]), self._beside_seconds()
         result = self.client.send(port, seconds=seconds)
-        return LoadedRun(result, (cpu_seconds(pid) - before) * 1000 / result.answers["202"])
+        return LoadedRun(
+            result,
+            (cpu_seconds(pid) - before) * 1000 / result.answers["202"],
+            (self._beside_seconds() - beside) / result.seconds,
+            (cpu_seconds(self.ours[0]) - api) / result.seconds,
+        )
+
+    def _beside_seconds(self) -> float:
+        return sum(map(family_cpu_seconds, self.beside))
 
 
 @contextmanager
@@ -137,7 +146,8 @@ def running_stage(stack: DevStack) -> Iterator[Stage]:
         client = LoadClient(secret)
         closing.callback(client.close)
         api = int(stack.addresses.api.rpartition(":")[2])
-        yield Stage(client, (stack.supervisor.child("api").identity.pid, api), floor)
+        pids = {name: stack.supervisor.child(name).identity.pid for name in ("api", "worker", "temporal")}
+        yield Stage(client, (pids["api"], api), floor, (pids["worker"], pids["temporal"]))
 
 
 @contextmanager

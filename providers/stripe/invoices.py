@@ -135,4 +135,4 @@ def _ends_at_period_end(subscription: Fields) -> bool:
 
 def _parse_word(words: type[Word], value: str | None) -> Word | None:
     """The enum's member; None for a value that Stripe added later."""
-    return words(value) if value in words.__members__.values() else None
+    return words(value) if value and value in words.__members__.values() else None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from api.background import Background
 from api.webhook_store import LARGEST_SHARED, ReceivedBody, StoredEvent, WebhookStore
