@@ -1,7 +1,7 @@
 """Webhooks accepted per second, against a bare FastAPI application that verifies and inserts them.
 
-Both stand beside the same busy worker: the events that ours accepts start recoveries, more than the worker can take, and
-the two are loaded in turns of a few seconds, so that it is as busy beside the one as beside the other; `raw` has how
+Both stand beside the same busy worker: the events that ours accepts start recoveries, more than the worker can take.
+The two are loaded in turns of a few seconds, so that it is as busy beside the one as beside the other; `raw` has how
 busy. Both use the same PostgreSQL server, with fsync. Ours also delivers behind its answers, in the floor's turns too.
 """
 

@@ -79,6 +79,14 @@ async def test_limits_and_address_options_apply_through_a_pooler(port: int, addr
     await database.close()
 
 
+async def test_limits_apply_to_a_lone_statement_too(port: int, addresses: Addresses) -> None:
+    database = Database(address_through(port, WRITER, addresses))
+    for _ in range(8):
+        async with database.begin_statement() as session:
+            assert (await session.exec_driver_sql("SHOW statement_timeout")).scalar_one() == "5s"
+    await database.close()
+
+
 async def test_lists_and_odd_values_of_the_address(port: int, addresses: Addresses) -> None:
     query = r"?options=-c search_path=%22$user%22,\ public -c pri.odd=it's\ 100%25\\"
     database = Database(address_through(port, WRITER, addresses, query))

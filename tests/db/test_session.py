@@ -12,7 +12,7 @@ from sqlalchemy import exc, text
 
 from core.errors import InvalidInput, StoreUnavailable
 from db.connections import CHECK_SECONDS
-from db.session import Database
+from db.session import Database, Session
 from tests.db.conftest import Addresses
 
 
@@ -130,6 +130,33 @@ async def test_programming_errors_stay_visible_and_invalid_values_are_named(own_
 async def _echo_value(database: Database, value: str) -> None:
     async with database.begin() as session:
         await session.execute(text("SELECT CAST(:value AS text)"), {"value": value})
+
+
+async def test_a_lone_statement_is_a_transaction_and_the_connection_serves_longer_ones_again(
+    own_database: Database,
+) -> None:
+    async def transaction_ids(session: Session) -> set[object]:
+        asked = "SELECT pg_current_xact_id()::text"
+        return {(await session.exec_driver_sql(asked)).scalar_one() for _ in range(2)}
+
+    for _ in range(2):
+        async with own_database.begin_statement() as session:
+            assert len(await transaction_ids(session)) == 2
+        async with own_database.begin() as session:
+            assert len(await transaction_ids(session)) == 1
+
+
+async def test_errors_of_a_lone_statement_are_translated(own_database: Database, addresses: Addresses) -> None:
+    with pytest.raises(InvalidInput):
+        async with own_database.begin_statement() as session:
+            await session.exec_driver_sql("SELECT CAST(%s AS text)", ("a\x00b",))
+    with pytest.raises(StoreUnavailable):
+        async with own_database.begin_statement() as session:
+            pid = (await session.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+            with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
+                admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
+            await session.exec_driver_sql("SELECT 1")
+    assert await run_query(own_database) == 1
 
 
 async def test_times_come_back_in_utc(own_database: Database) -> None:

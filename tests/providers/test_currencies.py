@@ -5,6 +5,7 @@ docs.adyen.com/development-resources/currency-codes (the four that differ from t
 Braintree: amounts are decimal texts with ISO 4217's decimals.
 """
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -123,3 +124,15 @@ async def test_an_order_and_its_charge_are_compared_in_the_same_unit(amount: int
         await gateway.close()
     assert (invoice.amount_due, invoice.currency) == (5000, "UGX")
     assert result.outcome is outcome
+
+
+@pytest.mark.parametrize("spelling", ["isk", "ISK", "Isk", "\\u0069sk", "\\u0131sk", "\u0131sk"])
+def test_a_body_is_converted_however_it_spells_its_currency(spelling: str) -> None:
+    """The capital of the letter i without a dot is I."""
+    body = f'{{"currency": "{spelling}", "amount": 100}}'
+    assert stripe.to_iso_amounts(json.loads(body))["amount"] == 1
+    assert stripe.may_have_other_decimals(body.encode())
+
+
+def test_a_body_without_such_a_currency_is_not_searched() -> None:
+    assert not stripe.may_have_other_decimals(b'{"currency": "eur", "amount": 100}')
