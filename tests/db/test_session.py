@@ -147,15 +147,21 @@ async def test_a_lone_statement_is_a_transaction_and_the_connection_serves_longe
 
 
 async def test_errors_of_a_lone_statement_are_translated(own_database: Database, addresses: Addresses) -> None:
-    with pytest.raises(InvalidInput):
+    async def echo_value(value: str) -> None:
         async with own_database.begin_statement() as session:
-            await session.exec_driver_sql("SELECT CAST(%s AS text)", ("a\x00b",))
-    with pytest.raises(StoreUnavailable):
+            await session.exec_driver_sql("SELECT CAST(%s AS text)", (value,))
+
+    async def kill_connection() -> None:
         async with own_database.begin_statement() as session:
             pid = (await session.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
             with psycopg.connect(addresses.superuser.replace("+psycopg", ""), autocommit=True) as admin:
                 admin.execute("SELECT pg_terminate_backend(%s, 1000)", [pid])
             await session.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(InvalidInput):
+        await echo_value("a\x00b")
+    with pytest.raises(StoreUnavailable):
+        await kill_connection()
     assert await run_query(own_database) == 1
 
 
