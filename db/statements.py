@@ -17,6 +17,16 @@ from db.session import Session
 _DIALECT: Final = PGDialectAsync_psycopg()  # type: ignore[no-untyped-call]
 
 
+class _Execution:
+    """One execution, as far as listeners ask for it. Tracers keep their span on it until it is over."""
+
+    dialect = _DIALECT
+    executemany = False
+
+    def handle_dbapi_exception(self, error: BaseException) -> None:
+        """Called by SQLAlchemy's handler of errors."""
+
+
 class HotStatement:
     """A statement of SQLAlchemy as SQL for the driver, with the values that are part of it.
 
@@ -38,26 +48,28 @@ class HotStatement:
         return (await self._send(session, values)).rowcount
 
     async def _send(self, session: Session, values: Mapping[str, Any]) -> psycopg.AsyncCursor[dict[str, Any]]:
-        connection, parameters = _connection_of(session), {**self._constants, **values}
+        connection, parameters, execution = _connection_of(session), {**self._constants, **values}, _Execution()
         driver: psycopg.AsyncConnection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
         cursor = driver.cursor(row_factory=dict_row)
-        # Who listens to the engine hears of these statements as well: plans are checked and statements counted so.
-        connection.engine.dispatch.before_cursor_execute(connection, cursor, self.sql, parameters, None, False)
+        # Who listens to the engine hears of these statements as well: they are traced, counted, and plans checked.
+        events, heard = connection.engine.dispatch, (connection, cursor, self.sql, parameters, execution, False)
+        events.before_cursor_execute(*heard)
         try:
             await cursor.execute(self._query, parameters)
         except BaseException as error:
             # Cancellations too: what the server made of the statement is not known then.
-            await session.run_sync(self._handle_error, error)
+            await session.run_sync(self._handle_error, error, execution)
+        events.after_cursor_execute(*heard)
         return cursor
 
-    def _handle_error(self, connection: Connection, error: BaseException) -> NoReturn:
+    def _handle_error(self, connection: Connection, error: BaseException, execution: _Execution) -> NoReturn:
         """Has SQLAlchemy translate the error, and drop this connection or all of the pool where they are dead."""
         # Without the values: they may be personal data.
         statement = self.sql if isinstance(error, psycopg.Error) else None
         try:
             raise error
         except BaseException:
-            connection._handle_dbapi_exception(error, statement, None, None, None)
+            connection._handle_dbapi_exception(error, statement, None, None, execution)  # type: ignore[arg-type]
 
 
 def _connection_of(session: Session) -> Connection:

@@ -110,3 +110,18 @@ async def test_listeners_of_the_engine_hear_of_it(own_database: Database) -> Non
     question = HotStatement(text("SELECT CAST(:value AS int)"))
     await fetch(own_database, question, value=1)
     assert heard == [(question.sql, {"value": 1})]
+
+
+async def test_a_tracer_can_keep_its_span_on_the_execution_until_it_ends_well_or_badly(own_database: Database) -> None:
+    engine, ended = own_database.engine.sync_engine, list[str]()
+
+    def begin_span(*call: Any) -> None:
+        call[4].span = f"{call[4].dialect.name} {call[5]}"
+
+    event.listen(engine, "before_cursor_execute", begin_span)
+    event.listen(engine, "after_cursor_execute", lambda *call: ended.append(f"{call[4].span} well"))
+    event.listen(engine, "handle_error", lambda failed: ended.append(f"{failed.execution_context.span} badly"))
+    await fetch(own_database, HotStatement(text("SELECT 1")))
+    with pytest.raises(exc.ProgrammingError):
+        await fetch(own_database, HotStatement(text("SELECT no_such_column")))
+    assert ended == ["postgresql False well", "postgresql False badly"]

@@ -114,6 +114,9 @@ class MemoryDatabase:
         finally:
             session.end()
 
+    begin_statement = begin
+    """As `Database.begin_statement`: the one statement and its commit."""
+
     def abort_all(self, process: Process) -> None:
         """Rolls back what a dead process left open."""
         for session in list(process.sessions):
