@@ -9,6 +9,8 @@ from temporalio.client import Client, WorkflowHandle
 from tests.support.service import RunningService
 
 PAIRS = 150
+MOST_BURSTS = 6
+"""A quick worker takes one burst without losing a task; not several, while the rows of earlier ones wait."""
 Run = WorkflowHandle[object, object]
 
 
@@ -17,16 +19,24 @@ async def test_one_row_per_signal(service: RunningService) -> None:
     await recovery.wait_for_event("retry.planned")
     client = await Client.connect(service.endpoints.temporal)
     run: Run = client.get_workflow_handle(recovery.id)
-    signals = [(name, f"{name} {number}") for number in range(PAIRS) for name in ("pause", "resume")]
-    await asyncio.gather(*(run.signal(name, {"actor": "ann", "reason": reason}) for name, reason in signals))
+    signals: list[tuple[str, str]] = []
+    while len(signals) < MOST_BURSTS * 2 * PAIRS and not await count_failed_tasks(run):
+        signals += await send_burst(run, first=len(signals))
     assert (await recovery.submit_command("cancel")).status_code in {200, 202}
     await recovery.wait_for_unpaid_end("canceled")
 
-    assert await count_failed_tasks(run), "the burst was too small to lose a task"
+    assert await count_failed_tasks(run), "the bursts were too small to lose a task"
     received = await signals_in_history(run)
     assert sorted(received) == sorted(signals)
     rows = await recovery.fetch_events("operator.paused", "operator.resumed")
     assert [row["data"]["reason"] for row in rows] == [reason for _, reason in received], "in the order of the history"
+
+
+async def send_burst(run: Run, first: int) -> list[tuple[str, str]]:
+    """Sends signals at the same time; name and reason of each, numbered from `first` on."""
+    signals = [(name, f"{name} {first + number}") for number in range(PAIRS) for name in ("pause", "resume")]
+    await asyncio.gather(*(run.signal(name, {"actor": "ann", "reason": reason}) for name, reason in signals))
+    return signals
 
 
 async def signals_in_history(run: Run) -> list[tuple[str, str]]:
