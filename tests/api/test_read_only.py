@@ -9,20 +9,18 @@ import pytest
 from db.session import Database
 from devstack.postgres import Cluster
 from tests.api.harness import ALL_SCOPES, ApiHarness, build_app, failed_event, open_harness
-from tests.db.conftest import Addresses, run_as_superuser
+from tests.db.conftest import Addresses, set_read_only
 from tests.intake.fakes import FakeRecoveries, unique_id
 
 
 @contextmanager
 def read_only(cluster: Cluster) -> Iterator[None]:
     """Makes the database read-only for all sessions."""
-    run_as_superuser(cluster, "ALTER SYSTEM SET default_transaction_read_only = on")
-    run_as_superuser(cluster, "SELECT pg_reload_conf()")
+    set_read_only(cluster, on=True)
     try:
         yield
     finally:
-        run_as_superuser(cluster, "ALTER SYSTEM RESET default_transaction_read_only")
-        run_as_superuser(cluster, "SELECT pg_reload_conf()")
+        set_read_only(cluster, on=False)
 
 
 async def readiness_of_database(harness: ApiHarness) -> tuple[int, str | None]:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,15 @@ def run_as_superuser(
     with psycopg.connect(address, autocommit=True) as connection:
         result = connection.execute(quoted)
         return result.fetchall() if result.description else []
+
+
+def set_read_only(server: Cluster, *, on: bool) -> None:
+    """Has all sessions refuse writes, or take them; waits until new ones see it: the reload only sends a signal."""
+    change = "SET default_transaction_read_only = on" if on else "RESET default_transaction_read_only"
+    run_as_superuser(server, f"ALTER SYSTEM {change}")
+    run_as_superuser(server, "SELECT pg_reload_conf()")
+    while run_as_superuser(server, "SHOW default_transaction_read_only") != [("on" if on else "off",)]:
+        time.sleep(0.02)
 
 
 def run_as_owner(addresses: Addresses, *statements: str) -> None:

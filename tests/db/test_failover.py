@@ -20,7 +20,7 @@ from db.connections import YOUNG_SECONDS
 from db.session import Database
 from devstack import _postgres_files as files
 from devstack.postgres import DATABASE, WRITER, Cluster, running_cluster
-from tests.db.conftest import run_as_superuser
+from tests.db.conftest import run_as_superuser, set_read_only
 
 WRITE = "INSERT INTO note VALUES (1)"
 
@@ -100,17 +100,9 @@ async def seconds_until_written(database: Database) -> float:
 @contextmanager
 def demoted_server(server: Cluster) -> Iterator[None]:
     """Makes the server read-only, as a demoted primary is, without the minutes that a standby takes."""
-    _change_setting(server, "SET default_transaction_read_only = on", "on")
+    set_read_only(server, on=True)
     yield
-    _change_setting(server, "RESET default_transaction_read_only", "off")
-
-
-def _change_setting(server: Cluster, change: str, value: str) -> None:
-    """Changes a setting and waits until new connections see it: the reload only sends a signal."""
-    run_as_superuser(server, f"ALTER SYSTEM {change}")
-    run_as_superuser(server, "SELECT pg_reload_conf()")
-    while run_as_superuser(server, "SHOW default_transaction_read_only") != [(value,)]:
-        time.sleep(0.02)
+    set_read_only(server, on=False)
 
 
 async def server_pids(database: Database) -> set[object]:
