@@ -16,6 +16,7 @@ from core.experiment_report import ArmCounts, ArmReport, compare_arms
 from db.queries import summary as sums_of
 from db.queries.summary import Group, Sums
 from db.repositories import network_attempts
+from db.session import Session
 
 router: Final = APIRouter(
     prefix="/v1/summary",
@@ -131,6 +132,13 @@ def to_figures(sums: Sums) -> Figures:
     """The sums with net amount and recovery rate (0 to 1, six decimals)."""
     ended = sums.recovered + sums.lost
     return Figures(**sums.model_dump(), net=sums.net, recovery_rate=round(sums.recovered / ended, 6) if ended else None)
+
+
+async def load_arm_reports(session: Session, since: datetime, until: datetime) -> dict[str, tuple[ArmReport, ...]]:
+    """Reports on the arms of every experiment by currency; currencies without any are left out."""
+    found = await sums_of.load_sums_by_currency(session, (sums_of.ARMS,), since, until)
+    compared = {name: compare_arm_groups(groups[sums_of.ARMS]) for name, groups in found.items()}
+    return {name: reports for name, reports in compared.items() if reports}
 
 
 def compare_arm_groups(groups: list[Group]) -> tuple[ArmReport, ...]:

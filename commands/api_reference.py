@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from commands.markdown_tables import table_row
+
 Json = Mapping[str, Any]
 _FORMATS: Final = {"date-time": "time", "binary": "bytes"}
 
@@ -42,7 +44,7 @@ def _parameters(found: Json) -> Iterator[str]:
 
 def _parameter(one: Json) -> str:
     name = f"`{one['name']}`" + ("" if one.get("required") else " (optional)")
-    return _row(name, one["in"], _type_of(one["schema"]), _prose(one))
+    return table_row(name, one["in"], _type_of(one["schema"]), _prose(one))
 
 
 def _body(found: Json) -> Iterator[str]:
@@ -75,7 +77,7 @@ def _schema(name: str, found: Json) -> str:
 
 
 def _field(name: str, one: Json, *, optional: bool) -> str:
-    return _row(f"`{name}`" + (" (optional)" if optional else ""), _type_of(one), _prose(one))
+    return table_row(f"`{name}`" + (" (optional)" if optional else ""), _type_of(one), _prose(one))
 
 
 def _type_of(schema: Json) -> str:
@@ -93,7 +95,3 @@ def _type_of(schema: Json) -> str:
     if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), Mapping):
         return f"object of {_type_of(schema['additionalProperties'])}"
     return _FORMATS.get(schema.get("format", "")) or str(schema.get("type", "anything"))
-
-
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 import catalog
-from api.summary import compare_arm_groups
+from api.summary import load_arm_reports
 from commands.database import open_database
 from core.classification.taxonomy import Cause
 from core.errors import InvalidPolicy
@@ -18,7 +18,6 @@ from core.formatting import format_amount, format_duration, format_percent
 from core.policy.policy import Policy, parse_policy
 from core.rates import Interval
 from db.queries.shadow import Comparison, ShadowReport, compare_shadow
-from db.queries.summary import ARMS, load_sums_by_currency
 from providers.base import load_providers
 from settings import Settings
 
@@ -65,11 +64,8 @@ async def read_experiment_arms(settings: Settings, days: int) -> dict[str, tuple
     Raises StoreUnavailable.
     """
     now = datetime.now(UTC)
-    since = now - timedelta(days=days)
     async with open_database(settings) as database, database.begin() as session:
-        found = await load_sums_by_currency(session, (ARMS,), since, now)
-    compared = {name: compare_arm_groups(groups[ARMS]) for name, groups in found.items()}
-    return {name: reports for name, reports in compared.items() if reports}
+        return await load_arm_reports(session, now - timedelta(days=days), now)
 
 
 def compare_experiments(settings: Settings, days: int) -> dict[str, tuple[ArmReport, ...]]:

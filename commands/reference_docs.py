@@ -15,18 +15,17 @@ from core.events.schema import event_schemas, event_table
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 END: Final = "<!-- end of what is made -->\n"
-SOURCES: Final = {"events.md": "core/events", "configuration.md": "settings.py", "api.md": "the routes in api/"}
-"""Pages with a part that is made, and what to change instead of it."""
-MAKERS: Final[Mapping[str, Callable[[], str]]] = {
-    "events.md": event_table,
-    "configuration.md": settings_tables,
-    "api.md": lambda: api_reference(openapi_description()),
+MADE_PARTS: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
+    "events.md": ("core/events", event_table),
+    "configuration.md": ("settings.py", settings_tables),
+    "api.md": ("the routes in api/", lambda: api_reference(openapi_description())),
 }
+"""Pages with a part that is made: what to change instead of it, and what makes it."""
 
 
 def reference_files(docs: Path = DOCS) -> dict[Path, str]:
     """Every reference file with its generated text. Raises ValueError if a page lacks the marks for it."""
-    pages = {docs / name: _with_part(docs / name, make()) for name, make in MAKERS.items()}
+    pages = {docs / name: _with_part(docs / name, source, make()) for name, (source, make) in MADE_PARTS.items()}
     return {
         docs / "openapi.json": _as_json(openapi_description()),
         docs / "events.schema.json": _as_json(event_schemas()),
@@ -38,9 +37,9 @@ def _as_json(value: Any) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _with_part(path: Path, part: str) -> str:
+def _with_part(path: Path, source: str, part: str) -> str:
     """The page with the part between its marks made anew."""
-    begin = f"<!-- made by `make reference`; change {SOURCES[path.name]} instead -->\n"
+    begin = f"<!-- made by `make reference`; change {source} instead -->\n"
     before, marked, rest = path.read_text(encoding="utf-8").partition(begin)
     _, ended, after = rest.partition(END)
     if not marked or not ended:

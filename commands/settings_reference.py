@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from commands.markdown_tables import table_row
 from settings import SHIPPED_POLICY, Settings
 
 GROUPS: Final = {
@@ -39,13 +40,8 @@ def settings_tables() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    cells = (
-        f"`{name.upper()}`",
-        _describe_type(field),
-        _describe_default(field.get_default()),
-        field.description or "",
-    )
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    default = _describe_default(field.get_default())
+    return table_row(f"`{name.upper()}`", _describe_type(field), default, field.description or "")
 
 
 def _describe_type(field: FieldInfo) -> str:

@@ -74,9 +74,6 @@ class RecoveryLog(Protocol):
     async def load_since(self, before: Recovery) -> tuple[Record, ...]:
         """The records written after `before`, in order; empty where there are none."""
 
-    async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
-        """All records of one recovery, in order; empty where there are none."""
-
 
 class StoredRecoveryLog:
     """The log in PostgreSQL. Notices for `audiences` are stored with the rows that they report."""
@@ -153,8 +150,3 @@ class StoredRecoveryLog:
         """See `RecoveryLog.load_since`."""
         async with self._database.begin() as session:
             return await event_log.load_records(session, before.recovery_id, first=before.sequence + 1)
-
-    async def load_all(self, recovery_id: str) -> tuple[Record, ...]:
-        """See `RecoveryLog.load_all`."""
-        async with self._database.begin() as session:
-            return await event_log.load_records(session, recovery_id)

@@ -12,13 +12,11 @@ from api.admin.pages import show_page
 from api.admin.sessions import Viewer
 from api.deps import Parts, PartsDep, record_audit_entry
 from api.simulations import LONGEST_TEXT, parse_usable_policy, read_active_policy
-from api.summary import compare_arm_groups
+from api.summary import load_arm_reports
 from catalog import PolicyFile
 from core.base import Value
 from core.errors import CommandRefused, InvalidInput
-from core.experiment_report import ArmReport
 from db.queries import shadow
-from db.queries import summary as sums_of
 from db.repositories.operator_actions import AuditAction
 
 router: Final = APIRouter()
@@ -44,8 +42,10 @@ async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Re
     text = read_active_policy(parts)
     file = PolicyFile(parts.settings.policy_file)
     policy = file.current_policy()
+    now = parts.clock()
     async with parts.database.begin() as session:
-        plans = await shadow.compare_plans(session, parts.clock() - COMPARISON_SPAN, parts.clock())
+        plans = await shadow.compare_plans(session, now - COMPARISON_SPAN, now)
+        arms = await load_arm_reports(session, now - COMPARISON_SPAN, now)
     return show_page(
         request,
         "policies.html",
@@ -53,7 +53,7 @@ async def show_policies_page(request: Request, parts: PartsDep, _: Viewer) -> Re
         problem=file.problem,
         text=text,
         description=policy_description.describe_policy(policy),
-        arms=await _load_arm_reports(parts),
+        arms=arms,
         plans=plans,
         shadow_file=parts.settings.shadow_policy_file,
         days=COMPARISON_SPAN.days,
@@ -111,12 +111,3 @@ def list_changes(active: str, candidate: str) -> tuple[str, ...]:
     if before != after and len(before) * len(after) > MOST_COMPARED:
         return (f"The files have {len(before):,} and {len(after):,} lines: too many to be compared line by line.",)
     return tuple(unified_diff(before, after, "active", "candidate", lineterm="", n=2))
-
-
-async def _load_arm_reports(parts: Parts) -> dict[str, tuple[ArmReport, ...]]:
-    """Reports on the arms of every experiment by currency; currencies without any are left out."""
-    since, now = parts.clock() - COMPARISON_SPAN, parts.clock()
-    async with parts.database.begin() as session:
-        found = await sums_of.load_sums_by_currency(session, (sums_of.ARMS,), since, now)
-    compared = {name: compare_arm_groups(groups[sums_of.ARMS]) for name, groups in found.items()}
-    return {name: reports for name, reports in compared.items() if reports}

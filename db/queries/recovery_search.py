@@ -117,8 +117,7 @@ async def search_recoveries(
     # A page backwards is read in the opposite order from the cursor on, and reversed at the end.
     back, place = _decode_place(cursor, sort) if cursor else (False, None)
     way = sort.opposite if back else sort
-    await session.execute(OWN_PLANS)
-    match = await id_search.find_text_match(session, filters.q)
+    match = await _plan_search(session, filters)
     inside = match is TextMatch.INSIDE
     query = _apply_order(_apply_filters(select_recoveries(), filters, sort, match), way, place)
     wanted = _matches_in_window(query.limit(WINDOW), filters.q or "", way) if inside else query
@@ -130,8 +129,7 @@ async def search_recoveries(
 
 async def count_matches(session: Session, filters: RecoveryFilters, most: int = MOST_COUNTED) -> MatchCount:
     """Number of matches, exact up to `most`; parts of ids are searched among the WINDOW newest only."""
-    await session.execute(OWN_PLANS)
-    match = await id_search.find_text_match(session, filters.q)
+    match = await _plan_search(session, filters)
     inside = match is TextMatch.INSIDE
     query = _apply_filters(
         select(table.c.opened_at, table.c.recovery_id, table.c.invoice_id, table.c.customer_id), filters, NEWEST, match
@@ -149,8 +147,7 @@ async def list_matches(session: Session, filters: RecoveryFilters, most: int = M
 
     Parts of ids are searched among the WIDE_WINDOW newest only.
     """
-    await session.execute(OWN_PLANS)
-    match = await id_search.find_text_match(session, filters.q)
+    match = await _plan_search(session, filters)
     inside = match is TextMatch.INSIDE
     columns = ("recovery_id", "provider", "invoice_id", "customer_id", "state", "amount", "currency", "opened_at")
     query = _apply_order(
@@ -169,9 +166,8 @@ async def stream_matches(
     Parts of ids are searched in all recoveries. The transaction must stay open until the end, so the reader must not
     pause for longer than IDLE_SECONDS of `db.session`.
     """
-    await session.execute(OWN_PLANS)
     await session.execute(EXPORT_TIMEOUT)
-    match = await id_search.find_text_match(session, filters.q)
+    match = await _plan_search(session, filters)
     inside = match is TextMatch.INSIDE
     query = _apply_order(_apply_filters(select_recoveries(), filters, sort, match), sort, None)
     if inside:
@@ -179,6 +175,12 @@ async def stream_matches(
     async with session.stream(query, execution_options={"yield_per": BATCH}) as found:
         async for row in found.mappings():
             yield dict(row)
+
+
+async def _plan_search(session: Session, filters: RecoveryFilters) -> TextMatch:
+    """Has this transaction's statements planned for their values; how the text is searched."""
+    await session.execute(OWN_PLANS)
+    return await id_search.find_text_match(session, filters.q)
 
 
 def _apply_filters(query: Select[Any], filters: RecoveryFilters, sort: Sort, match: TextMatch) -> Select[Any]:

@@ -51,18 +51,6 @@ class Group(Value):
     sums: Sums
 
 
-async def load_sums(
-    session: Session, columns: tuple[str, ...], since: datetime, until: datetime, currency: str | None = None
-) -> list[Group]:
-    """Sums of the recoveries that opened in [since, until), grouped by `columns` (a key of DIMENSIONS), unknown last.
-
-    Currencies are compared without case. Groups other than by currency add currencies up, so pass one `currency` there.
-    """
-    return _group_figures(
-        await figures.read_figures(session, since, until, (DIMENSIONS[columns],), currency=currency), columns
-    )
-
-
 async def load_sums_by_currency(
     session: Session,
     groupings: Sequence[tuple[str, ...]],
@@ -70,7 +58,10 @@ async def load_sums_by_currency(
     until: datetime,
     currency: str | None = None,
 ) -> dict[str, dict[tuple[str, ...], list[Group]]]:
-    """As `load_sums` for each currency and each of these groupings, by name of the currency, in one statement."""
+    """Sums of the recoveries that opened in [since, until), by one statement: by currency, then by grouping.
+
+    Each grouping is a key of DIMENSIONS; in its list, what is unknown comes last. `currency` is compared without case.
+    """
     dimensions = {DIMENSIONS[columns]: columns for columns in groupings}
     found = await figures.read_figures(session, since, until, tuple(dimensions), currency=currency)
     return {

@@ -18,18 +18,12 @@ from core.recovery.state import Recovery
 from core.redaction.trees import redact_tree
 from db import chain
 from db.models import event_log as table
+from db.partitions import ensure_month_partition
 from db.repositories import network_attempts, transitions
 from db.repositories.recoveries import project_recovery
 from db.repositories.transitions import COLUMNS, Row, chain_rows
 from db.session import Session
 from db.statements import HotStatement
-
-
-async def ensure_month_partition(session: Session, day: date) -> bool:
-    """Creates the partition of the day's month if it is missing; returns whether it was created."""
-    made = await session.execute(text("SELECT ensure_event_log_partition(:day)"), {"day": day})
-    return bool(made.scalar_one())
-
 
 # The clock is read once the lock is held: OFFSET keeps the planner from merging the two queries. So rows of one
 # recovery are recorded in their order, and the request of a charge before the provider can hear of it.

@@ -56,10 +56,6 @@ class LocalClocks:
             [_payday_flags(*one, self._day, days) for one in zip(locations, self.calendars, strict=True)]
         )
 
-    def utc_offset(self, payer: Integers, at: Integers) -> Integers:
-        """The local offset from UTC in seconds, east positive. `at` must lie within the range of the clocks."""
-        return np.asarray(self._offsets[self.location_index[payer], at // HOUR - self._hour], dtype=np.int64)
-
     def local_time(self, payer: Integers, at: Integers) -> LocalTime:
         """The local time of each payer at each moment `at`, which must lie within the range of the clocks."""
         spot = self.location_index[payer]

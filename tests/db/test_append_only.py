@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from db import partitions
 from db.repositories import event_log
-from db.repositories import event_log as partitions
 from db.session import Database
 from tests.db.conftest import Addresses
 from tests.db.recovery_events import NOW, blank_recovery, failed_event

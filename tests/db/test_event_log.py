@@ -14,6 +14,7 @@ from core.recovery import machine
 from core.recovery.state import Recovery
 from core.redaction.text import REDACTED
 from db import chain
+from db.partitions import ensure_month_partition
 from db.queries import recovery_rows
 from db.repositories import event_log, recoveries, transitions
 from db.repositories.recoveries import project_recovery
@@ -143,7 +144,7 @@ async def test_rows_under_another_day_than_that_of_the_opening_are_found(databas
         (record,) = machine.append_events(opened, [failed], NOW)[1]
         recovery = machine.fold_records(opened, [record])
         other_day = NOW.date() - timedelta(days=40)
-        await event_log.ensure_month_partition(session, other_day)
+        await ensure_month_partition(session, other_day)
         rows = transitions.chain_rows(recovery, [record], chain.GENESIS, other_day, turn.locked_at)
         await transitions.store_transition(session, rows, [], project_recovery(recovery, other_day, NOW))
     assert recovery.opened_at == NOW

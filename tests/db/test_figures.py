@@ -231,8 +231,8 @@ async def test_dashboard_agrees_with_the_summary(database: Database) -> None:
     await refresh_figures(database)
     async with database.begin() as session:
         currency = (await load_overview(session, SINCE, UNTIL)).currencies[0]
-        total = (await summary.load_sums(session, ("currency",), SINCE, UNTIL))[0]
-        causes = await summary.load_sums(session, ("cause",), SINCE, UNTIL, "eur")
+        found = await summary.load_sums_by_currency(session, (("currency",), ("cause",)), SINCE, UNTIL, "eur")
+    (total,), causes = found["EUR"].values()
     assert currency.opened == total.sums
     assert [(group.name, group.sums) for group in currency.by_cause] == [
         (cause.keys[0], cause.sums) for cause in causes

@@ -59,7 +59,7 @@ async def test_customer_history_by_cause_and_sums_by_arm(database: Database) -> 
     await write_failure(database, "in_a1", "cus_a", "fp_a", DAY, experiment="patience", arm="patient")
     async with database.begin() as session:
         history = await customer_history.customer_history(session, "stripe", "cus_a", "recovery-stripe-other")
-        groups = await summary.load_sums(session, ("experiment", "arm"), NOW - 2 * DAY, NOW, "eur")
+        found = await summary.load_sums_by_currency(session, (summary.ARMS,), NOW - 2 * DAY, NOW, "eur")
     assert history.failures == 0
-    (group,) = groups
+    (group,) = found["EUR"][summary.ARMS]
     assert (group.keys, group.sums.lost, group.sums.lost_count) == (("patience", "patient"), 500, 1)

@@ -110,9 +110,9 @@ class FakeRecoveries:
         """Writes what the run of that name would write about the event."""
         if self.log is None:
             return
-        records = await self.log.load_all(name)
-        invoice_id = name.removeprefix(f"recovery-{event.provider}-")
-        recovery = fold_records(Recovery(provider=event.provider, invoice_id=invoice_id), records)
+        blank = Recovery(provider=event.provider, invoice_id=name.removeprefix(f"recovery-{event.provider}-"))
+        records = await self.log.load_since(blank)
+        recovery = fold_records(blank, records)
         events = react_to_event(recovery, event) if records else (opening_event(event),)
         if events:
             await self.log.append_events(recovery, events, NOW)
